@@ -1,0 +1,145 @@
+/* Configuration: one table of keys (config/keys.c: path, type, unit, default, bounds, reload
+ * behaviour, one sentence) from which the parser, the printer, `weir check`, --set, the environment
+ * and docs/configuration.md are all made. */
+#ifndef WEIR_CONFIG_CONFIG_H
+#define WEIR_CONFIG_CONFIG_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/time.h"
+
+typedef enum weir_config_backend { WEIR_CONFIG_SQLITE, WEIR_CONFIG_POSTGRES } weir_config_backend;
+typedef enum weir_config_pool_mode {
+    WEIR_CONFIG_POOL_TRANSACTION,
+    WEIR_CONFIG_POOL_SESSION
+} weir_config_pool_mode;
+typedef enum weir_config_auth {
+    WEIR_CONFIG_AUTH_UNSET, /* no users, no auth: loopback and UNIX listeners trust, others refuse
+                               to start */
+    WEIR_CONFIG_AUTH_TRUST,
+    WEIR_CONFIG_AUTH_PASSWORD,
+    WEIR_CONFIG_AUTH_MD5,
+    WEIR_CONFIG_AUTH_SCRAM
+} weir_config_auth;
+
+typedef struct weir_config_pool {
+    weir_config_pool_mode mode;              /* pool.mode */
+    unsigned min_size, max_size, max_pinned; /* pool.min_size (PostgreSQL 10, SQLite 3), max_size
+                                                (50, 10), max_pinned (larger of max_size and 20) */
+    unsigned max_waiting;                    /* pool.max_waiting, 10000 */
+    weir_time acquire_timeout;               /* 5 s */
+    weir_time idle_timeout;                  /* 300 s */
+    weir_time max_lifetime;                  /* 3600 s */
+    weir_time validate_after;                /* 30 s */
+    weir_time leak_after;                    /* 60 s; reported in the log and in SHOW SERVERS */
+} weir_config_pool;
+
+typedef struct weir_config_host {
+    const char *host; /* name, address, or directory of a UNIX socket */
+    unsigned port;
+} weir_config_host;
+
+typedef struct weir_config_database {
+    const char *name; /* "*" : every name (the DSN of the command line, or the only database) */
+    weir_config_backend backend;
+    const char *dsn_shown;         /* without its password: for logs and SHOW */
+    const char *path;              /* SQLite: file */
+    const weir_config_host *hosts; /* PostgreSQL; in order of preference */
+    unsigned host_count;
+    const char *dbname, *user, *password; /* of the server; NULL where not given */
+    weir_config_pool pool;
+} weir_config_database;
+
+typedef struct weir_config_user {
+    const char *name;
+    const char *password; /* clear text, or PostgreSQL's SCRAM-SHA-256$… or md5… form; NULL: none */
+    bool admin;           /* may connect to database `weir` and change state */
+} weir_config_user;
+
+typedef struct weir_config {
+    weir_arena arena; /* owns every string and array below */
+    const char *const
+        *listen; /* listen: one address or a list; "host:port", "[::1]:port", "/path/socket" */
+    unsigned listen_count;
+    const char *admin;       /* admin.listen (also `admin: host:port`); "" switches it off */
+    const char *admin_token; /* admin.token; NULL */
+    unsigned workers;        /* 0: one per core */
+    size_t memory_max;       /* memory.max, 512 MiB */
+    weir_config_pool pool;   /* defaults for all databases; sizes 0 where not given */
+    const weir_config_database *databases;
+    unsigned database_count;
+    const weir_config_user *users;
+    unsigned user_count;
+    weir_config_auth auth; /* auth.method */
+    struct {
+        unsigned clients;    /* limits.clients, 10000 */
+        size_t message_size; /* limits.message_size, 256 MiB */
+        uint64_t rows;       /* limits.rows of one result, 0: no limit */
+        size_t result_size;  /* limits.result_size (execute-backends), 0: no limit */
+        unsigned templates;  /* limits.templates, 5000 */
+        unsigned prepared;   /* limits.prepared: statements per client, 10000 */
+        unsigned
+            prepared_server; /* limits.prepared_per_server: statements per server connection, 200 */
+    } limits;
+    struct {
+        weir_time connect;             /* timeouts.connect to a server, 5 s */
+        weir_time login;               /* timeouts.login of a client, 60 s */
+        weir_time statement;           /* timeouts.statement, 0: none */
+        weir_time client_idle;         /* timeouts.client_idle, 0: never */
+        weir_time idle_in_transaction; /* 0: never */
+        weir_time drain;               /* timeouts.drain at SIGTERM, 30 s */
+        weir_time cancel;              /* timeouts.cancel, 10 s */
+    } timeouts;
+    struct {
+        weir_log_level level;                     /* log.level, info */
+        weir_log_level modules[WEIR_LOG_MODULES]; /* log.modules.<module>; defaults to level */
+        weir_log_format format;                   /* log.format: text, json */
+        unsigned rate;                            /* log.rate: lines per second and module, 100 */
+        weir_time slow;   /* log.slow: statements slower are logged and counted, 100 ms; 0: off */
+        bool connections; /* log.connections: each login and end, false */
+    } log;
+    struct {
+        weir_time busy_timeout; /* sqlite.busy_timeout toward other processes, 5 s */
+        unsigned executors;     /* sqlite.executors: threads for reads, 0: one per core */
+        bool synchronous_full; /* sqlite.synchronous: full (default: an acknowledged commit survives
+                                  a power cut) or normal */
+        size_t cache_size;     /* sqlite.cache_size per connection, 8 MiB */
+        size_t mmap_size;      /* sqlite.mmap_size, 256 MiB */
+    } sqlite;
+} weir_config;
+
+/* Where a setting comes from, in rising order: defaults, file, environment (WEIR_SECTION_KEY),
+ * --set and other options. The strings are borrowed during the call. */
+typedef struct weir_config_source {
+    const char *file_name; /* for messages; NULL: no file */
+    weir_slice file_text;
+    const char *const
+        *environment; /* "WEIR_…=value" strings, NULL-terminated (others are skipped); NULL: none */
+    const char *const *settings; /* "key=value", NULL-terminated; NULL: none */
+    const char *dsn;             /* of the command line: database "*"; NULL: none */
+    unsigned cores;              /* what 0 workers means in the printed configuration */
+} weir_config_source;
+
+/* Reads and checks everything. On error `*ret` is NULL and `err` names file, line and key, the
+ * nearest known key, what was expected (SQLSTATE F0000). -EINVAL, -ENOMEM. */
+WEIR_MUST_CHECK int weir_config_load(const weir_config_source *source, weir_config **ret,
+                                     weir_error *err);
+void weir_config_free(weir_config *config);
+/* The effective configuration as YAML, secrets as "********". */
+WEIR_MUST_CHECK int weir_config_print(const weir_config *config, weir_buf *out);
+/* docs/configuration.md, from the table of keys. */
+WEIR_MUST_CHECK int weir_config_document(weir_buf *out);
+/* Calls `visit` with each scalar key's path, effective value (secrets masked), default, and whether
+ * a reload applies it: for SHOW CONFIG. */
+void weir_config_each(const weir_config *config,
+                      void (*visit)(void *user, const char *key, const char *value,
+                                    const char *fallback, bool reloadable),
+                      void *user);
+/* Parses a DSN: sqlite:PATH, postgres://user:password@host:port/db?options. Strings go to `arena`.
+ */
+WEIR_MUST_CHECK int weir_config_dsn_parse(weir_arena *arena, const char *dsn,
+                                          weir_config_database *ret, weir_error *err);
+
+#endif

@@ -1,0 +1,265 @@
+/* What the engine asks of a database: the interface that backends implement and the engine owns.
+ *
+ * Two ways to use a lent connection (weir_conn):
+ *   relay   – the backend speaks the client's own protocol (PostgreSQL): the client's messages go
+ * through and the server's bytes come back in order; execute – the backend runs one statement at a
+ * time (SQLite) and gives rows through an encoder that its caller supplies, so that no backend
+ * knows a client protocol. All calls are made on the connection's own loop; callbacks come there
+ * too. */
+#ifndef WEIR_ENGINE_BACKEND_H
+#define WEIR_ENGINE_BACKEND_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/slice.h"
+#include "base/time.h"
+#include "pool/pool.h"
+#include "sql/sql.h"
+
+struct weir_loop;
+typedef struct weir_backend weir_backend;
+typedef struct weir_conn weir_conn;
+typedef struct weir_exec weir_exec;
+typedef struct weir_relay_sink weir_relay_sink;
+typedef struct weir_claim weir_claim;
+
+/* ---- relay ---- */
+
+typedef enum weir_relay_kind {
+    WEIR_RELAY_QUERY,
+    WEIR_RELAY_PARSE,
+    WEIR_RELAY_BIND,
+    WEIR_RELAY_DESCRIBE,
+    WEIR_RELAY_CLOSE,
+    WEIR_RELAY_EXECUTE,
+    WEIR_RELAY_SYNC,
+    WEIR_RELAY_FLUSH,
+    WEIR_RELAY_FUNCTION,
+    WEIR_RELAY_COPY_DATA,
+    WEIR_RELAY_COPY_DONE,
+    WEIR_RELAY_COPY_FAIL
+} weir_relay_kind;
+
+/* A prepared statement as its client gave it: shared by content. Reference-counted by its session.
+ */
+typedef struct weir_prepared {
+    weir_slice text;
+    weir_slice oids;  /* parameter types as given, 4 bytes each, big-endian */
+    uint64_t content; /* keyed hash of text and oids: the server-side name is made of it */
+    uint32_t template_id, template_serial;
+    uint32_t refs;
+    unsigned effects;
+} weir_prepared;
+
+typedef struct weir_relay {
+    weir_relay_kind kind;
+    weir_slice whole;        /* the message's bytes; may be its first part only (rest_size > 0) */
+    size_t rest_size;        /* bytes of this message that follow by weir_conn_ops.relay_more */
+    weir_prepared *prepared; /* PARSE, BIND, DESCRIBE 'S', CLOSE 'S': what the name stands for;
+                                NULL: unnamed or unknown */
+    uint8_t target;          /* DESCRIBE, CLOSE: 'S' or 'P' */
+} weir_relay;
+
+/* Where a relaying connection's replies go. Calls come on its loop, in the order of the wire. */
+typedef struct weir_relay_events {
+    /* Bytes for the client, borrowed. May cut messages anywhere. */
+    void (*on_bytes)(weir_relay_sink *sink, weir_slice bytes);
+    /* A statement's CommandComplete (or EmptyQuery, PortalSuspended, or a failed statement's error)
+     * went through: `rows` as its tag says; `sqlstate` "" or that of the error. Comes after its
+     * bytes. */
+    void (*on_statement)(weir_relay_sink *sink, uint64_t rows, const char *sqlstate);
+    /* A ReadyForQuery went through. status 'I' 'T' 'E'; owed: replies that are still to come. */
+    void (*on_ready)(weir_relay_sink *sink, char status, size_t owed);
+    /* A parameter of the session changed (also on_bytes). */
+    void (*on_parameter)(weir_relay_sink *sink, weir_slice name, weir_slice value);
+    /* The client's reading caught up / fell behind is asked by the connection. */
+    bool (*congested)(weir_relay_sink *sink);
+    /* The connection failed: nothing more comes; the connection is not the sink's any more. */
+    void (*on_lost)(weir_relay_sink *sink, const weir_error *err);
+} weir_relay_events;
+
+struct weir_relay_sink {
+    const weir_relay_events *events;
+};
+
+/* ---- execute ---- */
+
+typedef enum weir_value_type {
+    WEIR_VALUE_NULL,
+    WEIR_VALUE_INTEGER,
+    WEIR_VALUE_REAL,
+    WEIR_VALUE_TEXT,
+    WEIR_VALUE_BLOB
+} weir_value_type;
+
+typedef struct weir_value {
+    weir_value_type type;
+    union {
+        int64_t integer;
+        double real;
+        weir_slice bytes; /* TEXT (UTF-8), BLOB; borrowed */
+    } u;
+} weir_value;
+
+/* A result column as the database declares it. Borrowed until the callback returns. */
+typedef struct weir_column {
+    const char *name;
+    const char *declared; /* declared type as in the schema, or NULL (an expression) */
+    const char *table;    /* origin, or NULL */
+    const char *origin;   /* column name in the origin, or NULL */
+} weir_column;
+
+/* Turns rows into the client's bytes; called on whichever thread executes, never on two at once.
+ * -EMSGSIZE, -ENOMEM or any negative: execution stops with an error. */
+typedef struct weir_encoder {
+    int (*columns)(void *user, weir_buf *out, const weir_column *columns, size_t count);
+    int (*row)(void *user, weir_buf *out, const weir_value *cells, size_t count);
+    void *user;
+} weir_encoder;
+
+typedef struct weir_outcome {
+    bool ok;
+    uint64_t rows;       /* rows given out in this run */
+    uint64_t changes;    /* rows written by the statement itself */
+    bool suspended;      /* rows_max reached or a chunk is full: weir_conn_ops.resume continues */
+    bool returned_rows;  /* the statement has result columns */
+    bool in_transaction; /* the connection is inside a transaction now */
+    weir_error error;
+} weir_outcome;
+
+typedef enum weir_exec_mode {
+    WEIR_EXEC_DESCRIBE, /* prepare only: columns() is called, no row */
+    WEIR_EXEC_RUN
+} weir_exec_mode;
+
+/* One statement's run. Owned by the caller, which keeps it and what it borrows until on_done has
+ * said anything but `suspended` (or, suspended, until `finish` called back). */
+struct weir_exec {
+    weir_exec_mode mode;
+    weir_slice text; /* exactly one statement */
+    const weir_value *params;
+    size_t param_count;
+    weir_encoder encoder;
+    uint64_t rows_max;      /* 0: all */
+    size_t chunk_size;      /* suspend when this many bytes are encoded; 0: 64 KiB */
+    size_t result_size_max; /* 0: no limit */
+    weir_time deadline;     /* of the statement (57014 beyond); WEIR_TIME_NEVER */
+    bool cheap;             /* known to be short: may be run in place, within a budget */
+    weir_buf out; /* what the encoder wrote since the last on_done; the caller consumes it */
+    unsigned param_total; /* DESCRIBE: how many parameters the statement has */
+    bool read_only;       /* DESCRIBE: sqlite3_stmt_readonly and the like */
+    weir_outcome outcome;
+    void (*on_done)(weir_exec *exec); /* on the loop that submitted it */
+    void *user;
+    void *backend_private[6]; /* of the backend while it runs */
+};
+
+/* ---- connections and backends ---- */
+
+struct weir_conn {
+    weir_pool_conn pooled;
+    weir_backend *backend;
+    struct weir_loop *loop;
+    const struct weir_conn_ops *ops;
+    weir_relay_sink *sink; /* of the borrower; NULL when nobody borrows it */
+    void *owner;           /* the engine's: its pool's shard holder */
+    uint64_t id;           /* unique in the process */
+};
+
+typedef struct weir_conn_ops {
+    /* Ends it, in order if it can; `closed` of the backend's events follows, asynchronously. */
+    void (*close)(weir_conn *conn);
+    /* A look without I/O wait: is it alive and quiet? Made at each checkout. */
+    bool (*quiet)(weir_conn *conn);
+    /* A round trip (a trivial query); `validated` of the events follows. */
+    void (*validate)(weir_conn *conn);
+    /* Moves to another loop; `arrived` of the events follows there. */
+    void (*move)(weir_conn *conn, struct weir_loop *target);
+    /* May it be lent to somebody else now: owes nothing, outside a transaction, no cancel toward
+     * it. */
+    bool (*clean)(const weir_conn *conn);
+    /* Asks the database to give up what runs; harmless if nothing does. */
+    void (*cancel)(weir_conn *conn);
+
+    /* relay: 0; -ENOMEM, … : the connection is unusable and on_lost follows. Never blocks. */
+    int (*relay)(weir_conn *conn, const weir_relay *message);
+    int (*relay_more)(weir_conn *conn, weir_slice bytes);
+    /* A reply of our own (an error, a ParseComplete), given out after everything owed before it. */
+    int (*interject)(weir_conn *conn, weir_slice bytes);
+    size_t (*owed)(const weir_conn *conn);
+    bool (*congested)(
+        const weir_conn *conn);            /* its outgoing queue is full: stop reading the client */
+    void (*sink_drained)(weir_conn *conn); /* the client reads again */
+
+    /* execute */
+    void (*execute)(weir_conn *conn, weir_exec *exec);
+    void (*resume)(weir_conn *conn, weir_exec *exec, uint64_t rows_max);
+    void (*finish)(weir_conn *conn,
+                   weir_exec *exec); /* give up a suspended run; synchronous, no callback */
+} weir_conn_ops;
+
+/* What a backend tells its engine. On the connection's loop. */
+typedef struct weir_backend_events {
+    void (*opened)(void *engine, weir_conn *conn);
+    /* `fatal`: trying again soon is pointless (password refused, no such database). The conn is
+     * gone. */
+    void (*open_failed)(void *engine, weir_conn *conn, bool fatal, const weir_error *err);
+    void (*closed)(void *engine, weir_conn *conn); /* freed after this returns */
+    void (*validated)(void *engine, weir_conn *conn, bool good);
+    void (*arrived)(void *engine, weir_conn *conn);
+    void (*became_clean)(void *engine,
+                         weir_conn *conn); /* a cancel or a drain that held it back ended */
+    /* The lent connection has room again for relayed bytes. */
+    void (*drained)(void *engine, weir_conn *conn);
+} weir_backend_events;
+
+typedef enum weir_role { WEIR_ROLE_READ, WEIR_ROLE_WRITE, WEIR_ROLES } weir_role;
+
+/* Who the connection is for: pools are by (backend, database, user, role). Borrowed while opening.
+ */
+typedef struct weir_conn_request {
+    weir_role role;
+    const char *database;
+    const char *user;
+    const char *password; /* may be NULL */
+    void *owner;          /* copied to conn->owner */
+} weir_conn_request;
+
+typedef struct weir_backend_ops {
+    const char *name; /* "postgres", "sqlite" */
+    weir_dialect dialect;
+    bool relays; /* else it executes */
+    /* Opens a connection on `loop`. -ENOMEM, …: no event follows. */
+    int (*open)(weir_backend *backend, struct weir_loop *loop, const weir_conn_request *request,
+                weir_conn **ret);
+    /* execute-backends: runs a statement that may write in a transaction of its own. Queued first
+     * come first served behind whoever holds the writer; several may share one commit. Not after
+     * `deadline` of waiting (55P03). Callbacks on `loop`. */
+    void (*write)(weir_backend *backend, struct weir_loop *loop, weir_exec *exec,
+                  weir_time wait_until);
+    /* Takes the writer for a transaction: `granted` on `loop` with a connection inside BEGIN
+     * IMMEDIATE, or NULL and why. `drop_claim` withdraws (true: withdrawn, no callback comes;
+     * false: too late, it comes). */
+    void (*claim)(weir_backend *backend, struct weir_loop *loop, weir_claim *claim);
+    bool (*drop_claim)(weir_backend *backend, weir_claim *claim);
+    /* Gives the writer back; rolls back what is open. */
+    void (*unclaim)(weir_backend *backend, weir_conn *conn);
+    void (*stop)(weir_backend *backend); /* no new work; queued work is refused with 57P01 */
+    void (*destroy)(weir_backend *backend);
+} weir_backend_ops;
+
+struct weir_claim {
+    struct weir_claim *next;
+    weir_time wait_until;
+    void (*granted)(struct weir_claim *claim, weir_conn *conn, const weir_error *err);
+    void *user;
+    void *backend_private[4];
+};
+
+struct weir_backend {
+    const weir_backend_ops *ops;
+    const weir_backend_events *events;
+    void *engine;
+};
+
+#endif

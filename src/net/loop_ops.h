@@ -1,0 +1,57 @@
+/* What an implementation of net/net.h provides: epoll (net/epoll.c), the simulator (tests/sim/).
+ * Users of the network include net/net.h and never this. Each struct below begins an
+ * implementation's own. */
+#ifndef WEIR_NET_LOOP_OPS_H
+#define WEIR_NET_LOOP_OPS_H
+
+#include "net/net.h"
+
+typedef struct weir_loop_ops {
+    void (*run)(weir_loop *loop);
+    void (*stop)(weir_loop *loop);
+    void (*destroy)(weir_loop *loop);
+    weir_time (*clock)(const weir_loop *loop);
+    int64_t (*wall_ns)(const weir_loop *loop);
+    void (*random)(weir_loop *loop, void *out, size_t len);
+    void (*post)(weir_loop *loop, weir_task *task);
+    void (*timer_changed)(weir_loop *loop); /* the earliest deadline may have moved */
+    int (*connect)(weir_loop *loop, const char *address, weir_stream **ret);
+    int (*listen)(weir_loop *loop, const char *address, bool shared, weir_listener **ret);
+    void (*listener_close)(weir_listener *listener);
+    void (*write)(weir_stream *stream, weir_slice bytes);
+    void (*pause)(weir_stream *stream);
+    void (*resume)(weir_stream *stream);
+    void (*close)(weir_stream *stream, weir_time linger);
+    void (*finish)(weir_stream *stream);
+    bool (*quiet)(weir_stream *stream);
+    void (*move)(weir_stream *stream, weir_loop *target, void (*arrived)(weir_stream *, void *),
+                 void *user);
+} weir_loop_ops;
+
+struct weir_loop {
+    const weir_loop_ops *ops;
+    weir_time now;
+    weir_heap timers;
+    weir_memory *memory;
+    weir_loop_options options;
+};
+
+struct weir_stream {
+    const weir_stream_handler *handler;
+    void *user;
+    weir_loop *loop;
+    size_t queued;     /* unsent bytes */
+    size_t queue_high; /* high-water mark */
+    size_t kept_max;   /* largest unconsumed run */
+    bool congested;    /* went over the mark, not yet drained */
+    bool local;
+};
+
+struct weir_listener {
+    const weir_listener_handler *handler;
+    void *user;
+    weir_loop *loop;
+    char address[120];
+};
+
+#endif

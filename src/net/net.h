@@ -1,0 +1,205 @@
+/* The event loop, completion style: users are handed bytes and told when writes are through; nobody
+ * above this folder sees a descriptor or a readiness event. epoll today, the simulator's network
+ * beside it (tests/ sim), io_uring addable: each implements net/loop_ops.h.
+ *
+ * One loop belongs to one thread. Everything here is called on the loop's own thread, but
+ * weir_loop_post, weir_loop_stop and weir_loop_now_any.
+ *
+ * Life of a stream:
+ *
+ *      connect ──► OPENING ──on_open──► OPEN ──close──► CLOSING ──on_close──► (freed by the loop)
+ *                      └────────────── error ─────────────────▲      OPEN ──move──► MOVING ──► OPEN
+ * (there)
+ *
+ * Ownership: a stream belongs to its loop and is freed after on_close returns, which is called
+ * exactly once and is the last callback, never from inside a call of the user's. If weir_connect
+ * itself fails, no callback comes. */
+#ifndef WEIR_NET_NET_H
+#define WEIR_NET_NET_H
+
+#include "base/error.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/memory.h"
+#include "base/slice.h"
+#include "base/time.h"
+#include <stdatomic.h>
+
+typedef struct weir_loop weir_loop;
+typedef struct weir_stream weir_stream;
+typedef struct weir_listener weir_listener;
+
+/* ---- loop ---- */
+
+typedef struct weir_loop_options {
+    const char *name;                             /* of the thread, at most 15 bytes */
+    weir_memory *memory;                          /* buffers are charged here; may be NULL */
+    size_t read_size;                             /* of the shared read buffer; 0: 64 KiB */
+    void (*on_turn)(void *user, weir_loop *loop); /* at the bottom of each turn; may be NULL */
+    void (*on_sleep)(void *user, weir_loop *loop,
+                     int sleeping); /* 1 before blocking, 0 after; may be NULL */
+    void *user;
+} weir_loop_options;
+
+/* An epoll loop. -ENOMEM, -EMFILE, …: forwarded from the kernel. */
+WEIR_MUST_CHECK int weir_loop_new(const weir_loop_options *options, weir_loop **ret);
+/* All streams and listeners must be closed or are closed without callbacks. */
+void weir_loop_free(weir_loop *loop);
+/* Runs until weir_loop_stop. */
+void weir_loop_run(weir_loop *loop);
+/* From any thread. The turn under way is finished. */
+void weir_loop_stop(weir_loop *loop);
+/* The time at which this turn began to handle its events. */
+weir_time weir_loop_now(const weir_loop *loop);
+/* The monotonic clock itself, from any thread. */
+weir_time weir_loop_clock(const weir_loop *loop);
+/* Seconds and nanoseconds since 1970, as one number: for people (logs), never for deadlines. */
+int64_t weir_loop_wall_ns(const weir_loop *loop);
+/* Cryptographic random bytes (seeded in the simulator). */
+void weir_loop_random(weir_loop *loop, void *out, size_t len);
+void *weir_loop_user(const weir_loop *loop);
+
+/* ---- tasks: the mailbox ---- */
+
+/* Embedded in the caller's struct, which must live until `run` was called. In one mailbox at a
+ * time. */
+typedef struct weir_task {
+    struct weir_task *_Atomic next;
+    void (*run)(struct weir_task *task, weir_loop *loop);
+} weir_task;
+
+/* From any thread: `run` is called once, on the loop's thread, in order of posting per poster. */
+void weir_loop_post(weir_loop *loop, weir_task *task);
+
+/* ---- timers ---- */
+
+typedef struct weir_timer {
+    weir_heap_node node;
+    void (*fire)(struct weir_timer *timer, weir_loop *loop);
+} weir_timer;
+
+void weir_timer_init(weir_timer *timer, void (*fire)(weir_timer *timer, weir_loop *loop));
+/* (Re-)arms; WEIR_TIME_NEVER disarms. Fires once, not before `at`. Cheap when the timer is armed
+ * for an earlier time already: it then fires early once and re-arms itself (fire is still called
+ * only when due). */
+void weir_timer_arm(weir_loop *loop, weir_timer *timer, weir_time at);
+void weir_timer_disarm(weir_loop *loop, weir_timer *timer);
+
+/* ---- streams ---- */
+
+typedef struct weir_stream_handler {
+    /* The connection stands (streams from weir_connect only). */
+    void (*on_open)(weir_stream *stream);
+    /* Bytes came: those left over from last time first. Borrowed until the callback returns.
+     * Returns how many were consumed; the rest is kept and handed again, with more behind it, when
+     * more has come or reading is resumed. Consuming nothing of a full buffer makes the buffer grow
+     * up to the limit set by weir_stream_set_limit, beyond which the stream closes with -EMSGSIZE.
+     */
+    size_t (*on_bytes)(weir_stream *stream, weir_slice bytes);
+    /* The queue of unsent bytes was over its high-water mark and is now below a quarter of it. */
+    void (*on_drained)(weir_stream *stream);
+    /* Gone. 0: the peer ended the stream, or it was closed here; -errno: why it failed. */
+    void (*on_close)(weir_stream *stream, int error);
+} weir_stream_handler;
+
+/* Address: "host:port" with a numeric host ("127.0.0.1:6432", "[::1]:6432"), or "/path" or
+ * "unix:/path" of a UNIX socket. Names are resolved beforehand (weir_resolve). */
+WEIR_MUST_CHECK int weir_connect(weir_loop *loop, const char *address,
+                                 const weir_stream_handler *handler, void *user, weir_stream **ret);
+
+/* Takes the bytes (copies what cannot be sent at once) and sends them at the latest at the end of
+ * the current callback. Never blocks. Errors are told by on_close. After close: dropped. */
+void weir_stream_write(weir_stream *stream, weir_slice bytes);
+/* Bytes queued and not yet given to the kernel. */
+size_t weir_stream_queued(const weir_stream *stream);
+/* The queue is over the high-water mark (default 256 KiB): stop producing until on_drained. */
+bool weir_stream_congested(const weir_stream *stream);
+
+/* No more on_bytes until resumed (TCP's window pushes back). Resuming hands kept bytes again, soon,
+ * not from inside the call. Both may be repeated. */
+void weir_stream_pause(weir_stream *stream);
+void weir_stream_resume(weir_stream *stream);
+
+/* Largest unconsumed run kept (default 64 KiB). */
+void weir_stream_set_limit(weir_stream *stream, size_t size_max);
+
+/* Close after what is queued was sent, or after `linger` has passed; 0: at once. */
+void weir_stream_close(weir_stream *stream, weir_time linger);
+/* Ends our direction after what is queued (shutdown), still reading. */
+void weir_stream_finish(weir_stream *stream);
+
+/* Changes who hears the stream (a connection changes hands inside one loop). */
+void weir_stream_set_handler(weir_stream *stream, const weir_stream_handler *handler, void *user);
+void *weir_stream_user(const weir_stream *stream);
+weir_loop *weir_stream_loop(const weir_stream *stream);
+/* Nothing unread is buffered here and the peer has neither sent nor closed: a look at the socket.
+ */
+bool weir_stream_quiet(weir_stream *stream);
+/* "127.0.0.1:51234" or "unix"; valid as long as the stream. */
+const char *weir_stream_peer(const weir_stream *stream);
+/* The peer is on this machine (loopback address or UNIX socket). */
+bool weir_stream_local(const weir_stream *stream);
+
+/* Hands the stream, with kept and queued bytes, to another loop. No callback comes from the old
+ * loop afterwards; on the new loop's thread `arrived` is called first. The stream must be OPEN. */
+void weir_stream_move(weir_stream *stream, weir_loop *target,
+                      void (*arrived)(weir_stream *stream, void *user), void *user);
+
+/* ---- listeners ---- */
+
+typedef struct weir_listener_handler {
+    /* A connection came; set its handler (weir_stream_set_handler) or close it. */
+    void (*on_accept)(weir_listener *listener, weir_stream *stream);
+    /* Accepting failed for now (-EMFILE, -ENFILE, -ENOMEM); the loop tries again after 100 ms. */
+    void (*on_refused)(weir_listener *listener, int error);
+} weir_listener_handler;
+
+/* Listens. Port 0 picks a free one (weir_listener_address says which). `shared`: SO_REUSEPORT, so
+ * that each worker's loop can listen on the same address. -EADDRINUSE, -EACCES, …. A stale UNIX
+ * socket file (nobody answers) is replaced. */
+WEIR_MUST_CHECK int weir_listen(weir_loop *loop, const char *address, bool shared,
+                                const weir_listener_handler *handler, void *user,
+                                weir_listener **ret);
+const char *weir_listener_address(const weir_listener *listener);
+void *weir_listener_user(const weir_listener *listener);
+void weir_listener_close(weir_listener *listener);
+
+/* ---- foreign descriptors (control thread only: libmicrohttpd, curl, libpq drive their own) ----
+ */
+
+typedef struct weir_watch weir_watch;
+WEIR_MUST_CHECK int weir_watch_new(weir_loop *loop, int fd, bool readable, bool writable,
+                                   void (*on_ready)(weir_watch *watch, bool readable,
+                                                    bool writable),
+                                   void *user, weir_watch **ret);
+void weir_watch_set(weir_watch *watch, bool readable, bool writable);
+void *weir_watch_user(const weir_watch *watch);
+void weir_watch_free(weir_watch *watch);
+
+/* ---- executors: threads for work that may block (SQLite, files, names, the SQL grammar) ---- */
+
+typedef struct weir_executor weir_executor;
+typedef struct weir_job {
+    struct weir_job *next;
+    void (*run)(struct weir_job *job); /* on an executor's thread */
+} weir_job;
+
+/* `threads` threads with stacks of `stack_size` bytes (0: the default), first come first served. */
+WEIR_MUST_CHECK int weir_executor_new(const char *name, unsigned threads, size_t stack_size,
+                                      weir_executor **ret);
+/* Runs what is queued, then joins the threads. */
+void weir_executor_free(weir_executor *executor);
+/* From any thread. The job must live until it has run. */
+void weir_executor_submit(weir_executor *executor, weir_job *job);
+
+/* ---- names ---- */
+
+/* Resolves "host:port" (a name, or already numeric) on `executor` and calls back on the loop with
+ * numeric addresses ("ip:port"), at most 8; count 0 and `reason` when it failed. -ENOMEM: no
+ * callback. */
+WEIR_MUST_CHECK int weir_resolve(weir_loop *loop, weir_executor *executor, const char *host_port,
+                                 void (*done)(void *user, const char *const *addresses,
+                                              size_t count, const char *reason),
+                                 void *user);
+
+#endif
