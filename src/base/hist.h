@@ -21,9 +21,11 @@ typedef struct weir_hist {
 void weir_hist_record(weir_hist *h, weir_time ns);
 /* Adds `from` to `into` (which one thread owns). */
 void weir_hist_merge(weir_hist *into, const weir_hist *from);
-/* Upper bound of the bucket that holds quantile q in [0, 1]; 0 when empty. */
+/* Upper bound of the bucket that holds quantile q in [0, 1], or the greatest value recorded where
+ * that is less; 0 when empty. */
 weir_time weir_hist_quantile(const weir_hist *h, double q);
-/* Upper bound of a bucket: every value recorded in it is <= this. */
+/* Upper bound of a bucket: every value recorded in it is <= this. The last one's is
+ * WEIR_TIME_NEVER. */
 weir_time weir_hist_bound(size_t bucket);
 /* How many recorded values are <= `ns`, where `ns` is a bucket's bound (else: rounded down to one).
  */

@@ -48,6 +48,7 @@ typedef struct weir_log_options {
 } weir_log_options;
 
 WEIR_MUST_CHECK int weir_log_new(const weir_log_options *options, weir_log **ret);
+/* Reports lines that were suppressed and not yet reported. */
 void weir_log_free(weir_log *log);
 void weir_log_set_level(weir_log *log, weir_log_module module, weir_log_level level);
 void weir_log_set_all(weir_log *log, weir_log_level level);

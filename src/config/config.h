@@ -43,6 +43,8 @@ typedef struct weir_config_host {
 
 typedef struct weir_config_database {
     const char *name; /* "*" : every name (the DSN of the command line, or the only database) */
+    const char
+        *label; /* for logs, SHOW and metrics: the configured name, else the database's own */
     weir_config_backend backend;
     const char *dsn_shown;         /* without its password: for logs and SHOW */
     const char *path;              /* SQLite: file */
@@ -115,11 +117,16 @@ typedef struct weir_config {
 typedef struct weir_config_source {
     const char *file_name; /* for messages; NULL: no file */
     weir_slice file_text;
-    const char *const
-        *environment; /* "WEIR_…=value" strings, NULL-terminated (others are skipped); NULL: none */
-    const char *const *settings; /* "key=value", NULL-terminated; NULL: none */
-    const char *dsn;             /* of the command line: database "*"; NULL: none */
-    unsigned cores;              /* what 0 workers means in the printed configuration */
+    const char *const *environment; /* "NAME=value" strings, NULL-terminated: WEIR_SECTION_KEY and
+                                       what *_env keys name; others are skipped; NULL: none */
+    const char *const *settings;    /* "key=value", NULL-terminated; NULL: none */
+    const char *dsn;                /* of the command line: database "*"; NULL: none */
+    unsigned cores;                 /* what 0 workers means in the printed configuration */
+    /* Appends the text of a file named by a *_file key; negative errno. NULL: such keys are
+     * refused.
+     */
+    int (*read_file)(void *user, const char *path, weir_buf *out);
+    void *read_user;
 } weir_config_source;
 
 /* Reads and checks everything. On error `*ret` is NULL and `err` names file, line and key, the

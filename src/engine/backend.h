@@ -23,6 +23,16 @@ typedef struct weir_exec weir_exec;
 typedef struct weir_relay_sink weir_relay_sink;
 typedef struct weir_claim weir_claim;
 
+/* A statement as it is understood: a few words by value, good for as long as you like. */
+typedef struct weir_statement {
+    uint32_t template_id, template_serial;
+    weir_kind kind;
+    weir_transaction transaction;
+    unsigned effects;
+    unsigned statements;
+    bool transaction_anywhere;
+} weir_statement;
+
 /* ---- relay ---- */
 
 typedef enum weir_relay_kind {
@@ -40,47 +50,60 @@ typedef enum weir_relay_kind {
     WEIR_RELAY_COPY_FAIL
 } weir_relay_kind;
 
-/* A prepared statement as its client gave it: shared by content. Reference-counted by its session.
- */
+/* A prepared statement as its client gave it, made by the session and borrowed by the connection
+ * during a call. The same content has one name on every server connection, whatever clients call
+ * it. */
 typedef struct weir_prepared {
     weir_slice text;
-    weir_slice oids;  /* parameter types as given, 4 bytes each, big-endian */
-    uint64_t content; /* keyed hash of text and oids: the server-side name is made of it */
-    uint32_t template_id, template_serial;
-    uint32_t refs;
-    unsigned effects;
+    weir_slice oids;     /* parameter types as given, 4 bytes each, big-endian */
+    uint64_t content[2]; /* keyed hash of text and oids; the server-side name is made of it */
+    weir_statement statement;
+    uint32_t refs; /* of its session */
 } weir_prepared;
 
 typedef struct weir_relay {
     weir_relay_kind kind;
-    weir_slice whole;        /* the message's bytes; may be its first part only (rest_size > 0) */
-    size_t rest_size;        /* bytes of this message that follow by weir_conn_ops.relay_more */
-    weir_prepared *prepared; /* PARSE, BIND, DESCRIBE 'S', CLOSE 'S': what the name stands for;
-                                NULL: unnamed or unknown */
-    uint8_t target;          /* DESCRIBE, CLOSE: 'S' or 'P' */
+    weir_slice whole; /* the message's bytes; may be its first part only (rest_size > 0) */
+    size_t rest_size; /* bytes of this message that follow by weir_conn_ops.relay_more */
+    const weir_prepared *prepared; /* PARSE, BIND, DESCRIBE and CLOSE of a statement: what its name
+                                      stands for; NULL: nothing (the server will say so) */
+    bool unnamed;                  /* PARSE: the client gave no name */
+    uint8_t target;                /* DESCRIBE, CLOSE: 'S' or 'P' */
+    weir_slice name;               /* DESCRIBE, CLOSE: of the target */
 } weir_relay;
 
 /* Where a relaying connection's replies go. Calls come on its loop, in the order of the wire. */
 typedef struct weir_relay_events {
     /* Bytes for the client, borrowed. May cut messages anywhere. */
     void (*on_bytes)(weir_relay_sink *sink, weir_slice bytes);
-    /* A statement's CommandComplete (or EmptyQuery, PortalSuspended, or a failed statement's error)
-     * went through: `rows` as its tag says; `sqlstate` "" or that of the error. Comes after its
-     * bytes. */
+    /* An Execute, a Query or a FunctionCall, in order of relaying, ended: `rows` as its tags say;
+     * `sqlstate`
+     * "" or its error's; NULL: an earlier error made the server skip it. */
     void (*on_statement)(weir_relay_sink *sink, uint64_t rows, const char *sqlstate);
-    /* A ReadyForQuery went through. status 'I' 'T' 'E'; owed: replies that are still to come. */
+    /* A ReadyForQuery went through. status 'I' 'T' 'E'; `owed` replies are still to come. Here the
+     * sink may give the connection back. */
     void (*on_ready)(weir_relay_sink *sink, char status, size_t owed);
-    /* A parameter of the session changed (also on_bytes). */
-    void (*on_parameter)(weir_relay_sink *sink, weir_slice name, weir_slice value);
-    /* The client's reading caught up / fell behind is asked by the connection. */
+    /* The client reads too slowly: the connection stops reading until weir_conn_ops.sink_drained.
+     */
     bool (*congested)(weir_relay_sink *sink);
-    /* The connection failed: nothing more comes; the connection is not the sink's any more. */
-    void (*on_lost)(weir_relay_sink *sink, const weir_error *err);
+    /* The connection has room again for what is relayed. */
+    void (*on_room)(weir_relay_sink *sink);
+    /* The connection failed and is the sink's no more. `ready_owed` ReadyForQuery were still to
+     * come; `torn`: the last message given out was cut short, so nothing sensible can follow it. */
+    void (*on_lost)(weir_relay_sink *sink, const weir_error *err, size_t ready_owed, bool torn);
 } weir_relay_events;
 
 struct weir_relay_sink {
     const weir_relay_events *events;
 };
+
+/* Session parameters that a connection must have before it serves (SET name TO value):
+ * "name\0value\0" pairs, sorted by name, and a hash of them so that sameness costs one comparison.
+ */
+typedef struct weir_parameters {
+    weir_slice pairs;
+    uint64_t fingerprint; /* 0: none */
+} weir_parameters;
 
 /* ---- execute ---- */
 
@@ -119,11 +142,12 @@ typedef struct weir_encoder {
 
 typedef struct weir_outcome {
     bool ok;
-    uint64_t rows;       /* rows given out in this run */
+    uint64_t rows;       /* rows given out since the last execute, resume or write */
     uint64_t changes;    /* rows written by the statement itself */
     bool suspended;      /* rows_max reached or a chunk is full: weir_conn_ops.resume continues */
     bool returned_rows;  /* the statement has result columns */
     bool in_transaction; /* the connection is inside a transaction now */
+    bool needs_writer;   /* the connection only reads and the statement may write: nothing was run */
     weir_error error;
 } weir_outcome;
 
@@ -151,13 +175,14 @@ struct weir_exec {
     weir_outcome outcome;
     void (*on_done)(weir_exec *exec); /* on the loop that submitted it */
     void *user;
-    void *backend_private[6]; /* of the backend while it runs */
+    void *backend_private[16]; /* of the backend while it runs */
 };
 
 /* ---- connections and backends ---- */
 
 struct weir_conn {
     weir_pool_conn pooled;
+    weir_list siblings; /* the engine's: connections of one lender */
     weir_backend *backend;
     struct weir_loop *loop;
     const struct weir_conn_ops *ops;
@@ -165,6 +190,12 @@ struct weir_conn {
     void *owner;           /* the engine's: its pool's shard holder */
     uint64_t id;           /* unique in the process */
 };
+
+typedef enum weir_conn_state {
+    WEIR_CONN_DIRTY, /* no, and never again: close it */
+    WEIR_CONN_CLEAN,
+    WEIR_CONN_LATER /* not yet; `became_clean` of the events follows */
+} weir_conn_state;
 
 typedef struct weir_conn_ops {
     /* Ends it, in order if it can; `closed` of the backend's events follows, asynchronously. */
@@ -177,19 +208,26 @@ typedef struct weir_conn_ops {
     void (*move)(weir_conn *conn, struct weir_loop *target);
     /* May it be lent to somebody else now: owes nothing, outside a transaction, no cancel toward
      * it. */
-    bool (*clean)(const weir_conn *conn);
+    weir_conn_state (*clean)(weir_conn *conn);
     /* Asks the database to give up what runs; harmless if nothing does. */
     void (*cancel)(weir_conn *conn);
 
-    /* relay: 0; -ENOMEM, … : the connection is unusable and on_lost follows. Never blocks. */
+    /* relay: 0; -ENOMEM, … : the connection is unusable, on_lost follows. Never blocks. */
     int (*relay)(weir_conn *conn, const weir_relay *message);
     int (*relay_more)(weir_conn *conn, weir_slice bytes);
-    /* A reply of our own (an error, a ParseComplete), given out after everything owed before it. */
+    /* Makes the server session's parameters those, the others as at its start. Called when lent. */
+    int (*adopt)(weir_conn *conn, const weir_parameters *parameters);
+    /* Forgets all session state (DISCARD ALL); `clean` says LATER until it is done. */
+    int (*reset)(weir_conn *conn);
+    /* Bytes of our own (an error), given out after everything owed before them. */
     int (*interject)(weir_conn *conn, weir_slice bytes);
     size_t (*owed)(const weir_conn *conn);
-    bool (*congested)(
-        const weir_conn *conn);            /* its outgoing queue is full: stop reading the client */
+    bool (*congested)(weir_conn *conn);
     void (*sink_drained)(weir_conn *conn); /* the client reads again */
+    /* What the server reported at login, as ParameterStatus messages. Borrowed. */
+    weir_slice (*welcome)(const weir_conn *conn);
+    /* For SHOW SERVERS: address and process id of the server's side. */
+    void (*describe)(const weir_conn *conn, const char **ret_address, uint32_t *ret_pid);
 
     /* execute */
     void (*execute)(weir_conn *conn, weir_exec *exec);
@@ -209,8 +247,6 @@ typedef struct weir_backend_events {
     void (*arrived)(void *engine, weir_conn *conn);
     void (*became_clean)(void *engine,
                          weir_conn *conn); /* a cancel or a drain that held it back ended */
-    /* The lent connection has room again for relayed bytes. */
-    void (*drained)(void *engine, weir_conn *conn);
 } weir_backend_events;
 
 typedef enum weir_role { WEIR_ROLE_READ, WEIR_ROLE_WRITE, WEIR_ROLES } weir_role;
@@ -253,7 +289,7 @@ struct weir_claim {
     weir_time wait_until;
     void (*granted)(struct weir_claim *claim, weir_conn *conn, const weir_error *err);
     void *user;
-    void *backend_private[4];
+    void *backend_private[8];
 };
 
 struct weir_backend {

@@ -26,24 +26,38 @@ typedef struct weir_loop_ops {
     bool (*quiet)(weir_stream *stream);
     void (*move)(weir_stream *stream, weir_loop *target, void (*arrived)(weir_stream *, void *),
                  void *user);
+    const char *(*peer)(const weir_stream *stream);
+    int (*export)(weir_stream *stream, int *ret_fd);
+    int (*import)(weir_loop *loop, int fd, weir_stream **ret);
 } weir_loop_ops;
 
 struct weir_loop {
     const weir_loop_ops *ops;
     weir_time now;
     weir_heap timers;
+    weir_timer *spilled; /* armed while the heap could not grow */
     weir_memory *memory;
     weir_loop_options options;
 };
+
+/* For implementations. `weir_loop_start` sets up what begins every loop. */
+void weir_loop_start(weir_loop *loop, const weir_loop_ops *ops, const weir_loop_options *options);
+void weir_loop_end(weir_loop *loop);
+/* Into zeroed memory: the loop and the default limits. */
+void weir_stream_init(weir_stream *stream, weir_loop *loop);
+/* WEIR_TIME_NEVER: none. */
+weir_time weir_loop_deadline(const weir_loop *loop);
+/* Fires what is due at loop->now, each armed timer at most once. */
+void weir_loop_run_timers(weir_loop *loop);
 
 struct weir_stream {
     const weir_stream_handler *handler;
     void *user;
     weir_loop *loop;
-    size_t queued;     /* unsent bytes */
-    size_t queue_high; /* high-water mark */
-    size_t kept_max;   /* largest unconsumed run */
-    bool congested;    /* went over the mark, not yet drained */
+    size_t queued;       /* unsent bytes */
+    uint32_t queue_high; /* high-water mark */
+    uint32_t kept_max;   /* largest unconsumed run */
+    bool congested;      /* went over the mark, not yet drained */
     bool local;
 };
 

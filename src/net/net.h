@@ -3,7 +3,7 @@
  * beside it (tests/ sim), io_uring addable: each implements net/loop_ops.h.
  *
  * One loop belongs to one thread. Everything here is called on the loop's own thread, but
- * weir_loop_post, weir_loop_stop and weir_loop_now_any.
+ * weir_loop_post, weir_loop_stop, weir_loop_clock and weir_loop_wall_ns.
  *
  * Life of a stream:
  *
@@ -74,7 +74,9 @@ void weir_loop_post(weir_loop *loop, weir_task *task);
 /* ---- timers ---- */
 
 typedef struct weir_timer {
-    weir_heap_node node;
+    weir_heap_node node;        /* its key is when to look; `due`, when to fire, is not before it */
+    weir_time due;              /* WEIR_TIME_NEVER: disarmed */
+    struct weir_timer *spilled; /* waits outside the heap, which could not grow */
     void (*fire)(struct weir_timer *timer, weir_loop *loop);
 } weir_timer;
 
@@ -92,13 +94,14 @@ typedef struct weir_stream_handler {
     void (*on_open)(weir_stream *stream);
     /* Bytes came: those left over from last time first. Borrowed until the callback returns.
      * Returns how many were consumed; the rest is kept and handed again, with more behind it, when
-     * more has come or reading is resumed. Consuming nothing of a full buffer makes the buffer grow
-     * up to the limit set by weir_stream_set_limit, beyond which the stream closes with -EMSGSIZE.
-     */
+     * more has come, the peer has ended, or reading is resumed. Never more than the limit of
+     * weir_stream_set_limit is handed at once; consuming nothing of that much, without pausing,
+     * closes the stream with -EMSGSIZE. */
     size_t (*on_bytes)(weir_stream *stream, weir_slice bytes);
     /* The queue of unsent bytes was over its high-water mark and is now below a quarter of it. */
     void (*on_drained)(weir_stream *stream);
-    /* Gone. 0: the peer ended the stream, or it was closed here; -errno: why it failed. */
+    /* Gone. 0: the peer ended the stream (what was queued was sent first, or 5 s have passed), or
+     * it was closed here; -errno: why it failed. */
     void (*on_close)(weir_stream *stream, int error);
 } weir_stream_handler;
 
@@ -116,14 +119,17 @@ size_t weir_stream_queued(const weir_stream *stream);
 bool weir_stream_congested(const weir_stream *stream);
 
 /* No more on_bytes until resumed (TCP's window pushes back). Resuming hands kept bytes again, soon,
- * not from inside the call. Both may be repeated. */
+ * not from inside the call, also when it was not paused. Both may be repeated. While paused, an
+ * ended stream is noticed only when resumed; a broken one (reset) closes at once. */
 void weir_stream_pause(weir_stream *stream);
 void weir_stream_resume(weir_stream *stream);
 
 /* Largest unconsumed run kept (default 64 KiB). */
 void weir_stream_set_limit(weir_stream *stream, size_t size_max);
 
-/* Close after what is queued was sent, or after `linger` has passed; 0: at once. */
+/* Close after what is queued was sent, or after `linger` has passed; 0: at once. If the peer is
+ * still sending then, what it sends is read and dropped until it ends or `linger` has passed, since
+ * an answer in flight would be lost with the reset that closing causes. */
 void weir_stream_close(weir_stream *stream, weir_time linger);
 /* Ends our direction after what is queued (shutdown), still reading. */
 void weir_stream_finish(weir_stream *stream);
@@ -141,9 +147,20 @@ const char *weir_stream_peer(const weir_stream *stream);
 bool weir_stream_local(const weir_stream *stream);
 
 /* Hands the stream, with kept and queued bytes, to another loop. No callback comes from the old
- * loop afterwards; on the new loop's thread `arrived` is called first. The stream must be OPEN. */
+ * loop afterwards; on the new loop's thread `arrived` is called first, then kept bytes are handed
+ * again (unless paused). The stream must be OPEN, and is no longer the caller's to touch. Both
+ * loops charge the same weir_memory. */
 void weir_stream_move(weir_stream *stream, weir_loop *target,
                       void (*arrived)(weir_stream *stream, void *user), void *user);
+
+/* Gives up the descriptor of a stream at rest: for handing it to another process. The stream is
+ * gone at once, without on_close. Not from inside its own callbacks. -EBUSY: it is not OPEN, or has
+ * kept or queued bytes; -ENOTSUP: the loop has no descriptors (the simulator). */
+WEIR_MUST_CHECK int weir_stream_export(weir_stream *stream, int *ret_fd);
+/* The reverse: takes a connected stream socket. On failure (-ENOMEM, …) the descriptor remains the
+ * caller's. */
+WEIR_MUST_CHECK int weir_stream_import(weir_loop *loop, int fd, const weir_stream_handler *handler,
+                                       void *user, weir_stream **ret);
 
 /* ---- listeners ---- */
 
@@ -155,8 +172,9 @@ typedef struct weir_listener_handler {
 } weir_listener_handler;
 
 /* Listens. Port 0 picks a free one (weir_listener_address says which). `shared`: SO_REUSEPORT, so
- * that each worker's loop can listen on the same address. -EADDRINUSE, -EACCES, …. A stale UNIX
- * socket file (nobody answers) is replaced. */
+ * that each worker's loop can listen on the same address (not for UNIX sockets: -EINVAL; let one
+ * loop listen and move). -EADDRINUSE, -EACCES, …. A stale UNIX socket file (nobody answers) is
+ * replaced; the file is removed when the listener closes. */
 WEIR_MUST_CHECK int weir_listen(weir_loop *loop, const char *address, bool shared,
                                 const weir_listener_handler *handler, void *user,
                                 weir_listener **ret);
@@ -195,8 +213,9 @@ void weir_executor_submit(weir_executor *executor, weir_job *job);
 /* ---- names ---- */
 
 /* Resolves "host:port" (a name, or already numeric) on `executor` and calls back on the loop with
- * numeric addresses ("ip:port"), at most 8; count 0 and `reason` when it failed. -ENOMEM: no
- * callback. */
+ * numeric addresses ("ip:port"), at most 8; count 0 and `reason` when it failed. What is numeric
+ * already, or a UNIX path, needs no executor (it may be NULL) and comes back as it is. -ENOMEM,
+ * -EINVAL (not of the form): no callback. */
 WEIR_MUST_CHECK int weir_resolve(weir_loop *loop, weir_executor *executor, const char *host_port,
                                  void (*done)(void *user, const char *const *addresses,
                                               size_t count, const char *reason),

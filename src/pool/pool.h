@@ -4,20 +4,20 @@
  * One weir_pool is shared by all workers (atomics only). Each worker has a weir_pool_shard that
  * only its own thread calls. Invariants:
  *   1. connections that exist (opening, idle, lent, moving, closing) never exceed size_max +
- * pinned, and pinned never exceeds pinned_max;
+ *      pinned, and pinned never exceeds pinned_max;
  *   2. a connection is in exactly one state and one shard; it is lent to one borrower;
  *   3. a waiter is served, timed out or withdrawn, exactly once;
  *   4. while a shard has a waiter, no connection rests idle in any shard for longer than a message
- * takes, and none that could be opened stays unopened;
+ *      takes, and none that could be opened stays unopened (but for back-off and fairness);
  *   5. a freed connection goes to its shard's oldest waiter, unless another shard's oldest waiter
- * is older by more than `fair_within`. Wake-up race (4): a waiter is published before the other
- * shards' idle counts are read, and an idle count before the other shards' waiters are read, both
- * sequentially consistent, so one side sees the other. */
+ *      is older by more than `fair_within`.
+ * Wake-up race (4): a waiter is published before the other shards' idle counts and the number of
+ * connections are read; an idle connection and a freed place are published before the other
+ * shards' waiters are read; all sequentially consistent, so one side sees the other. */
 #ifndef WEIR_POOL_POOL_H
 #define WEIR_POOL_POOL_H
 
 #include "base/error.h"
-#include "base/heap.h"
 #include "base/hist.h"
 #include "base/list.h"
 #include "base/time.h"
@@ -32,7 +32,7 @@ typedef struct weir_pool_options {
     unsigned size_min; /* kept open, also when idle */
     unsigned size_max;
     unsigned pinned_max;       /* beyond size_max, for pinned connections */
-    unsigned waiters_max;      /* over all shards; more are refused at once */
+    unsigned waiters_max;      /* over all shards, at least 1; more are refused at once */
     weir_time acquire_timeout; /* 0: wait for ever */
     weir_time idle_timeout;    /* an idle connection beyond size_min is closed after it; 0: never */
     weir_time lifetime_max; /* a connection older than this (less up to 10 % jitter) is closed when
@@ -46,7 +46,7 @@ typedef struct weir_pool_options {
 
 typedef enum weir_pool_conn_state {
     WEIR_POOL_CONN_OPENING,
-    WEIR_POOL_CONN_VALIDATING, /* promised to a waiter, being looked at */
+    WEIR_POOL_CONN_VALIDATING, /* a query runs on it, because somebody waits for it */
     WEIR_POOL_CONN_IDLE,
     WEIR_POOL_CONN_LENT,
     WEIR_POOL_CONN_MOVING, /* between two shards */
@@ -61,19 +61,17 @@ typedef struct weir_pool_conn {
     weir_time opened_at;   /* when it became usable */
     weir_time retire_at;   /* opened_at + lifetime less jitter */
     weir_time state_since; /* idle or lent since */
-    bool pinned;           /* counted against pinned_max, not size_max */
+    bool pinned;           /* counted against pinned_max, not size_max (see weir_pool_unpin) */
     bool leak_reported;
     uint64_t uses;
-    struct weir_pool_waiter *promised_to; /* VALIDATING or MOVING toward one */
 } weir_pool_conn;
 
 /* Embedded in the borrower. Zeroed memory with weir_pool_waiter_init is "not waiting". */
 typedef struct weir_pool_waiter {
     weir_list node;
-    weir_heap_node deadline;
     weir_time since;
     weir_pool_shard *shard; /* NULL: not waiting */
-    weir_pool_conn *promised;
+    bool hopeless;          /* out of the line; TIMEOUT is about to come */
 } weir_pool_waiter;
 
 typedef enum weir_pool_action_kind {
@@ -81,10 +79,10 @@ typedef enum weir_pool_action_kind {
     WEIR_POOL_VALIDATE, /* run a query on `conn`, then call _validated */
     WEIR_POOL_CLOSE,    /* close `conn`, then call _closed */
     WEIR_POOL_LEND,     /* `conn` is `waiter`'s now (the waiter was taken off) */
-    WEIR_POOL_TIMEOUT,  /* `waiter` waited too long (it was taken off) */
+    WEIR_POOL_TIMEOUT,  /* `waiter` waited too long, or in vain (it was taken off) */
     WEIR_POOL_MOVE, /* hand `conn` to `shard` (a message to its thread), where _arrived is called */
-    WEIR_POOL_NUDGE, /* tell `shard` (a message to its thread) to call weir_pool_nudged: we starve
-                      */
+    WEIR_POOL_NUDGE, /* have `shard` call weir_pool_nudged on its thread (one message per shard is
+                        under way at most, so one embedded in its holder will do) */
     WEIR_POOL_LEAK   /* `conn` is lent for longer than hold_max: say who has it */
 } weir_pool_action_kind;
 
@@ -99,6 +97,8 @@ typedef struct weir_pool_action {
  * and carry each out before (or while) going on. Carrying one out may call into the pool again. */
 bool weir_pool_next(weir_pool_shard *shard, weir_pool_action *ret);
 
+/* -ENOMEM; -EINVAL: no shards, size_max 0 or below size_min, or waiters_max 0. Nothing allocates
+ * afterwards. */
 WEIR_MUST_CHECK int weir_pool_new(const weir_pool_options *options, unsigned shards,
                                   weir_pool **ret);
 /* Every connection must be closed and every waiter gone. */
@@ -108,7 +108,7 @@ unsigned weir_pool_shard_index(const weir_pool_shard *shard);
 weir_pool *weir_pool_of(const weir_pool_shard *shard);
 void *weir_pool_user(const weir_pool *pool);
 void weir_pool_set_user(weir_pool *pool, void *user);
-/* New limits, from any one thread; each shard honours them from its next call on. */
+/* New limits (valid for weir_pool_new), from any one thread. Each shard must tick. */
 void weir_pool_configure(weir_pool *pool, const weir_pool_options *options);
 
 void weir_pool_waiter_init(weir_pool_waiter *waiter);
@@ -124,7 +124,7 @@ WEIR_MUST_CHECK int weir_pool_acquire(weir_pool_shard *shard, weir_pool_waiter *
                                       weir_time now, weir_pool_conn **ret);
 /* The borrower does not want any more (it left). Harmless when not waiting. */
 void weir_pool_withdraw(weir_pool_shard *shard, weir_pool_waiter *waiter, weir_time now);
-/* A lent connection comes back. `reusable` false: it is closed. */
+/* A lent connection comes back, pinned or not. `reusable` false: it is closed. */
 void weir_pool_release(weir_pool_shard *shard, weir_pool_conn *conn, bool reusable, weir_time now);
 
 /* Answers to OPEN. `random` spreads lifetimes. */
@@ -134,20 +134,22 @@ void weir_pool_opened(weir_pool_shard *shard, weir_pool_conn *conn, uint32_t ran
 void weir_pool_open_failed(weir_pool_shard *shard, bool fatal, weir_time now);
 /* Answer to VALIDATE. */
 void weir_pool_validated(weir_pool_shard *shard, weir_pool_conn *conn, bool good, weir_time now);
-/* A connection is gone, whatever its state (but MOVING) was: asked for by CLOSE or died by itself.
- */
+/* A connection is gone, whatever its state was (but OPENING, which fails, and MOVING, which arrives
+ * first): asked for by CLOSE or died by itself. If it was lent, it must not be released. */
 void weir_pool_closed(weir_pool_shard *shard, weir_pool_conn *conn, weir_time now);
 /* MOVE's other end. */
 void weir_pool_arrived(weir_pool_shard *shard, weir_pool_conn *conn, weir_time now);
 void weir_pool_nudged(weir_pool_shard *shard, weir_time now);
 
 /* A lent connection becomes pinned: it stops counting against size_max. -EAGAIN: pinned_max are
- * pinned. */
+ * pinned. Unpinning takes a place of size_max again; while there is none, the connection goes on
+ * counting as pinned, until it is released: then it takes a place or is closed. */
 WEIR_MUST_CHECK int weir_pool_pin(weir_pool_shard *shard, weir_pool_conn *conn, weir_time now);
 void weir_pool_unpin(weir_pool_shard *shard, weir_pool_conn *conn, weir_time now);
 
-/* Time passes: timeouts, idle and old connections, size_min. Call at weir_pool_deadline at the
- * latest. */
+/* Time passes: timeouts, idle and old connections, size_min (kept by whichever shard notices, one
+ * connection at a time, so that the first ones spread). Call at weir_pool_deadline at the latest,
+ * which is 0 until the first tick. */
 void weir_pool_tick(weir_pool_shard *shard, weir_time now);
 weir_time weir_pool_deadline(const weir_pool_shard *shard);
 

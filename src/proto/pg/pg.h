@@ -2,14 +2,19 @@
  * structs and bytes out. Facts are from PostgreSQL's documentation, chapter "Frontend/Backend
  * Protocol". All slices borrow from the input; nothing allocates but weir_buf appends.
  *
+ * Every reader finds out that bytes are missing without looking at the body (O(1)), so callers may
+ * feed the same growing prefix again and again. A writer that fails leaves `out` as it was.
+ *
  * Errors everywhere: 0 done; WEIR_PG_MORE: feed more bytes; -EPROTO: the bytes break the protocol
- * (close the connection); -EMSGSIZE: a length beyond the given limit; -ENOMEM. */
+ * (close the connection); -EMSGSIZE: a length beyond the given limit; -ENOMEM. -EINVAL: a string to
+ * be written has a zero byte inside. */
 #ifndef WEIR_PROTO_PG_PG_H
 #define WEIR_PROTO_PG_PG_H
 
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/slice.h"
+#include "proto/pg/auth.h"
 
 #define WEIR_PG_MORE 1
 
@@ -98,6 +103,8 @@ uint16_t weir_pg_read_u16(weir_pg_reader *r);
 uint32_t weir_pg_read_u32(weir_pg_reader *r);
 weir_slice weir_pg_read_cstr(weir_pg_reader *r); /* without the zero byte */
 weir_slice weir_pg_read_bytes(weir_pg_reader *r, size_t len);
+/* Everything not read yet. */
+weir_slice weir_pg_read_rest(weir_pg_reader *r);
 /* All read and nothing left over: 0, else -EPROTO. */
 WEIR_MUST_CHECK int weir_pg_reader_end(const weir_pg_reader *r);
 
@@ -115,11 +122,13 @@ typedef struct weir_pg_startup {
     size_t size;       /* of the packet, to consume */
     uint32_t version;  /* SESSION */
     weir_slice params; /* SESSION: "name\0value\0…" pairs, without the final zero byte; checked */
-    uint32_t cancel_pid; /* CANCEL */
-    weir_slice cancel_key;
+    uint32_t cancel_pid;   /* CANCEL */
+    weir_slice cancel_key; /* 4 to WEIR_PG_CANCEL_KEY_MAX bytes */
 } weir_pg_startup;
 
-/* The untyped packet that opens a connection. -EPROTO: not one; the words are in `err`. */
+/* The untyped packet that opens a connection. -EPROTO: not one, or a major version other than 3;
+ * -EMSGSIZE: over WEIR_PG_STARTUP_SIZE_MAX; the words are in `err`. Bytes behind an SSL or GSSENC
+ * request (`in` longer than `size`) are an attack (CVE-2021-23222): the caller closes. */
 WEIR_MUST_CHECK int weir_pg_startup_read(weir_slice in, weir_pg_startup *ret, weir_error *err);
 /* Iterates over the pairs of `params`; start with *pos = 0; false at the end. */
 bool weir_pg_param_next(weir_slice params, size_t *pos, weir_slice *ret_name,
@@ -133,6 +142,11 @@ bool weir_pg_param_find(weir_slice params, const char *name, weir_slice *ret_val
 WEIR_MUST_CHECK int weir_pg_negotiate(uint32_t version, weir_slice params, weir_buf *out,
                                       uint32_t *ret_version);
 
+/* The server's NegotiateProtocolVersion, as a client: the version to speak from now on; `options`
+ * are the `_pq_.` names it does not know, zero-terminated. -EPROTO: a version we did not offer. */
+WEIR_MUST_CHECK int weir_pg_negotiate_read(weir_slice body, uint32_t offered, uint32_t *ret_version,
+                                           weir_slice *ret_options);
+
 WEIR_MUST_CHECK int weir_pg_write_startup(weir_buf *out, uint32_t version, weir_slice params);
 WEIR_MUST_CHECK int weir_pg_write_cancel(weir_buf *out, uint32_t pid, weir_slice key);
 
@@ -145,7 +159,8 @@ typedef struct weir_pg_parse {
 } weir_pg_parse;
 
 /* Formats (2 bytes each) and values (int32 length, bytes) stay encoded; read them with the
- * iterators. */
+ * iterators. That a format count is 0, 1 or the number of values is left to the database to judge:
+ * it answers a wrong one with an error and keeps the session. */
 typedef struct weir_pg_bind {
     weir_slice portal, statement;
     uint16_t format_count;
@@ -166,21 +181,35 @@ typedef struct weir_pg_execute {
     uint32_t rows_max; /* 0: all */
 } weir_pg_execute;
 
+typedef struct weir_pg_function { /* encoded as in a Bind */
+    uint32_t oid;
+    uint16_t format_count;
+    weir_slice formats;
+    uint16_t value_count;
+    weir_slice values;
+    uint16_t result_format;
+} weir_pg_function;
+
 WEIR_MUST_CHECK int weir_pg_query_read(weir_slice body, weir_slice *ret_text);
 WEIR_MUST_CHECK int weir_pg_parse_read(weir_slice body, weir_pg_parse *ret);
 WEIR_MUST_CHECK int weir_pg_bind_read(weir_slice body, weir_pg_bind *ret);
 WEIR_MUST_CHECK int weir_pg_target_read(weir_slice body, weir_pg_target *ret);
 WEIR_MUST_CHECK int weir_pg_execute_read(weir_slice body, weir_pg_execute *ret);
-/* Walks bind.values, which weir_pg_bind_read has checked: start with *pos = 0; NULL data: SQL NULL.
- */
+WEIR_MUST_CHECK int weir_pg_function_read(weir_slice body, weir_pg_function *ret);
+WEIR_MUST_CHECK int weir_pg_copy_fail_read(weir_slice body, weir_slice *ret_reason);
+/* Walks the values of a Bind, FunctionCall or DataRow, which its _read has checked: start with
+ * *pos = 0; false at the end. */
 bool weir_pg_value_next(weir_slice values, size_t *pos, weir_slice *ret_value, bool *ret_null);
 /* The format of parameter (or result column) `i`: 0 text, 1 binary; `count` 0 means all text, 1 all
  * alike. */
 uint16_t weir_pg_format_at(weir_slice formats, uint16_t count, size_t i);
 
 WEIR_MUST_CHECK int weir_pg_write_query(weir_buf *out, weir_slice text);
+/* `oids` are encoded: 4 bytes each, big-endian. */
 WEIR_MUST_CHECK int weir_pg_write_parse(weir_buf *out, weir_slice name, weir_slice text,
                                         weir_slice oids);
+/* A Bind of parts that are encoded as weir_pg_bind_read gives them. */
+WEIR_MUST_CHECK int weir_pg_write_bind(weir_buf *out, const weir_pg_bind *bind);
 /* The same Bind under another statement name. */
 WEIR_MUST_CHECK int weir_pg_write_bind_renamed(weir_buf *out, const weir_pg_bind *bind,
                                                weir_slice statement);
@@ -212,10 +241,32 @@ typedef struct weir_pg_column {
     uint16_t format;
 } weir_pg_column;
 
+typedef struct weir_pg_notification {
+    uint32_t pid;
+    weir_slice channel, payload;
+} weir_pg_notification;
+
 WEIR_MUST_CHECK int weir_pg_error_read(weir_slice body, weir_pg_error_fields *ret);
 WEIR_MUST_CHECK int weir_pg_param_status_read(weir_slice body, weir_slice *ret_name,
                                               weir_slice *ret_value);
 WEIR_MUST_CHECK int weir_pg_key_data_read(weir_slice body, uint32_t *ret_pid, weir_slice *ret_key);
+/* Walks the fields of an error or notice, known and unknown: start with *pos = 0; false at the end.
+ */
+bool weir_pg_field_next(weir_slice raw, size_t *pos, uint8_t *ret_code, weir_slice *ret_value);
+WEIR_MUST_CHECK int weir_pg_notification_read(weir_slice body, weir_pg_notification *ret);
+WEIR_MUST_CHECK int weir_pg_command_complete_read(weir_slice body, weir_slice *ret_tag);
+WEIR_MUST_CHECK int weir_pg_row_description_read(weir_slice body, uint16_t *ret_count,
+                                                 weir_slice *ret_columns);
+/* Walks the columns that weir_pg_row_description_read has checked. */
+bool weir_pg_column_next(weir_slice columns, size_t *pos, weir_pg_column *ret);
+/* `oids`: 4 bytes each, big-endian. */
+WEIR_MUST_CHECK int weir_pg_param_description_read(weir_slice body, uint16_t *ret_count,
+                                                   weir_slice *ret_oids);
+/* Walk `values` with weir_pg_value_next. */
+WEIR_MUST_CHECK int weir_pg_row_read(weir_slice body, uint16_t *ret_count, weir_slice *ret_values);
+/* CopyInResponse, CopyOutResponse, CopyBothResponse; `formats`: 2 bytes each, one per column. */
+WEIR_MUST_CHECK int weir_pg_copy_response_read(weir_slice body, uint8_t *ret_format,
+                                               uint16_t *ret_count, weir_slice *ret_formats);
 /* 'I', 'T' or 'E'. */
 WEIR_MUST_CHECK int weir_pg_ready_read(weir_slice body, uint8_t *ret_status);
 /* The rows a CommandComplete tag counts ("SELECT 5", "INSERT 0 3"); 0 for tags without a number. */
@@ -234,97 +285,16 @@ WEIR_MUST_CHECK int weir_pg_write_row_description(weir_buf *out, const weir_pg_c
                                                   size_t count);
 WEIR_MUST_CHECK int weir_pg_write_param_description(weir_buf *out, const uint32_t *oids,
                                                     size_t count);
-/* A DataRow, column by column: begin, then `count` cells, then end (which writes the length). */
+WEIR_MUST_CHECK int weir_pg_write_notification(weir_buf *out, const weir_pg_notification *n);
+/* `type` is WEIR_PG_B_COPY_IN, _OUT or _BOTH; every column has `format` (0 text, 1 binary). */
+WEIR_MUST_CHECK int weir_pg_write_copy_response(weir_buf *out, uint8_t type, uint8_t format,
+                                                size_t columns);
+WEIR_MUST_CHECK int weir_pg_write_copy_data(weir_buf *out, weir_slice data);
+/* A DataRow, column by column: begin, then `count` cells, then end (which writes the length). After
+ * a failure between them the caller abandons the row: out->len = mark. */
 WEIR_MUST_CHECK int weir_pg_row_begin(weir_buf *out, uint16_t count, size_t *ret_mark);
 WEIR_MUST_CHECK int weir_pg_row_cell(weir_buf *out, weir_slice value);
 WEIR_MUST_CHECK int weir_pg_row_null(weir_buf *out);
 WEIR_MUST_CHECK int weir_pg_row_end(weir_buf *out, size_t mark);
-
-/* ---- authentication (auth.c, scram.c): both sides as little state machines ---- */
-
-typedef enum weir_pg_auth_method {
-    WEIR_PG_AUTH_TRUST,
-    WEIR_PG_AUTH_PASSWORD, /* clear text: only where the transport is trusted */
-    WEIR_PG_AUTH_MD5,
-    WEIR_PG_AUTH_SCRAM
-} weir_pg_auth_method;
-
-#define WEIR_PG_SCRAM_KEY 32
-
-/* What is kept of a password for SCRAM-SHA-256 (RFC 5802, RFC 7677): no password where keys
- * suffice. */
-typedef struct weir_pg_scram_secret {
-    uint32_t iterations;
-    uint8_t salt[32];
-    uint8_t salt_len;
-    uint8_t stored_key[WEIR_PG_SCRAM_KEY];
-    uint8_t server_key[WEIR_PG_SCRAM_KEY];
-} weir_pg_scram_secret;
-
-/* PostgreSQL's form: SCRAM-SHA-256$iterations:salt$stored:server (base64). -EINVAL. */
-WEIR_MUST_CHECK int weir_pg_scram_secret_parse(weir_slice text, weir_pg_scram_secret *ret);
-/* Derives the secret of a password; `salt` is 16 random bytes. SASLprep is applied to valid UTF-8;
- * other bytes are taken as they are, as PostgreSQL does. */
-WEIR_MUST_CHECK int weir_pg_scram_secret_make(weir_slice password, const uint8_t salt[16],
-                                              uint32_t iterations, weir_pg_scram_secret *ret);
-/* "md5" + hex(md5(hex(md5(password user)) salt)). `ret` gets 36 bytes with the zero byte. */
-WEIR_MUST_CHECK int weir_pg_md5_answer(weir_slice user, weir_slice password, const uint8_t salt[4],
-                                       char ret[36]);
-
-/* A client that is proving who it is. Zero it, then begin. */
-typedef struct weir_pg_auth_server {
-    weir_pg_auth_method method;
-    enum {
-        WEIR_PG_AUTH_BEGIN,
-        WEIR_PG_AUTH_WAIT_PASSWORD,
-        WEIR_PG_AUTH_WAIT_INITIAL,
-        WEIR_PG_AUTH_WAIT_FINAL,
-        WEIR_PG_AUTH_DONE,
-        WEIR_PG_AUTH_FAILED
-    } state;
-    uint8_t salt[4];
-    weir_pg_scram_secret secret;
-    bool doomed; /* unknown user: the exchange runs on a mock secret and always fails */
-    char user[64];
-    char *password; /* borrowed: PASSWORD, MD5; NULL: always fails */
-    char server_nonce[25];
-    char client_first_bare[256];
-    char server_first[256];
-} weir_pg_auth_server;
-
-/* What the user is known by. `secret` for SCRAM, `password` for the others (borrowed while
- * authenticating); both NULL: an unknown user, who learns nothing from the exchange. `random` is 32
- * fresh random bytes. Appends the server's first message (for TRUST: AuthenticationOk, and the
- * state is DONE). */
-WEIR_MUST_CHECK int weir_pg_auth_server_begin(weir_pg_auth_server *auth, weir_pg_auth_method method,
-                                              weir_slice user, const char *password,
-                                              const weir_pg_scram_secret *secret,
-                                              const uint8_t random[32], weir_buf *out);
-/* Feeds the body of a 'p' message; appends the answer. Look at auth->state: DONE (AuthenticationOk
- * was appended), FAILED (nothing appended; tell the client 28P01), or go on. -EPROTO: malformed. */
-WEIR_MUST_CHECK int weir_pg_auth_server_feed(weir_pg_auth_server *auth, weir_slice body,
-                                             weir_buf *out);
-
-/* We, proving who we are to a server. Zero it, set user and password, feed every 'R' message's
- * body. */
-typedef struct weir_pg_auth_client {
-    weir_slice user, password; /* borrowed */
-    enum {
-        WEIR_PG_AUTHC_BEGIN,
-        WEIR_PG_AUTHC_SASL_FIRST,
-        WEIR_PG_AUTHC_SASL_FINAL,
-        WEIR_PG_AUTHC_OK
-    } state;
-    uint8_t random[24]; /* for the nonce: set before feeding */
-    char client_first_bare[96];
-    uint8_t server_signature[WEIR_PG_SCRAM_KEY];
-    bool server_verified;
-} weir_pg_auth_client;
-
-/* Appends what is to be sent. -EPROTO: malformed or the server's signature is wrong (not the server
- * it claims to be); -ENOTSUP: a method we do not speak; -EACCES: a password is asked for and we
- * have none. Words in `err`. */
-WEIR_MUST_CHECK int weir_pg_auth_client_feed(weir_pg_auth_client *auth, weir_slice body,
-                                             weir_buf *out, weir_error *err);
 
 #endif

@@ -1,0 +1,47 @@
+/* The PostgreSQL backend as a whole: where its servers are, and its life. */
+#include "backend/postgres/internal.h"
+#include <stdlib.h>
+
+static void pg_stop(weir_backend *backend)
+{
+    (void)backend; /* connections are the pools' to close */
+}
+
+static void pg_destroy(weir_backend *backend)
+{
+    pg_backend *b = WEIR_CONTAINER_OF(backend, pg_backend, base);
+    for (unsigned i = 0; i < WEIR_POSTGRES_HOSTS_MAX; i++)
+        free(b->hosts[i]);
+    free(b);
+}
+
+static const weir_backend_ops ops = {
+    .name = "postgres",
+    .dialect = WEIR_DIALECT_POSTGRES,
+    .relays = true,
+    .open = pg_conn_open,
+    .stop = pg_stop,
+    .destroy = pg_destroy,
+};
+
+int weir_postgres_open(const weir_postgres_options *options, weir_backend **ret)
+{
+    if (options->host_count == 0 || options->host_count > WEIR_POSTGRES_HOSTS_MAX)
+        return -EINVAL;
+    pg_backend *b = calloc(1, sizeof(*b));
+    if (!b)
+        return -ENOMEM;
+    b->base.ops = &ops;
+    b->options = *options;
+    if (b->options.replies_max == 0)
+        b->options.replies_max = 65536;
+    for (unsigned i = 0; i < options->host_count; i++) {
+        b->hosts[i] = strdup(options->hosts[i]);
+        if (!b->hosts[i]) {
+            pg_destroy(&b->base);
+            return -ENOMEM;
+        }
+    }
+    *ret = &b->base;
+    return 0;
+}

@@ -1,0 +1,230 @@
+/* A logged-in server connection: its life between lendings, validation, moves, loss.
+ *
+ *      READY ──move──► MOVING ──► READY (other loop)        READY ──close / fail──► CLOSING ──►
+ * freed
+ *
+ * Invariants: it is clean only when nothing is owed, the server is outside a transaction, no query
+ * of ours is on the way and no cancel flies toward it; a connection whose queue is in doubt is
+ * closed, never lent. */
+#include "backend/postgres/internal.h"
+#include <stdlib.h>
+
+static const pg_conn *pg_const(const weir_conn *conn)
+{
+    return (const pg_conn *)(const void *)((const char *)conn - offsetof(pg_conn, base));
+}
+
+void pg_conn_free(pg_conn *c)
+{
+    pg_cancel_detach(c);
+    weir_timer_disarm(c->base.loop, &c->timer);
+    weir_pg_owed_fini(&c->owed);
+    pg_prepared_fini(&c->prepared);
+    weir_buf_fini(&c->welcome);
+    weir_buf_fini(&c->set_names);
+    free(c->database);
+    free(c->user);
+    free(c->password);
+    free(c->address_used);
+    free(c);
+}
+
+/* The stream is gone: last words to the borrower and the engine. */
+static void on_gone(pg_conn *c, const weir_error *err)
+{
+    weir_backend *b = c->base.backend;
+    weir_relay_sink *sink = c->base.sink;
+    c->base.sink = NULL;
+    c->state = PG_CLOSING;
+    if (sink)
+        sink->events->on_lost(sink, err, weir_pg_owed_ready_count(&c->owed),
+                              c->passing > 0 && c->passing_on);
+    b->events->closed(b->engine, &c->base);
+    pg_conn_free(c);
+}
+
+static void on_close(weir_stream *stream, int error)
+{
+    pg_conn *c = weir_stream_user(stream);
+    c->stream = NULL;
+    if (!c->lost.sqlstate[0])
+        weir_error_set(&c->lost, "08006",
+                       "weir: the connection to the database server was lost: %s",
+                       error ? strerror(-error) : "the server closed it");
+    on_gone(c, &c->lost);
+}
+
+void pg_conn_fail(pg_conn *c, const weir_error *err)
+{
+    if (!c->lost.sqlstate[0])
+        c->lost = *err;
+    if (c->state == PG_CLOSING)
+        return;
+    c->state = PG_CLOSING;
+    weir_stream_close(c->stream, 0);
+}
+
+static void on_drained(weir_stream *stream)
+{
+    pg_conn *c = weir_stream_user(stream);
+    if (c->congested && c->base.sink) {
+        c->congested = false;
+        c->base.sink->events->on_room(c->base.sink);
+    }
+}
+
+const weir_stream_handler pg_relay_handler = {
+    .on_bytes = pg_relay_on_bytes, .on_drained = on_drained, .on_close = on_close};
+
+/* ---- what the pool asks ---- */
+
+static void conn_close(weir_conn *conn)
+{
+    pg_conn *c = pg_conn_of(conn);
+    if (c->state == PG_CLOSING)
+        return;
+    c->state = PG_CLOSING;
+    static const uint8_t terminate[] = {WEIR_PG_F_TERMINATE, 0, 0, 0, 4};
+    if (weir_pg_owed_is_empty(&c->owed))
+        weir_stream_write(c->stream, weir_slice_make(terminate, sizeof(terminate)));
+    weir_stream_close(c->stream, weir_pg_owed_is_empty(&c->owed) ? WEIR_SECOND : 0);
+}
+
+static bool conn_quiet(weir_conn *conn)
+{
+    pg_conn *c = pg_conn_of(conn);
+    return c->state == PG_READY && weir_stream_quiet(c->stream);
+}
+
+static weir_conn_state state_of(const pg_conn *c)
+{
+    if (c->state != PG_READY || c->passing > 0)
+        return WEIR_CONN_DIRTY;
+    if (c->status != 'I')
+        return WEIR_CONN_DIRTY;
+    if (!weir_list_empty(&c->cancels) || c->validating)
+        return WEIR_CONN_LATER;
+    bool rests = weir_pg_owed_is_at_rest(&c->owed) && !weir_pg_owed_is_doubtful(&c->owed);
+    return rests ? WEIR_CONN_CLEAN : WEIR_CONN_DIRTY;
+}
+
+static weir_conn_state conn_clean(weir_conn *conn)
+{
+    pg_conn *c = pg_conn_of(conn);
+    weir_conn_state state = state_of(c);
+    c->returned = state == WEIR_CONN_LATER;
+    return state;
+}
+
+void pg_conn_look_clean(pg_conn *c)
+{
+    if (!c->returned || state_of(c) == WEIR_CONN_LATER)
+        return;
+    c->returned = false;
+    c->base.backend->events->became_clean(c->base.backend->engine, &c->base);
+}
+
+int pg_conn_query(pg_conn *c, weir_slice text)
+{
+    weir_buf out;
+    weir_buf_init(&out, 128 * 1024);
+    int r = weir_pg_write_query(&out, text);
+    if (r == 0)
+        r = weir_pg_owed_push(&c->owed, WEIR_PG_OWED_QUERY, true, 0);
+    if (r == 0)
+        weir_stream_write(c->stream, weir_buf_slice(&out));
+    weir_buf_fini(&out);
+    return r;
+}
+
+/* An empty query: the cheapest round trip there is, and it touches nothing. */
+static void conn_validate(weir_conn *conn)
+{
+    pg_conn *c = pg_conn_of(conn);
+    c->validating = true;
+    if (pg_conn_query(c, (weir_slice){0}) < 0)
+        weir_stream_close(c->stream, 0);
+}
+
+static int conn_reset(weir_conn *conn)
+{
+    pg_conn *c = pg_conn_of(conn);
+    int r = pg_conn_query(c, WEIR_SLICE_LIT("DISCARD ALL"));
+    if (r < 0)
+        return r;
+    pg_prepared_clear(&c->prepared);
+    weir_buf_clear(&c->set_names);
+    c->adopted = 0;
+    c->validating = true; /* as a validation: the answer decides whether it lives */
+    return 0;
+}
+
+static void on_arrived(weir_stream *stream, void *user)
+{
+    pg_conn *c = user;
+    c->stream = stream;
+    c->base.loop = weir_stream_loop(stream);
+    c->state = PG_READY;
+    c->base.backend->events->arrived(c->base.backend->engine, &c->base);
+}
+
+static void conn_move(weir_conn *conn, struct weir_loop *target)
+{
+    pg_conn *c = pg_conn_of(conn);
+    assert(c->state == PG_READY && weir_pg_owed_is_empty(&c->owed) && weir_list_empty(&c->cancels));
+    weir_timer_disarm(c->base.loop, &c->timer);
+    c->state = PG_MOVING;
+    weir_stream_move(c->stream, target, on_arrived, c);
+}
+
+static size_t conn_owed(const weir_conn *conn)
+{
+    return weir_pg_owed_count(&pg_const(conn)->owed);
+}
+
+static bool conn_congested(weir_conn *conn)
+{
+    pg_conn *c = pg_conn_of(conn);
+    c->congested = weir_stream_congested(c->stream);
+    return c->congested;
+}
+
+static void conn_sink_drained(weir_conn *conn)
+{
+    pg_conn *c = pg_conn_of(conn);
+    if (c->paused) {
+        c->paused = false;
+        weir_stream_resume(c->stream);
+    }
+}
+
+static weir_slice conn_welcome(const weir_conn *conn)
+{
+    return weir_buf_slice(&pg_const(conn)->welcome);
+}
+
+static void conn_describe(const weir_conn *conn, const char **ret_address, uint32_t *ret_pid)
+{
+    const pg_conn *c = pg_const(conn);
+    *ret_address = c->address_used ? c->address_used : "";
+    *ret_pid = c->pid;
+}
+
+const weir_conn_ops pg_conn_ops = {
+    .close = conn_close,
+    .quiet = conn_quiet,
+    .validate = conn_validate,
+    .move = conn_move,
+    .clean = conn_clean,
+    .cancel = pg_cancel,
+    .relay = pg_relay,
+    .relay_more = pg_relay_more,
+    .adopt = pg_adopt,
+    .reset = conn_reset,
+    .interject = pg_interject,
+    .owed = conn_owed,
+    .congested = conn_congested,
+    .sink_drained = conn_sink_drained,
+    .welcome = conn_welcome,
+    .describe = conn_describe,
+};

@@ -1,0 +1,315 @@
+/* Opening a connection: resolve, connect, log in; the next address, then the next host, when one
+ * fails.
+ *
+ *      RESOLVING ──► CONNECTING ──► LOGIN ──ReadyForQuery──► READY (conn.c)
+ *          ▲              └── failed ──┴──► next address ──► CONNECTING
+ *          └────────────────────────────── next host         (none left: open_failed)
+ */
+#include "backend/postgres/internal.h"
+#include <stdlib.h>
+
+static void next_address(pg_conn *c);
+static void next_host(pg_conn *c);
+static const weir_stream_handler login_handler;
+
+static void give_up(pg_conn *c, bool fatal)
+{
+    weir_backend *b = c->base.backend;
+    if (!c->lost.sqlstate[0])
+        weir_error_set(&c->lost, "08006", "weir: cannot connect to the database server");
+    weir_timer_disarm(c->base.loop, &c->timer);
+    b->events->open_failed(b->engine, &c->base, fatal, &c->lost);
+    pg_conn_free(c);
+}
+
+static void write_startup(pg_conn *c)
+{
+    weir_buf params, out;
+    weir_buf_init(&params, WEIR_PG_STARTUP_SIZE_MAX);
+    weir_buf_init(&out, WEIR_PG_STARTUP_SIZE_MAX + 16);
+    const char *pairs[] = {"user", c->user, "database", c->database, "application_name", "weir"};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        r = weir_buf_append_cstr(&params, pairs[i]);
+    if (r == 0)
+        r = weir_pg_write_startup(&out, WEIR_PG_VERSION_3_0, weir_buf_slice(&params));
+    if (r == 0)
+        weir_stream_write(c->stream, weir_buf_slice(&out));
+    else
+        weir_stream_close(c->stream, 0);
+    weir_buf_fini(&params);
+    weir_buf_fini(&out);
+}
+
+static void on_open(weir_stream *stream)
+{
+    pg_conn *c = weir_stream_user(stream);
+    c->state = PG_LOGIN;
+    c->auth = (weir_pg_auth_client){
+        .user = weir_slice_cstr(c->user),
+        .password = c->password ? weir_slice_cstr(c->password) : (weir_slice){0},
+    };
+    weir_loop_random(c->base.loop, c->auth.random, sizeof(c->auth.random));
+    weir_buf_clear(&c->welcome);
+    write_startup(c);
+}
+
+/* The whole of a login goes wrong in a way that another address will not mend. */
+static void refuse(pg_conn *c, const weir_error *err)
+{
+    c->lost = *err;
+    c->state = PG_CLOSING;
+    weir_stream_close(c->stream, 0);
+}
+
+static void on_error_response(pg_conn *c, const weir_pg_frame *f)
+{
+    weir_pg_error_fields e;
+    if (weir_pg_error_read(f->body, &e) != 0 || e.sqlstate.len != 5) {
+        weir_error_set(&c->lost, "08P01", "weir: the database server sent a malformed error");
+    } else {
+        char state[6] = {0};
+        memcpy(state, e.sqlstate.data, 5);
+        bool password = memcmp(state, "28", 2) == 0;
+        weir_error_set(&c->lost, password ? "08006" : state,
+                       "weir: the database server refused the login: %.*s", (int)e.message.len,
+                       (const char *)e.message.data);
+        weir_error_detail(&c->lost, "Server %s, user \"%s\", SQLSTATE %s.", c->address_used,
+                          c->user, state);
+        if (password)
+            weir_error_hint(
+                &c->lost, "Check the user and password of this database in Weir's configuration.");
+        if (memcmp(state, "57P03", 5) != 0) {
+            weir_error err = c->lost;
+            refuse(c, &err);
+            return;
+        }
+    }
+    weir_stream_close(c->stream, 0);
+}
+
+static int on_auth(pg_conn *c, const weir_pg_frame *f)
+{
+    weir_buf out;
+    weir_error err = {{0}, {0}, {0}, {0}};
+    weir_buf_init(&out, 4096);
+    int r = weir_pg_auth_client_feed(&c->auth, f->body, &out, &err);
+    if (r == 0 && out.len > 0)
+        weir_stream_write(c->stream, weir_buf_slice(&out));
+    weir_buf_fini(&out);
+    if (r < 0) {
+        if (!err.sqlstate[0])
+            weir_error_set(&err, "08006", "weir: login at the database server failed: %s",
+                           strerror(-r));
+        memcpy(err.sqlstate, "08006", 6);
+        refuse(c, &err);
+    }
+    return r;
+}
+
+static void on_ready(pg_conn *c)
+{
+    weir_backend *b = c->base.backend;
+    weir_timer_disarm(c->base.loop, &c->timer);
+    weir_stream_set_handler(c->stream, &pg_relay_handler, c);
+    c->state = PG_READY;
+    c->status = 'I';
+    c->announced = true;
+    free(c->password);
+    c->password = NULL;
+    b->events->opened(b->engine, &c->base);
+}
+
+static int on_frame(pg_conn *c, const weir_pg_frame *f)
+{
+    switch (f->type) {
+    case WEIR_PG_B_AUTH:
+        return on_auth(c, f);
+    case WEIR_PG_B_PARAM_STATUS:
+        return weir_buf_append(&c->welcome, f->whole);
+    case WEIR_PG_B_KEY_DATA: {
+        weir_slice key;
+        int r = weir_pg_key_data_read(f->body, &c->pid, &key);
+        if (r < 0 || key.len > sizeof(c->key))
+            return -EPROTO;
+        memcpy(c->key, key.data, key.len);
+        c->key_len = key.len;
+        return 0;
+    }
+    case WEIR_PG_B_ERROR:
+        on_error_response(c, f);
+        return -ECONNREFUSED;
+    case WEIR_PG_B_READY:
+        if (c->auth.state != WEIR_PG_AUTHC_OK)
+            return -EPROTO;
+        on_ready(c);
+        return 0;
+    case WEIR_PG_B_NOTICE:
+    case WEIR_PG_B_NEGOTIATE:
+        return 0;
+    default:
+        return -EPROTO;
+    }
+}
+
+static size_t on_bytes(weir_stream *stream, weir_slice in)
+{
+    pg_conn *c = weir_stream_user(stream);
+    size_t used = 0;
+    while (c->state == PG_LOGIN) {
+        weir_pg_frame f;
+        int r = weir_pg_frame_next(weir_slice_skip(in, used), 64 * 1024, &f);
+        if (r == WEIR_PG_MORE)
+            return used;
+        if (r == 0)
+            r = on_frame(c, &f);
+        if (r < 0) {
+            if (r == -EPROTO || r == -EMSGSIZE)
+                weir_error_set(&c->lost, "08P01", "weir: %s does not speak PostgreSQL's protocol",
+                               c->address_used);
+            weir_stream_close(c->stream, 0);
+            return in.len;
+        }
+        used += f.whole.len;
+    }
+    return c->state == PG_READY ? used : in.len;
+}
+
+static void on_close(weir_stream *stream, int error)
+{
+    pg_conn *c = weir_stream_user(stream);
+    c->stream = NULL;
+    if (c->state == PG_CLOSING) {
+        give_up(c, true);
+        return;
+    }
+    if (!c->lost.sqlstate[0] || c->state == PG_CONNECTING)
+        weir_error_set(&c->lost, "08006", "weir: cannot connect to the database server at %s: %s",
+                       c->address_used,
+                       error ? strerror(-error) : "it closed the connection during login");
+    next_address(c);
+}
+
+static const weir_stream_handler login_handler = {
+    .on_open = on_open, .on_bytes = on_bytes, .on_close = on_close};
+
+static void on_timeout(weir_timer *timer, weir_loop *loop)
+{
+    (void)loop;
+    pg_conn *c = WEIR_CONTAINER_OF(timer, pg_conn, timer);
+    weir_error_set(&c->lost, "08006", "weir: connecting to the database server at %s took too long",
+                   c->address_used ? c->address_used : "?");
+    if (c->state == PG_CONNECTING)
+        c->state = PG_LOGIN; /* keep these words */
+    if (c->stream)
+        weir_stream_close(c->stream, 0);
+}
+
+static void next_address(pg_conn *c)
+{
+    while (c->address < c->address_count) {
+        const char *address = c->addresses[c->address++];
+        free(c->address_used);
+        c->address_used = strdup(address);
+        if (!c->address_used) {
+            give_up(c, false);
+            return;
+        }
+        c->state = PG_CONNECTING;
+        int r = weir_connect(c->base.loop, address, &login_handler, c, &c->stream);
+        if (r == 0) {
+            weir_time timeout = pg_backend_of(c)->options.connect_timeout;
+            weir_timer_arm(c->base.loop, &c->timer,
+                           weir_deadline(weir_loop_now(c->base.loop), timeout));
+            return;
+        }
+        weir_error_set(&c->lost, "08006", "weir: cannot connect to the database server at %s: %s",
+                       address, strerror(-r));
+    }
+    next_host(c);
+}
+
+static void on_resolved(void *user, const char *const *addresses, size_t count, const char *reason)
+{
+    pg_conn *c = user;
+    pg_backend *b = pg_backend_of(c);
+    if (count == 0)
+        weir_error_set(&c->lost, "08001",
+                       "weir: cannot resolve the database server's name \"%s\": %s",
+                       b->hosts[c->host - 1], reason ? reason : "no address");
+    c->address = 0;
+    c->address_count = 0;
+    for (size_t i = 0; i < count && i < 8; i++) {
+        size_t len = strlen(addresses[i]);
+        if (len < sizeof(c->addresses[0]))
+            memcpy(c->addresses[c->address_count++], addresses[i], len + 1);
+    }
+    next_address(c);
+}
+
+/* Numeric addresses and sockets need no resolver. */
+static bool is_numeric(const char *host)
+{
+    return host[0] == '/' || host[0] == '[' || strspn(host, "0123456789.:") == strlen(host);
+}
+
+static void next_host(pg_conn *c)
+{
+    pg_backend *b = pg_backend_of(c);
+    if (c->host >= b->options.host_count) {
+        give_up(c, false);
+        return;
+    }
+    const char *host = b->hosts[c->host++];
+    c->state = PG_RESOLVING;
+    if (is_numeric(host)) {
+        on_resolved(c, &host, 1, NULL);
+        return;
+    }
+    int r = weir_resolve(c->base.loop, b->options.resolver, host, on_resolved, c);
+    if (r < 0)
+        on_resolved(c, NULL, 0, strerror(-r));
+}
+
+/* Opening starts from the loop, not from inside the engine's call, so that a failure is always told
+ * by an event and never twice. */
+static void on_start(weir_timer *timer, weir_loop *loop)
+{
+    (void)loop;
+    pg_conn *c = WEIR_CONTAINER_OF(timer, pg_conn, timer);
+    weir_timer_init(&c->timer, on_timeout);
+    next_host(c);
+}
+
+int pg_conn_open(weir_backend *backend, struct weir_loop *loop, const weir_conn_request *request,
+                 weir_conn **ret)
+{
+    static _Atomic uint64_t ids;
+    pg_backend *b = WEIR_CONTAINER_OF(backend, pg_backend, base);
+    pg_conn *c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    c->base =
+        (weir_conn){.backend = backend, .loop = loop, .ops = &pg_conn_ops, .owner = request->owner};
+    c->base.id = atomic_fetch_add(&ids, 1) + 1;
+    weir_pool_conn_init(&c->base.pooled);
+    weir_list_init(&c->base.siblings);
+    weir_list_init(&c->cancels);
+    weir_buf_init(&c->welcome, 64 * 1024);
+    weir_buf_init(&c->set_names, 16 * 1024);
+    weir_pg_owed_init(&c->owed, b->options.replies_max);
+    weir_hash_seed seed;
+    weir_loop_random(loop, &seed, sizeof(seed));
+    pg_prepared_init(&c->prepared, seed, b->options.prepared_max);
+    weir_timer_init(&c->timer, on_start);
+    c->database = strdup(request->database);
+    c->user = strdup(request->user);
+    c->password = request->password ? strdup(request->password) : NULL;
+    if (!c->database || !c->user || (request->password && !c->password)) {
+        pg_conn_free(c);
+        return -ENOMEM;
+    }
+    weir_timer_arm(loop, &c->timer, weir_loop_now(loop));
+    *ret = &c->base;
+    return 0;
+}

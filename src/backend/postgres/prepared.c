@@ -1,0 +1,118 @@
+/* Prepared statements of one server connection: one name per content, least recently used goes
+ * first.
+ *
+ * A content gets a name when it is seen for the second time on this connection (named by the
+ * client: at once), so that texts which never come again do not push out those that do. */
+#include "backend/postgres/internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static weir_slice key_of(const uint64_t *tag)
+{
+    return weir_slice_make(tag, sizeof(*tag));
+}
+
+void pg_prepared_init(pg_prepared_table *t, weir_hash_seed seed, unsigned size_max)
+{
+    *t = (pg_prepared_table){.size_max = size_max ? size_max : 1};
+    weir_map_init(&t->map, seed, t->size_max);
+    weir_list_init(&t->lru);
+}
+
+void pg_prepared_clear(pg_prepared_table *t)
+{
+    for (weir_list *n; (n = weir_list_first(&t->lru));)
+        pg_prepared_remove(t, WEIR_CONTAINER_OF(n, pg_prepared, lru));
+    memset(t->seen, 0, sizeof(t->seen));
+    t->unnamed[0] = t->unnamed[1] = 0;
+}
+
+void pg_prepared_fini(pg_prepared_table *t)
+{
+    pg_prepared_clear(t);
+    weir_map_fini(&t->map);
+}
+
+pg_prepared *pg_prepared_find(pg_prepared_table *t, const uint64_t content[2])
+{
+    pg_prepared *p = weir_map_find(&t->map, key_of(&content[0]));
+    if (p && p->content[1] != content[1])
+        return NULL;
+    if (p) {
+        weir_list_remove(&p->lru);
+        weir_list_push_back(&t->lru, &p->lru);
+    }
+    return p;
+}
+
+void pg_prepared_remove(pg_prepared_table *t, pg_prepared *p)
+{
+    (void)weir_map_remove(&t->map, key_of(&p->content[0]));
+    weir_list_remove(&p->lru);
+    free(p);
+}
+
+static pg_prepared *oldest_settled(pg_prepared_table *t)
+{
+    for (weir_list *n = t->lru.next; n != &t->lru; n = n->next) {
+        pg_prepared *p = WEIR_CONTAINER_OF(n, pg_prepared, lru);
+        if (p->pending == 0)
+            return p;
+    }
+    return NULL;
+}
+
+void pg_prepared_answered(pg_prepared_table *t, uint64_t tag, bool good)
+{
+    pg_prepared *p = weir_map_find(&t->map, key_of(&tag));
+    if (!p)
+        return;
+    assert(p->pending > 0);
+    p->valid = good;
+    if (--p->pending == 0 && !good)
+        pg_prepared_remove(t, p);
+}
+
+pg_prepared *pg_prepared_add(pg_prepared_table *t, const uint64_t content[2], bool *ret_evicted,
+                             uint64_t evicted[2])
+{
+    *ret_evicted = false;
+    pg_prepared *p = calloc(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    if (t->map.len >= t->size_max) {
+        pg_prepared *oldest = oldest_settled(t);
+        if (!oldest) {
+            free(p);
+            return NULL;
+        }
+        memcpy(evicted, oldest->content, sizeof(oldest->content));
+        *ret_evicted = true;
+        pg_prepared_remove(t, oldest);
+    }
+    memcpy(p->content, content, sizeof(p->content));
+    weir_list_init(&p->lru);
+    if (weir_map_put(&t->map, key_of(&p->content[0]), p, NULL) != 0) {
+        free(p);
+        return NULL;
+    }
+    weir_list_push_back(&t->lru, &p->lru);
+    return p;
+}
+
+bool pg_prepared_seen(pg_prepared_table *t, const uint64_t content[2])
+{
+    uint64_t *slot = &t->seen[content[0] % PG_SEEN];
+    bool seen = *slot == content[1];
+    *slot = content[1];
+    return seen;
+}
+
+weir_slice pg_prepared_name(const uint64_t content[2], char buf[PG_NAME_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    memcpy(buf, "weir_", 5);
+    for (unsigned i = 0; i < 32; i++)
+        buf[5 + i] = digits[content[i / 16] >> (4 * (i % 16)) & 15];
+    return weir_slice_make(buf, 37);
+}

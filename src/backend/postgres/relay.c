@@ -1,0 +1,514 @@
+/* The data path: a client's messages to the server, the server's bytes to the client.
+ *
+ * Toward the server every message that owes a reply is entered in the queue of owed replies before
+ * it is written. From the server, runs of whole frames are handed on as they lie in the read
+ * buffer; only the frames that change our own state are looked into. Large frames pass in pieces.
+ *
+ * Invariant: what reaches the client is what a server alone would have sent for the client's
+ * messages: replies to ours are dropped, replies we answer ourselves stand at their place in the
+ * queue. */
+#include "backend/postgres/internal.h"
+
+/* ---- toward the server ---- */
+
+static void on_skipped(pg_conn *c);
+
+static int send(pg_conn *c, weir_pg_owed_kind kind, bool hidden, uint64_t tag, weir_slice bytes)
+{
+    int r = weir_pg_owed_push(&c->owed, kind, hidden, tag);
+    if (r < 0)
+        return r;
+    weir_stream_write(c->stream, bytes);
+    on_skipped(c); /* behind an error the server skips this one too */
+    return 0;
+}
+
+static void give_interjections(pg_conn *c)
+{
+    weir_slice bytes;
+    while (weir_pg_owed_next_interjection(&c->owed, &bytes))
+        if (c->base.sink)
+            c->base.sink->events->on_bytes(c->base.sink, bytes);
+}
+
+/* A reply that the server would have given and that we give in its stead. */
+static int fake(pg_conn *c, uint8_t type)
+{
+    const uint8_t message[] = {type, 0, 0, 0, 4};
+    int r = weir_pg_owed_interject(&c->owed, weir_slice_make(message, sizeof(message)), true);
+    if (r == 0)
+        give_interjections(c);
+    return r;
+}
+
+static int send_hidden_close(pg_conn *c, const uint64_t content[2])
+{
+    char name[PG_NAME_SIZE];
+    weir_buf out;
+    weir_buf_init(&out, 128);
+    int r = weir_pg_write_target(&out, WEIR_PG_F_CLOSE, 'S', pg_prepared_name(content, name));
+    if (r == 0)
+        r = send(c, WEIR_PG_OWED_CLOSE, true, 0, weir_buf_slice(&out));
+    weir_buf_fini(&out);
+    return r;
+}
+
+/* Parses `content` under our name for it; `hidden`: the client did not ask for it now. */
+static int send_named_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p, bool hidden)
+{
+    int r = 0;
+    if (!p) {
+        bool evict;
+        uint64_t evicted[2];
+        p = pg_prepared_add(&c->prepared, s->content, &evict, evicted);
+        if (!p)
+            return -ENOMEM;
+        if (evict)
+            r = send_hidden_close(c, evicted);
+    } else {
+        r = send_hidden_close(c, s->content);
+    }
+    if (r < 0)
+        return r;
+    p->pending++;
+    p->generation = atomic_load_explicit(&pg_backend_of(c)->generation, memory_order_relaxed);
+    char name[PG_NAME_SIZE];
+    weir_buf out;
+    weir_buf_init(&out, WEIR_PG_MESSAGE_SIZE_MAX);
+    r = weir_pg_write_parse(&out, pg_prepared_name(s->content, name), s->text, s->oids);
+    if (r == 0)
+        r = send(c, WEIR_PG_OWED_PARSE, hidden, s->content[0], weir_buf_slice(&out));
+    weir_buf_fini(&out);
+    return r;
+}
+
+static bool usable(const pg_conn *c, const pg_prepared *p)
+{
+    return p && p->generation ==
+                    atomic_load_explicit(&pg_backend_of(c)->generation, memory_order_relaxed);
+}
+
+static int relay_parse(pg_conn *c, const weir_relay *m)
+{
+    const weir_prepared *s = m->prepared;
+    pg_prepared *p = pg_prepared_find(&c->prepared, s->content);
+    if (usable(c, p) && p->pending == 0)
+        return fake(c, WEIR_PG_B_PARSE_COMPLETE);
+    if (!p && m->unnamed && !pg_prepared_seen(&c->prepared, s->content)) {
+        memcpy(c->prepared.unnamed, s->content, sizeof(s->content));
+        return send(c, WEIR_PG_OWED_PARSE, false, 0, m->whole);
+    }
+    return send_named_parse(c, s, p, false);
+}
+
+/* The statement under a name of ours on this connection; `*ret_as_is`: the client's own words will
+ * do. */
+static int ensure_prepared(pg_conn *c, const weir_prepared *s, bool *ret_as_is)
+{
+    *ret_as_is = !s;
+    if (!s)
+        return 0;
+    pg_prepared *p = pg_prepared_find(&c->prepared, s->content);
+    if (usable(c, p))
+        return 0;
+    if (!p && memcmp(c->prepared.unnamed, s->content, sizeof(s->content)) == 0) {
+        *ret_as_is = true;
+        return 0;
+    }
+    return send_named_parse(c, s, p, true);
+}
+
+/* Bind: type, length, portal, statement, rest; the statement's name is exchanged. */
+static int relay_bind(pg_conn *c, const weir_relay *m)
+{
+    bool as_is;
+    int r = ensure_prepared(c, m->prepared, &as_is);
+    if (r < 0 || as_is)
+        return r < 0 ? r : send(c, WEIR_PG_OWED_BIND, false, 0, m->whole);
+    weir_pg_reader reader = weir_pg_reader_make(weir_slice_skip(m->whole, 5));
+    weir_slice portal = weir_pg_read_cstr(&reader);
+    (void)weir_pg_read_cstr(&reader);
+    if (!reader.ok)
+        return -EPROTO;
+    char name[PG_NAME_SIZE];
+    weir_slice renamed = pg_prepared_name(m->prepared->content, name);
+    size_t size = 4 + portal.len + 1 + renamed.len + 1 + reader.rest.len;
+    uint8_t head[5] = {WEIR_PG_F_BIND, (uint8_t)(size >> 24), (uint8_t)(size >> 16),
+                       (uint8_t)(size >> 8), (uint8_t)size};
+    name[renamed.len] = '\0';
+    r = send(c, WEIR_PG_OWED_BIND, false, 0, weir_slice_make(head, sizeof(head)));
+    if (r < 0)
+        return r;
+    weir_stream_write(c->stream, weir_slice_make(portal.data, portal.len + 1));
+    weir_stream_write(c->stream, weir_slice_make(name, renamed.len + 1));
+    weir_stream_write(c->stream, reader.rest);
+    return 0;
+}
+
+static int relay_describe(pg_conn *c, const weir_relay *m)
+{
+    if (m->target == 'P')
+        return send(c, WEIR_PG_OWED_DESCRIBE_PORTAL, false, 0, m->whole);
+    bool as_is;
+    int r = ensure_prepared(c, m->prepared, &as_is);
+    if (r < 0 || as_is)
+        return r < 0 ? r : send(c, WEIR_PG_OWED_DESCRIBE_STATEMENT, false, 0, m->whole);
+    char name[PG_NAME_SIZE];
+    weir_buf out;
+    weir_buf_init(&out, 128);
+    r = weir_pg_write_target(&out, WEIR_PG_F_DESCRIBE, 'S',
+                             pg_prepared_name(m->prepared->content, name));
+    if (r == 0)
+        r = send(c, WEIR_PG_OWED_DESCRIBE_STATEMENT, false, 0, weir_buf_slice(&out));
+    weir_buf_fini(&out);
+    return r;
+}
+
+static int relay_query(pg_conn *c, const weir_relay *m)
+{
+    /* A simple Query ends the unnamed statement's life. */
+    c->prepared.unnamed[0] = c->prepared.unnamed[1] = 0;
+    return send(c, WEIR_PG_OWED_QUERY, false, 0, m->whole);
+}
+
+static int relay_message(pg_conn *c, const weir_relay *m)
+{
+    switch (m->kind) {
+    case WEIR_RELAY_QUERY:
+        return relay_query(c, m);
+    case WEIR_RELAY_PARSE:
+        return relay_parse(c, m);
+    case WEIR_RELAY_BIND:
+        return relay_bind(c, m);
+    case WEIR_RELAY_DESCRIBE:
+        return relay_describe(c, m);
+    case WEIR_RELAY_CLOSE: /* statements stay prepared for whoever comes next */
+        return m->target == 'P' ? send(c, WEIR_PG_OWED_CLOSE, false, 0, m->whole)
+                                : fake(c, WEIR_PG_B_CLOSE_COMPLETE);
+    case WEIR_RELAY_EXECUTE:
+        return send(c, WEIR_PG_OWED_EXECUTE, false, 0, m->whole);
+    case WEIR_RELAY_SYNC:
+        return send(c, WEIR_PG_OWED_SYNC, false, 0, m->whole);
+    case WEIR_RELAY_FUNCTION:
+        return send(c, WEIR_PG_OWED_FUNCTION, false, 0, m->whole);
+    case WEIR_RELAY_COPY_DONE:
+    case WEIR_RELAY_COPY_FAIL:
+        weir_pg_owed_copy_ended(&c->owed);
+        weir_stream_write(c->stream, m->whole);
+        return 0;
+    case WEIR_RELAY_FLUSH: /* owes nothing */
+    case WEIR_RELAY_COPY_DATA:
+        weir_stream_write(c->stream, m->whole);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int pg_relay(weir_conn *conn, const weir_relay *m)
+{
+    pg_conn *c = pg_conn_of(conn);
+    if (c->state != PG_READY)
+        return 0; /* being lost: on_lost follows and answers */
+    int r = relay_message(c, m);
+    if (r < 0) {
+        weir_error err;
+        weir_error_set(&err, r == -ENOMEM ? "53200" : "54000",
+                       r == -ENOMEM ? "weir: out of memory while relaying a message"
+                                    : "weir: too many replies are owed on one connection");
+        pg_conn_fail(c, &err);
+    }
+    return r;
+}
+
+int pg_relay_more(weir_conn *conn, weir_slice bytes)
+{
+    pg_conn *c = pg_conn_of(conn);
+    if (c->state == PG_READY)
+        weir_stream_write(c->stream, bytes);
+    return 0;
+}
+
+int pg_interject(weir_conn *conn, weir_slice bytes)
+{
+    pg_conn *c = pg_conn_of(conn);
+    int r = weir_pg_owed_interject(&c->owed, bytes, false);
+    if (r == 0)
+        give_interjections(c);
+    return r;
+}
+
+/* ---- from the server ---- */
+
+static void on_statement(pg_conn *c, const char *sqlstate)
+{
+    if (c->base.sink)
+        c->base.sink->events->on_statement(c->base.sink, c->rows, sqlstate);
+    c->rows = 0;
+}
+
+static bool is_statement(weir_pg_owed_kind kind)
+{
+    return kind == WEIR_PG_OWED_QUERY || kind == WEIR_PG_OWED_EXECUTE ||
+           kind == WEIR_PG_OWED_FUNCTION;
+}
+
+/* After an error the server skips up to Sync: those statements end here, and no Parse among them
+ * counts. */
+static void on_skipped(pg_conn *c)
+{
+    weir_pg_owed_kind kind;
+    uint64_t tag;
+    while (weir_pg_owed_next_skipped(&c->owed, &kind, &tag)) {
+        if (kind == WEIR_PG_OWED_PARSE && tag)
+            pg_prepared_answered(&c->prepared, tag, false);
+        if (is_statement(kind)) {
+            on_statement(c, c->error_told ? NULL : c->sqlstate);
+            c->error_told = true;
+        }
+    }
+}
+
+static void schema_changed(pg_conn *c)
+{
+    atomic_fetch_add_explicit(&pg_backend_of(c)->generation, 1, memory_order_relaxed);
+}
+
+static bool starts_with(weir_slice s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return s.len >= n && memcmp(s.data, prefix, n) == 0;
+}
+
+static void on_complete(pg_conn *c, weir_slice tag)
+{
+    c->rows += weir_pg_tag_rows(tag);
+    if (starts_with(tag, "ALTER ") || starts_with(tag, "DROP ") ||
+        starts_with(tag, "CREATE VIEW") || starts_with(tag, "CREATE FUNCTION")) {
+        schema_changed(c);
+        c->dropping = true; /* and once more when it is committed */
+    } else if (starts_with(tag, "DISCARD ALL") || starts_with(tag, "DEALLOCATE ALL")) {
+        pg_prepared_clear(&c->prepared);
+        c->adopted = UINT64_MAX; /* its settings are gone as well */
+    }
+}
+
+/* Copies the server's words; a FATAL is not passed on: the loss of the connection that follows is
+ * told by an error of ours, after which the client lives on. */
+static void remember_fatal(pg_conn *c, const weir_pg_error_fields *e)
+{
+    char state[6] = "57P01";
+    if (e->sqlstate.len == 5)
+        memcpy(state, e->sqlstate.data, 5);
+    weir_error_set(&c->lost, state, "weir: the database server ended the connection: %.*s",
+                   (int)e->message.len, (const char *)e->message.data);
+}
+
+/* Returns true when the frame goes to the client. */
+static bool on_error(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verdict *v)
+{
+    weir_pg_error_fields e;
+    if (weir_pg_error_read(f->body, &e) != 0)
+        return true;
+    bool of_ours = v->kind == WEIR_PG_OWED_QUERY && !v->forward;
+    if (of_ours) {
+        weir_error err;
+        weir_error_set(&err, "08006",
+                       c->adopting ? "weir: the database server refused a session parameter: %.*s"
+                                   : "weir: the database server failed a check: %.*s",
+                       (int)e.message.len, (const char *)e.message.data);
+        pg_conn_fail(c, &err);
+        return false;
+    }
+    memset(c->sqlstate, 0, sizeof(c->sqlstate));
+    memcpy(c->sqlstate, e.sqlstate.data, e.sqlstate.len < 5 ? e.sqlstate.len : 5);
+    c->error_told = false;
+    c->rows = 0;
+    if (strcmp(c->sqlstate, "0A000") == 0 && starts_with(e.message, "cached plan must not change"))
+        schema_changed(c);
+    if (v->completes && v->kind == WEIR_PG_OWED_PARSE && v->tag)
+        pg_prepared_answered(&c->prepared, v->tag, false);
+    if (v->completes && v->kind == WEIR_PG_OWED_EXECUTE) {
+        on_statement(c, c->sqlstate);
+        c->error_told = true;
+    }
+    on_skipped(c);
+    return true;
+}
+
+static void on_own_ready(pg_conn *c)
+{
+    weir_backend *b = c->base.backend;
+    c->adopting = false;
+    if (!c->validating)
+        return;
+    c->validating = false;
+    if (c->returned)
+        pg_conn_look_clean(c);
+    else
+        b->events->validated(b->engine, &c->base, true);
+}
+
+static void on_ready(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verdict *v)
+{
+    uint8_t status;
+    if (weir_pg_ready_read(f->body, &status) != 0) {
+        weir_error err;
+        weir_error_set(&err, "08P01", "weir: the database server sent a malformed ReadyForQuery");
+        pg_conn_fail(c, &err);
+        return;
+    }
+    c->status = (char)status;
+    if (c->dropping && status == 'I') {
+        c->dropping = false;
+        schema_changed(c);
+    }
+    if (!v->forward) {
+        on_own_ready(c);
+        return;
+    }
+    if (v->kind == WEIR_PG_OWED_QUERY || v->kind == WEIR_PG_OWED_FUNCTION)
+        on_statement(c, c->sqlstate);
+    c->sqlstate[0] = '\0';
+    if (c->base.sink)
+        c->base.sink->events->on_ready(c->base.sink, c->status, weir_pg_owed_count(&c->owed));
+}
+
+/* What a whole frame means to us. Returns whether it goes to the client. */
+static bool on_frame(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verdict *v)
+{
+    switch (f->type) {
+    case WEIR_PG_B_COMMAND_COMPLETE:
+        if (v->forward)
+            on_complete(c, weir_slice_head(f->body, f->body.len ? f->body.len - 1 : 0));
+        if (v->completes && v->kind == WEIR_PG_OWED_EXECUTE)
+            on_statement(c, "");
+        return v->forward;
+    case WEIR_PG_B_EMPTY_QUERY:
+    case WEIR_PG_B_PORTAL_SUSPENDED:
+        if (v->completes && v->kind == WEIR_PG_OWED_EXECUTE)
+            on_statement(c, "");
+        return v->forward;
+    case WEIR_PG_B_PARSE_COMPLETE:
+        if (v->tag)
+            pg_prepared_answered(&c->prepared, v->tag, true);
+        return v->forward;
+    case WEIR_PG_B_ERROR:
+        return on_error(c, f, v);
+    default:
+        return v->forward;
+    }
+}
+
+/* Frames that may be of any size and tell us nothing: handed on as they come. */
+static bool passes_in_pieces(uint8_t type)
+{
+    return type == WEIR_PG_B_DATA_ROW || type == WEIR_PG_COPY_DATA ||
+           type == WEIR_PG_B_FUNCTION_RESULT;
+}
+
+static void hand_on(pg_conn *c, weir_slice in, size_t from, size_t to)
+{
+    if (to > from && c->base.sink)
+        c->base.sink->events->on_bytes(c->base.sink, weir_slice_make(in.data + from, to - from));
+}
+
+static void break_off(pg_conn *c, const char *why)
+{
+    weir_error err;
+    weir_error_set(&err, "08P01",
+                   "weir: lost step with the database server (%s); its connection is closed", why);
+    weir_log_event(pg_backend_of(c)->options.log, WEIR_LOG_POSTGRES, WEIR_LOG_ERROR,
+                   "protocol out of step", WEIR_F_INT("server", c->base.id),
+                   WEIR_F_STR("why", why));
+    pg_conn_fail(c, &err);
+}
+
+static bool is_fatal(weir_slice body, weir_pg_error_fields *ret)
+{
+    return weir_pg_error_read(body, ret) == 0 &&
+           (weir_slice_eq_cstr(ret->severity_fixed, "FATAL") ||
+            weir_slice_eq_cstr(ret->severity_fixed, "PANIC"));
+}
+
+/* One frame at the front of in[*pos…]. False: nothing more can be done with these bytes now.
+ * `*from` is where the run of bytes for the client began that has not been handed on. */
+static bool take_frame(pg_conn *c, weir_slice in, size_t *from, size_t *pos)
+{
+    weir_pg_frame f;
+    size_t size;
+    weir_slice rest = weir_slice_skip(in, *pos);
+    int r = weir_pg_frame_head(rest, WEIR_PG_MESSAGE_SIZE_MAX, &f.type, &size);
+    if (r < 0)
+        break_off(c, "an impossible length");
+    if (r != 0)
+        return false;
+    bool in_pieces = rest.len < size && passes_in_pieces(f.type);
+    if (rest.len < size && !in_pieces)
+        return false;
+    weir_pg_error_fields e;
+    f.body = in_pieces ? (weir_slice){0} : weir_slice_make(rest.data + 5, size - 5);
+    f.whole = weir_slice_head(rest, in_pieces ? rest.len : size);
+    if (f.type == WEIR_PG_B_ERROR && is_fatal(f.body, &e)) {
+        remember_fatal(c, &e);
+        hand_on(c, in, *from, *pos);
+        *pos += size;
+        *from = *pos;
+        return true;
+    }
+    weir_pg_owed_verdict v;
+    if (weir_pg_owed_on(&c->owed, f.type, &v) < 0) {
+        break_off(c, "a reply that nothing asked for");
+        return false;
+    }
+    bool forward = on_frame(c, &f, &v);
+    if (!forward)
+        hand_on(c, in, *from, *pos);
+    *pos += f.whole.len;
+    if (!forward)
+        *from = *pos;
+    if (in_pieces) {
+        c->passing = size - f.whole.len;
+        c->passing_on = forward;
+    }
+    if (f.type == WEIR_PG_B_READY || v.completes) {
+        bool ready = f.type == WEIR_PG_B_READY;
+        if (ready) {
+            hand_on(c, in, *from, *pos);
+            *from = *pos;
+            on_ready(c, &f, &v);
+        }
+        if (!weir_pg_owed_is_empty(&c->owed)) {
+            hand_on(c, in, *from, *pos);
+            *from = *pos;
+            give_interjections(c);
+        }
+    }
+    return true;
+}
+
+/* The rest of a large frame. */
+static size_t pass(pg_conn *c, weir_slice in)
+{
+    size_t n = in.len < c->passing ? in.len : c->passing;
+    c->passing -= n;
+    return n;
+}
+
+size_t pg_relay_on_bytes(weir_stream *stream, weir_slice in)
+{
+    pg_conn *c = weir_stream_user(stream);
+    size_t pos = c->passing ? pass(c, in) : 0;
+    size_t from = c->passing_on ? 0 : pos;
+    while (c->state == PG_READY && c->passing == 0 && pos < in.len &&
+           take_frame(c, in, &from, &pos))
+        continue;
+    if (c->state == PG_CLOSING)
+        return in.len;
+    hand_on(c, in, from, pos);
+    weir_relay_sink *sink = c->base.sink;
+    if (sink && c->state == PG_READY && sink->events->congested(sink)) {
+        c->paused = true;
+        weir_stream_pause(stream);
+    }
+    return pos;
+}

@@ -1,0 +1,48 @@
+/* Prepared statements of one SQLite connection, by text: least recently used go first. A statement
+ * that is lent (it runs or is suspended) is not lent twice: a second borrower gets its own. */
+#ifndef WEIR_BACKEND_SQLITE_STMT_CACHE_H
+#define WEIR_BACKEND_SQLITE_STMT_CACHE_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include <sqlite3.h>
+
+typedef struct weir_sqlite_stmt {
+    weir_list node;       /* of the cache's `idle` or `lent` */
+    sqlite3_stmt *handle; /* NULL: the text is empty */
+    bool kept;            /* found by its text; else finalized when given back */
+    bool numbered;        /* has parameters written $1, $2, …: bound by number, not by position */
+    bool writes;          /* must run on the writer */
+    bool transaction;     /* BEGIN, COMMIT, … */
+    bool alone;           /* cannot share a transaction: VACUUM, PRAGMA */
+    bool whole_table;     /* one step may take long: not in place */
+    unsigned param_total;
+    int reprepared; /* SQLITE_STMTSTATUS_REPREPARE as last seen */
+    size_t text_len;
+    char text[];
+} weir_sqlite_stmt;
+
+typedef struct weir_sqlite_stmt_cache {
+    weir_map by_text;
+    weir_list idle; /* kept and not lent, least recently used first */
+    weir_list lent;
+    unsigned count, count_max; /* kept ones */
+} weir_sqlite_stmt_cache;
+
+void weir_sqlite_stmt_cache_init(weir_sqlite_stmt_cache *cache, weir_hash_seed seed,
+                                 unsigned count_max);
+/* Finalizes all of them, lent ones too. */
+void weir_sqlite_stmt_cache_fini(weir_sqlite_stmt_cache *cache);
+/* Lends one, or NULL when there is none (or it is lent already). */
+weir_sqlite_stmt *weir_sqlite_stmt_cache_take(weir_sqlite_stmt_cache *cache, weir_slice text);
+/* Lends a new one with this text and no handle yet; kept if there is room and it is not too long.
+ * NULL: out of memory. */
+weir_sqlite_stmt *weir_sqlite_stmt_cache_add(weir_sqlite_stmt_cache *cache, weir_slice text);
+/* Takes a lent one back: resets it and lets go of its parameters. */
+void weir_sqlite_stmt_cache_give(weir_sqlite_stmt_cache *cache, weir_sqlite_stmt *stmt);
+/* The same, and forgets it: it could not be prepared, or will hardly be seen again. */
+void weir_sqlite_stmt_cache_drop(weir_sqlite_stmt_cache *cache, weir_sqlite_stmt *stmt);
+/* Takes all lent ones back. */
+void weir_sqlite_stmt_cache_give_all(weir_sqlite_stmt_cache *cache);
+
+#endif

@@ -1,0 +1,200 @@
+/* SQLite's PostgreSQL face, without I/O: which PostgreSQL type a column is announced as, values in
+ * the protocol's text and binary formats, the commands that SQLite does not know, the little
+ * translation that other statements need, and psql's catalogue queries. docs/sqlite-types.md says
+ * what is promised.
+ *
+ * All slices that are given back borrow from the input unless said otherwise. */
+#ifndef WEIR_COMPAT_COMPAT_H
+#define WEIR_COMPAT_COMPAT_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/slice.h"
+
+/* ---- types (types.c) ---- */
+
+/* Of PostgreSQL's pg_type.dat: the types that a driver can be told of. */
+enum {
+    WEIR_OID_BOOL = 16,
+    WEIR_OID_BYTEA = 17,
+    WEIR_OID_CHAR = 18,
+    WEIR_OID_NAME = 19,
+    WEIR_OID_INT8 = 20,
+    WEIR_OID_INT2 = 21,
+    WEIR_OID_INT4 = 23,
+    WEIR_OID_TEXT = 25,
+    WEIR_OID_OID = 26,
+    WEIR_OID_JSON = 114,
+    WEIR_OID_FLOAT4 = 700,
+    WEIR_OID_FLOAT8 = 701,
+    WEIR_OID_UNKNOWN = 705,
+    WEIR_OID_BPCHAR = 1042,
+    WEIR_OID_VARCHAR = 1043,
+    WEIR_OID_DATE = 1082,
+    WEIR_OID_TIME = 1083,
+    WEIR_OID_TIMESTAMP = 1114,
+    WEIR_OID_TIMESTAMPTZ = 1184,
+    WEIR_OID_NUMERIC = 1700,
+    WEIR_OID_UUID = 2950,
+    WEIR_OID_JSONB = 3802
+};
+
+/* The type that a declared column is announced as; 0: nothing is declared (an expression, or a
+ * column without a type), so the values decide. */
+uint32_t weir_compat_declared_oid(const char *declared);
+/* A type's name as in `expr::name` or CAST(… AS name), in PostgreSQL's or SQLite's words; 0. */
+uint32_t weir_compat_named_oid(weir_slice name);
+/* pg_type.typlen: bytes of a fixed-size type, -1 for the others. */
+int16_t weir_compat_oid_size(uint32_t oid);
+
+typedef enum weir_compat_class {
+    WEIR_COMPAT_NULL,
+    WEIR_COMPAT_INTEGER,
+    WEIR_COMPAT_REAL,
+    WEIR_COMPAT_TEXT,
+    WEIR_COMPAT_BLOB
+} weir_compat_class;
+
+/* A value as SQLite stores it. */
+typedef struct weir_compat_value {
+    weir_compat_class type;
+    int64_t integer;
+    double real;
+    weir_slice bytes; /* TEXT, BLOB; borrowed */
+} weir_compat_value;
+
+#define WEIR_COMPAT_REFUSED 1 /* the value cannot be given as that type; words in `err` */
+
+/* Appends one cell of a DataRow (length and bytes) for a column announced as `oid`, in `format` (0
+ * text, 1 binary). Converts if nothing is lost, else WEIR_COMPAT_REFUSED, so that no driver gets
+ * bytes that it cannot decode. On any other result than 0, `out` is as before. */
+WEIR_MUST_CHECK int weir_compat_cell_write(weir_buf *out, uint32_t oid, uint16_t format,
+                                           const weir_compat_value *value, weir_error *err);
+/* A parameter's value as its client sent it. `scratch` gets the bytes of values that had to be
+ * rewritten; ret->bytes may point into it or into `bytes`: *ret_scratch tells which, as the offset
+ * in `scratch` (SIZE_MAX: not there), because scratch may move while more is appended. */
+WEIR_MUST_CHECK int weir_compat_param_read(uint32_t oid, uint16_t format, weir_slice bytes,
+                                           weir_buf *scratch, weir_compat_value *ret,
+                                           size_t *ret_scratch, weir_error *err);
+/* The narrowest type that holds what both do: of the values of a column with no declared type. 0:
+ * nothing seen yet. */
+uint32_t weir_compat_widen(uint32_t oid, weir_compat_class seen);
+
+/* ---- commands (command.c) ---- */
+
+typedef enum weir_command_kind {
+    WEIR_COMMAND_NONE, /* for the database */
+    WEIR_COMMAND_EMPTY,
+    WEIR_COMMAND_BEGIN,
+    WEIR_COMMAND_COMMIT,
+    WEIR_COMMAND_ROLLBACK,
+    WEIR_COMMAND_SAVEPOINT,
+    WEIR_COMMAND_RELEASE,
+    WEIR_COMMAND_ROLLBACK_TO,
+    WEIR_COMMAND_SET_TRANSACTION, /* also SET SESSION CHARACTERISTICS (`session`) */
+    WEIR_COMMAND_SET,
+    WEIR_COMMAND_RESET, /* name empty: ALL */
+    WEIR_COMMAND_SHOW,
+    WEIR_COMMAND_DISCARD_ALL,
+    WEIR_COMMAND_DEALLOCATE, /* name empty: ALL */
+    WEIR_COMMAND_IGNORED,    /* nothing to do here: answered with its tag */
+    WEIR_COMMAND_REFUSED     /* not supported: message and hint */
+} weir_command_kind;
+
+typedef enum weir_isolation {
+    WEIR_ISOLATION_DEFAULT,
+    WEIR_ISOLATION_READ_COMMITTED, /* READ UNCOMMITTED is the same in PostgreSQL */
+    WEIR_ISOLATION_REPEATABLE_READ,
+    WEIR_ISOLATION_SERIALIZABLE
+} weir_isolation;
+
+typedef enum weir_access_mode {
+    WEIR_ACCESS_MODE_DEFAULT,
+    WEIR_ACCESS_MODE_WRITE,
+    WEIR_ACCESS_MODE_READ_ONLY
+} weir_access_mode;
+
+typedef struct weir_command {
+    weir_command_kind kind;
+    weir_isolation isolation;     /* BEGIN, SET_TRANSACTION */
+    weir_access_mode access_mode; /* likewise */
+    bool local;                   /* SET LOCAL */
+    bool session;                 /* SET SESSION CHARACTERISTICS */
+    bool chain;                   /* AND CHAIN */
+    weir_slice name;              /* parameter, savepoint or prepared statement, as written */
+    weir_slice value;             /* SET: what follows TO or =, as written; empty: DEFAULT */
+    const char *tag;              /* of CommandComplete, where it is fixed */
+    const char *message, *hint;   /* REFUSED */
+} weir_command;
+
+/* Recognises what is not for SQLite. WEIR_COMPAT_REFUSED with words: it begins like such a command
+ * and is none (42601). */
+WEIR_MUST_CHECK int weir_command_read(weir_slice text, weir_command *ret, weir_error *err);
+/* A name as written, without its quotes, folded to lower case if it has none. The result is cut to
+ * `size` - 1 bytes (PostgreSQL cuts names, too). */
+void weir_compat_name_fold(weir_slice written, char *out, size_t size);
+/* The value of a SET: quotes taken off, list items joined by ", ". Cut likewise. */
+void weir_compat_value_fold(weir_slice written, char *out, size_t size);
+/* The tag of a statement that the database ran, by its first words: "SELECT 3", "INSERT 0 1",
+ * "CREATE TABLE". `returned_rows`: it has result columns. */
+WEIR_MUST_CHECK int weir_compat_tag(weir_slice text, bool returned_rows, uint64_t rows,
+                                    uint64_t changes, weir_buf *out);
+/* Splits off the first statement at its `;`. Quotes as both dialects have them, `$tag$` strings,
+ * and a CREATE TRIGGER up to its END. */
+weir_slice weir_compat_split(weir_slice text, weir_slice *rest);
+
+/* ---- settings (settings.c) ---- */
+
+typedef struct weir_setting {
+    const char *name;  /* as ParameterStatus spells it */
+    const char *value; /* at login */
+    bool reported;     /* by ParameterStatus */
+    bool fixed;        /* SET is refused unless to the same value */
+} weir_setting;
+
+/* The parameters that a session has; found without regard to case. NULL: none of that name (names
+ * with a dot are anybody's own and not listed). */
+const weir_setting *weir_setting_find(weir_slice name);
+const weir_setting *weir_setting_at(size_t i); /* NULL past the end */
+/* Checks and normalises a value in place. WEIR_COMPAT_REFUSED (22023, 0A000) with words. */
+WEIR_MUST_CHECK int weir_setting_check(const weir_setting *setting, char *value, size_t size,
+                                       weir_error *err);
+/* "30s", "500" (milliseconds), "2min": in milliseconds. -EINVAL. */
+WEIR_MUST_CHECK int weir_setting_milliseconds(const char *text, int64_t *ret);
+
+/* ---- translation (rewrite.c, catalog.c) ---- */
+
+typedef struct weir_compat_context {
+    weir_slice user, database;
+    uint32_t pid;
+} weir_compat_context;
+
+/* The text that SQLite is to run: `$1` becomes `?1`, `x::type` becomes CAST(x AS type) where x is a
+ * literal, a parameter, a name or a call, E'…' becomes '…', and functions that ask for the session
+ * become their values. Appends to `out`. -ENOMEM, -EMSGSIZE. */
+WEIR_MUST_CHECK int weir_compat_rewrite(weir_slice text, const weir_compat_context *context,
+                                        weir_buf *out);
+/* Is this one of the catalogue queries that psql sends? Then appends the SQLite statement that
+ * answers it and returns 0. WEIR_COMPAT_REFUSED: it is none of those. */
+WEIR_MUST_CHECK int weir_compat_catalog(weir_slice text, const weir_compat_context *context,
+                                        weir_buf *out);
+
+/* ---- types of expressions and parameters (infer.c) ---- */
+
+/* What the text says about a column of its result that has no declared type, or about a parameter.
+ */
+typedef struct weir_compat_hint {
+    uint32_t oid;      /* known from the text; 0: not */
+    weir_slice column; /* or: the type of this column, as written, without qualifier */
+} weir_compat_hint;
+
+/* The select list's hints, by position; beyond `max`, or where `*` stands before, none. Returns how
+ * many were written. */
+size_t weir_compat_result_hints(weir_slice text, weir_compat_hint *out, size_t max);
+/* Parameters by number (`?1` is out[0]); the text is a translated one. All `max` are written. */
+void weir_compat_param_hints(weir_slice text, weir_compat_hint *out, size_t max);
+/* Appends the query that lists name and declared type of the columns of all tables that the text
+ * names (two text columns, one row each). WEIR_COMPAT_REFUSED: it names none. */
+WEIR_MUST_CHECK int weir_compat_columns_query(weir_slice text, weir_buf *out);
+
+#endif

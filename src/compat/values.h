@@ -1,0 +1,60 @@
+/* Private to compat: the types' own texts and bytes. Parsers return false for what is no such
+ * value; they never read beyond the slice. */
+#ifndef WEIR_COMPAT_VALUES_H
+#define WEIR_COMPAT_VALUES_H
+
+#include "compat/compat.h"
+
+#define WEIR_NUMBER_TEXT_MAX 32u /* a formatted integer or double and its zero byte */
+
+/* ---- number.c ---- */
+
+bool weir_number_integer(weir_slice text, int64_t *ret);
+bool weir_number_real(weir_slice text, double *ret);
+bool weir_number_bool(weir_slice text, bool *ret);
+/* The shortest text that reads back as the same double, as PostgreSQL writes it. */
+size_t weir_number_format(double real, char out[WEIR_NUMBER_TEXT_MAX]);
+/* Exactly representable as int64. */
+bool weir_number_integral(double real, int64_t *ret);
+
+/* ---- numeric.c: PostgreSQL's base-10000 decimals (numeric_send, numeric_recv) ---- */
+
+/* Is it a decimal number as numeric's text input takes it (digits, point, exponent, NaN)? */
+bool weir_numeric_valid(weir_slice text);
+/* Appends the binary form of a valid text. REFUSED: too large. */
+WEIR_MUST_CHECK int weir_numeric_encode(weir_slice text, weir_buf *out);
+/* Appends the text of a binary form. REFUSED: it is none. */
+WEIR_MUST_CHECK int weir_numeric_decode(weir_slice bytes, weir_buf *out);
+
+/* ---- datetime.c: days and microseconds from 2000-01-01, PostgreSQL's epoch ---- */
+
+#define WEIR_DATETIME_TEXT_MAX 48u
+#define WEIR_USEC_PER_DAY INT64_C(86400000000)
+
+/* YYYY-MM-DD */
+bool weir_date_parse(weir_slice text, int32_t *ret_days);
+/* HH:MM[:SS[.ffffff]] */
+bool weir_time_parse(weir_slice text, int64_t *ret_us);
+/* A date, or a date and a time with 'T' or a space between, and perhaps 'Z' or ±HH[:MM], which is
+ * taken off. */
+bool weir_timestamp_parse(weir_slice text, int64_t *ret_us);
+bool weir_timestamp_in_range(int64_t us);
+/* SQLite's other two conventions: seconds since 1970, Julian day. */
+bool weir_timestamp_unix(int64_t seconds, int64_t *ret_us);
+bool weir_timestamp_julian(double day, int64_t *ret_us);
+size_t weir_date_format(int32_t days, char out[WEIR_DATETIME_TEXT_MAX]);
+size_t weir_time_format(int64_t us, char out[WEIR_DATETIME_TEXT_MAX]);
+size_t weir_timestamp_format(int64_t us, bool with_zone, char out[WEIR_DATETIME_TEXT_MAX]);
+
+/* ---- text.c ---- */
+
+/* Well-formed UTF-8 without a zero byte: what PostgreSQL's text can hold. */
+bool weir_text_valid(weir_slice text);
+bool weir_text_is_json(weir_slice text);
+bool weir_uuid_parse(weir_slice text, uint8_t out[16]);
+void weir_uuid_format(const uint8_t bytes[16], char out[37]);
+WEIR_MUST_CHECK int weir_hex_append(weir_buf *out, weir_slice bytes);
+/* bytea's text input, both forms (\x41 and A\101). REFUSED: malformed. */
+WEIR_MUST_CHECK int weir_bytea_parse(weir_slice text, weir_buf *out);
+
+#endif

@@ -1,0 +1,202 @@
+/* The effective configuration: as YAML that loads again (but for its secrets), and key by key. */
+#include "config/draft.h"
+#include "config/value.h"
+#include <stdio.h>
+
+#define MASK "********"
+
+static const void *root_field(const weir_config *c, const config_key *key)
+{
+    const uint8_t *base =
+        key->scope == KEY_OF_POOL ? (const uint8_t *)&c->pool : (const uint8_t *)c;
+    return base + key->offset;
+}
+
+static const draft_object *root_of(const weir_config *c)
+{
+    return ((const config_box *)(const void *)c)->root;
+}
+
+/* The text of a root key; NULL when it was not given and follows something else. */
+static const char *root_text(const weir_config *c, const config_key *key, char *out, size_t size)
+{
+    const draft_slot *slot = draft_slot_of(root_of(c), key->path);
+    if (key->type == KEY_CHOICE) { /* log.modules and auth.method follow other keys */
+        const void *field = root_field(c, key);
+        const char *text =
+            config_value_format(key, config_value_read(field, key->width), out, size);
+        return strcmp(text, "unset") == 0 ? NULL : text;
+    }
+    if (!slot->text)
+        return NULL;
+    if (key->type == KEY_SECRET)
+        return strchr(key->path, '_') ? slot->text : MASK; /* a file's or variable's name is none */
+    if (key->width == 0 || key->type == KEY_ADDRESS)
+        return slot->text;
+    return config_value_format(key, config_value_read(root_field(c, key), key->width), out, size);
+}
+
+void weir_config_each(const weir_config *config,
+                      void (*visit)(void *user, const char *key, const char *value,
+                                    const char *fallback, bool reloadable),
+                      void *user)
+{
+    size_t count = 0;
+    const config_key *keys = config_keys(&count);
+    key_range range = config_key_range(KEY_OF_ROOT);
+    for (size_t i = range.first; i < range.first + range.count; i++) {
+        char text[64];
+        const char *value = root_text(config, &keys[i], text, sizeof(text));
+        const char *fallback = keys[i].fallback ? keys[i].fallback : keys[i].fallback_words;
+        visit(user, keys[i].path, value ? value : fallback, fallback, keys[i].reloadable);
+    }
+}
+
+/* A YAML scalar in double quotes: safe whatever it holds. */
+static int put_quoted(weir_buf *out, const char *text)
+{
+    int r = weir_buf_append_u8(out, '"');
+    for (; *text && r == 0; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            r = weir_buf_printf(out, "\\%c", c);
+        else if (c < 0x20 || c == 0x7f)
+            r = weir_buf_printf(out, "\\x%02x", c);
+        else
+            r = weir_buf_append_u8(out, c);
+    }
+    return r != 0 ? r : weir_buf_append_u8(out, '"');
+}
+
+/* How many leading parts `path` shares with `last`, and how many it has before its name. */
+static unsigned shared_sections(const char *path, const char *last, unsigned *ret_depth)
+{
+    unsigned shared = 0, depth = 0;
+    bool same = true;
+    for (size_t i = 0; path[i]; i++) {
+        same = same && last[i] == path[i];
+        if (path[i] != '.')
+            continue;
+        depth++;
+        shared += same;
+    }
+    *ret_depth = depth;
+    return shared;
+}
+
+/* "pool.max_size" after "pool.mode" gives the last part, indented; new sections are opened. */
+static int put_key(weir_buf *out, unsigned indent, const char *path, const char *last)
+{
+    unsigned depth = 0, level = 0;
+    unsigned shared = shared_sections(path, last, &depth);
+    for (const char *part = path;; level++) {
+        size_t len = strcspn(part, ".");
+        int r = 0;
+        if (level >= shared)
+            r = weir_buf_printf(out, "%*s%.*s:%s", (int)(2 * (indent + level)), "", (int)len, part,
+                                level < depth ? "\n" : " ");
+        if (r != 0 || level == depth)
+            return r;
+        part += len + 1;
+    }
+}
+
+static int put_listen(weir_buf *out, const weir_config *c)
+{
+    int r = weir_buf_printf(out, "listen:\n");
+    for (unsigned i = 0; i < c->listen_count && r == 0; i++) {
+        r = weir_buf_printf(out, "  - ");
+        if (r == 0)
+            r = put_quoted(out, c->listen[i]);
+        if (r == 0)
+            r = weir_buf_append_u8(out, '\n');
+    }
+    return r;
+}
+
+static bool needs_quotes(const config_key *key)
+{
+    return key->type == KEY_SECRET || key->type == KEY_ADDRESS;
+}
+
+static int put_value(weir_buf *out, const config_key *key, const char *value)
+{
+    int r = needs_quotes(key) ? put_quoted(out, value) : weir_buf_printf(out, "%s", value);
+    return r != 0 ? r : weir_buf_append_u8(out, '\n');
+}
+
+static int put_root(weir_buf *out, const weir_config *c)
+{
+    size_t count = 0;
+    const config_key *keys = config_keys(&count);
+    key_range range = config_key_range(KEY_OF_ROOT);
+    const char *last = "";
+    int r = put_listen(out, c);
+    for (size_t i = range.first; i < range.first + range.count && r == 0; i++) {
+        char text[64];
+        const char *value = root_text(c, &keys[i], text, sizeof(text));
+        if (keys[i].type == KEY_LISTEN || !value)
+            continue;
+        r = put_key(out, 0, keys[i].path, last);
+        if (r == 0)
+            r = put_value(out, &keys[i], value);
+        last = keys[i].path;
+    }
+    return r;
+}
+
+static int put_database(weir_buf *out, const weir_config_database *db)
+{
+    size_t count = 0;
+    const config_key *keys = config_keys(&count);
+    key_range range = config_key_range(KEY_OF_DATABASE);
+    int r = weir_buf_printf(out, "  ");
+    if (r == 0)
+        r = put_quoted(out, db->name);
+    if (r == 0)
+        r = weir_buf_printf(out, ":%s%s\n    dsn: ", db->label != db->name ? " # " : "",
+                            db->label != db->name ? db->label : "");
+    if (r == 0)
+        r = put_quoted(out, db->dsn_shown);
+    if (r == 0)
+        r = weir_buf_printf(out, "\n%s", db->password ? "    password: \"" MASK "\"\n" : "");
+    const char *last = "";
+    for (size_t i = range.first; i < range.first + range.count && r == 0; i++) {
+        char text[64];
+        if (keys[i].scope != KEY_OF_POOL)
+            continue;
+        uint64_t value =
+            config_value_read((const uint8_t *)&db->pool + keys[i].offset, keys[i].width);
+        r = put_key(out, 2, keys[i].path, last);
+        if (r == 0)
+            r = put_value(out, &keys[i], config_value_format(&keys[i], value, text, sizeof(text)));
+        last = keys[i].path;
+    }
+    return r;
+}
+
+static int put_users(weir_buf *out, const weir_config *c)
+{
+    int r = c->user_count > 0 ? weir_buf_printf(out, "users:\n") : 0;
+    for (unsigned i = 0; i < c->user_count && r == 0; i++) {
+        const weir_config_user *u = &c->users[i];
+        r = weir_buf_printf(out, "  ");
+        if (r == 0)
+            r = put_quoted(out, u->name);
+        if (r == 0)
+            r = weir_buf_printf(out, ":\n%s    admin: %s\n",
+                                u->password ? "    password: \"" MASK "\"\n" : "",
+                                u->admin ? "true" : "false");
+    }
+    return r;
+}
+
+int weir_config_print(const weir_config *config, weir_buf *out)
+{
+    int r = put_root(out, config);
+    if (r == 0)
+        r = weir_buf_printf(out, "databases:\n");
+    for (unsigned i = 0; i < config->database_count && r == 0; i++)
+        r = put_database(out, &config->databases[i]);
+    return r != 0 ? r : put_users(out, config);
+}

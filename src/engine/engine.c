@@ -1,0 +1,225 @@
+/* The engine's life: databases, workers, the template table. */
+#include "engine/internal.h"
+#include <stdlib.h>
+
+int weir_engine_new(const weir_engine_options *options, weir_engine **ret)
+{
+    assert(options->workers > 0 && options->host.now && options->host.post);
+    weir_engine *e = calloc(1, sizeof(*e) + options->workers * sizeof(weir_worker *));
+    if (!e)
+        return -ENOMEM;
+    e->options = *options;
+    int r = weir_template_table_new(options->templates_max, options->seed, options->epoch,
+                                    options->memory, &e->templates);
+    if (r < 0) {
+        free(e);
+        return r;
+    }
+    *ret = e;
+    return 0;
+}
+
+static void database_free(weir_database *d)
+{
+    weir_pools *pools = atomic_load(&d->pools);
+    while (pools) {
+        weir_pools *next = pools->next;
+        weir_pools_free(pools);
+        pools = next;
+    }
+    if (d->backend)
+        d->backend->ops->destroy(d->backend);
+    free(d->name);
+    free(d->dbname);
+    free(d->user);
+    free(d->password);
+    free(d->shown);
+    free(d);
+}
+
+void weir_engine_free(weir_engine *engine)
+{
+    if (!engine)
+        return;
+    for (unsigned i = 0; i < engine->options.workers; i++)
+        assert(!engine->workers[i]);
+    for (unsigned i = 0; i < engine->database_count; i++)
+        database_free(engine->databases[i]);
+    weir_template_table_free(engine->templates);
+    free(engine);
+}
+
+/* A copy, or NULL for NULL; `*failed` is set when memory is short. */
+static char *copy(const char *text, bool *failed)
+{
+    char *r = text ? strdup(text) : NULL;
+    if (text && !r)
+        *failed = true;
+    return r;
+}
+
+int weir_engine_add_database(weir_engine *engine, const weir_database_options *options,
+                             weir_database **ret)
+{
+    if (engine->database_count == WEIR_DATABASES_MAX)
+        return -ENOSPC;
+    weir_database *d = calloc(1, sizeof(*d));
+    if (!d)
+        return -ENOMEM;
+    bool failed = false;
+    d->engine = engine;
+    d->index = engine->database_count;
+    d->name = copy(options->name, &failed);
+    d->dbname = copy(options->dbname, &failed);
+    d->user = copy(options->user, &failed);
+    d->password = copy(options->password, &failed);
+    d->shown = copy(options->shown, &failed);
+    d->pool = options->pool;
+    if (failed) {
+        database_free(d);
+        return -ENOMEM;
+    }
+    d->backend = options->backend;
+    d->backend->events = &weir_lender_events;
+    d->backend->engine = engine;
+    engine->databases[engine->database_count++] = d;
+    if (ret)
+        *ret = d;
+    return 0;
+}
+
+weir_database *weir_engine_find_database(weir_engine *engine, weir_slice name)
+{
+    weir_database *any = NULL;
+    for (unsigned i = 0; i < engine->database_count; i++) {
+        weir_database *d = engine->databases[i];
+        if (weir_slice_eq_cstr(name, d->name))
+            return d;
+        if (strcmp(d->name, "*") == 0)
+            any = d;
+    }
+    return any;
+}
+
+/* ---- workers ---- */
+
+static int stats_init(weir_worker *w)
+{
+    weir_worker_stats *s = &w->stats;
+    s->chunk_count = (w->engine->options.templates_max + WEIR_STATS_CHUNK - 1) / WEIR_STATS_CHUNK;
+    s->databases = calloc(WEIR_DATABASES_MAX, sizeof(*s->databases));
+    s->chunks = calloc(s->chunk_count + 1, sizeof(*s->chunks));
+    return s->databases && s->chunks ? 0 : -ENOMEM;
+}
+
+static void worker_free(weir_worker *w)
+{
+    for (unsigned i = 0; w->stats.databases && i < WEIR_DATABASES_MAX; i++)
+        free(atomic_load(&w->stats.databases[i]));
+    for (uint32_t i = 0; w->stats.chunks && i < w->stats.chunk_count; i++)
+        free(atomic_load(&w->stats.chunks[i]));
+    free(w->stats.databases);
+    free(w->stats.chunks);
+    weir_lexed_fini(&w->lexed);
+    if (w->epoch)
+        weir_epoch_leave(w->epoch);
+    free(w);
+}
+
+int weir_worker_start(weir_engine *engine, unsigned index, struct weir_loop *loop,
+                      weir_worker **ret)
+{
+    assert(index < engine->options.workers && !engine->workers[index]);
+    weir_worker *w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    w->engine = engine;
+    w->index = index;
+    w->loop = loop;
+    w->wake_at = WEIR_TIME_NEVER;
+    weir_list_init(&w->lenders);
+    weir_lexed_init(&w->lexed);
+    int r = stats_init(w);
+    if (r == 0)
+        r = weir_epoch_join(engine->options.epoch, &w->epoch);
+    if (r < 0) {
+        worker_free(w);
+        return r;
+    }
+    engine->workers[index] = w;
+    *ret = w;
+    return 0;
+}
+
+void weir_worker_stop(weir_worker *worker)
+{
+    if (!worker)
+        return;
+    weir_epoch_offline(worker->epoch);
+    worker->engine->workers[worker->index] = NULL;
+    worker_free(worker);
+}
+
+/* ---- small answers ---- */
+
+const char *weir_database_name(const weir_database *database)
+{
+    return database->name;
+}
+
+const char *weir_database_shown(const weir_database *database)
+{
+    return database->shown ? database->shown : "";
+}
+
+weir_backend *weir_database_backend(const weir_database *database)
+{
+    return database->backend;
+}
+
+weir_epoch_member *weir_worker_epoch(weir_worker *worker)
+{
+    return worker->epoch;
+}
+
+unsigned weir_worker_index(const weir_worker *worker)
+{
+    return worker->index;
+}
+
+weir_engine *weir_worker_engine(const weir_worker *worker)
+{
+    return worker->engine;
+}
+
+const weir_lexed *weir_worker_lexed(const weir_worker *worker)
+{
+    return &worker->lexed;
+}
+
+weir_template_table *weir_engine_templates(weir_engine *engine)
+{
+    return engine->templates;
+}
+
+unsigned weir_engine_database_count(const weir_engine *engine)
+{
+    return engine->database_count;
+}
+
+weir_database *weir_engine_database_at(weir_engine *engine, unsigned index)
+{
+    assert(index < engine->database_count);
+    return engine->databases[index];
+}
+
+unsigned weir_engine_workers(const weir_engine *engine)
+{
+    return engine->options.workers;
+}
+
+weir_worker *weir_engine_worker_at(weir_engine *engine, unsigned index)
+{
+    assert(index < engine->options.workers);
+    return engine->workers[index];
+}

@@ -1,0 +1,183 @@
+/* The engine: the statement's story (understand, admit, route, borrow, execute, record), free of
+ * sockets and of client protocols. The gateway and the library are its two callers.
+ *
+ * Threads: one weir_engine for the process; one weir_worker per event loop, used on that loop's
+ * thread only; a weir_session lives on one worker. Shared between workers: the pools' counters, the
+ * template table. Other things cross by messages that the host carries. */
+#ifndef WEIR_ENGINE_ENGINE_H
+#define WEIR_ENGINE_ENGINE_H
+
+#include "base/epoch.h"
+#include "base/hist.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "engine/backend.h"
+#include "engine/stats.h"
+
+typedef struct weir_engine weir_engine;
+typedef struct weir_worker weir_worker;
+typedef struct weir_database weir_database;
+typedef struct weir_pools weir_pools;
+typedef struct weir_session weir_session;
+
+/* A message to a worker. `host` is the host's (its mailbox node). */
+typedef struct weir_message {
+    void *host[2];
+    void (*run)(struct weir_message *message, weir_worker *at);
+} weir_message;
+
+/* What the engine cannot do itself, done by whoever hosts it (gateway, library, simulator). */
+typedef struct weir_engine_host {
+    weir_time (*now)(void *user, const weir_worker *worker);
+    uint32_t (*random)(void *user, weir_worker *worker);
+    /* Runs `message` on `to`'s thread, once, soon. From any worker's thread. */
+    void (*post)(void *user, weir_worker *to, weir_message *message);
+    /* The worker's earliest deadline is `at` now: call weir_worker_tick then. */
+    void (*wake_at)(void *user, weir_worker *worker, weir_time at);
+    /* A template was seen for the first time: have it analysed off the loops, or not. May be NULL.
+     */
+    void (*analyze)(void *user, weir_worker *worker, const weir_template *t);
+    void *user;
+} weir_engine_host;
+
+typedef struct weir_engine_options {
+    unsigned workers;
+    weir_engine_host host;
+    weir_log *log;
+    weir_memory *memory;
+    weir_epoch *epoch;
+    weir_hash_seed seed;
+    uint32_t templates_max;
+    weir_time slow; /* slow log threshold; 0: off */
+} weir_engine_options;
+
+WEIR_MUST_CHECK int weir_engine_new(const weir_engine_options *options, weir_engine **ret);
+/* Every session and connection must be gone. Destroys the backends. */
+void weir_engine_free(weir_engine *engine);
+
+typedef struct weir_database_options {
+    const char *name;      /* as clients say it; "*": every name that no other has */
+    weir_backend *backend; /* taken over */
+    const char *dbname; /* of the server; NULL: the client's word is not passed on, name is used */
+    const char *user, *password; /* of the server; user NULL: the client's name */
+    const char *shown;           /* address without secrets, for SHOW */
+    weir_pool_options pool;      /* of each pool of the database (role READ for execute-backends) */
+} weir_database_options;
+
+/* Before the workers start. Strings are copied. */
+WEIR_MUST_CHECK int weir_engine_add_database(weir_engine *engine,
+                                             const weir_database_options *options,
+                                             weir_database **ret);
+/* By the name a client gave; NULL: there is none. */
+weir_database *weir_engine_find_database(weir_engine *engine, weir_slice name);
+const char *weir_database_name(const weir_database *database);
+weir_backend *weir_database_backend(const weir_database *database);
+
+/* ---- workers ---- */
+
+/* On the worker's own thread: joins the epoch. `loop` is handed to backends. */
+WEIR_MUST_CHECK int weir_worker_start(weir_engine *engine, unsigned index, struct weir_loop *loop,
+                                      weir_worker **ret);
+void weir_worker_stop(weir_worker *worker);
+void weir_worker_tick(weir_worker *worker);
+weir_epoch_member *weir_worker_epoch(weir_worker *worker);
+unsigned weir_worker_index(const weir_worker *worker);
+weir_engine *weir_worker_engine(const weir_worker *worker);
+/* Scratch of the worker, for weir_session_understand's caller to look at until the next one. */
+const weir_lexed *weir_worker_lexed(const weir_worker *worker);
+
+/* ---- sessions ---- */
+
+typedef struct weir_session_events {
+    /* What was waited for is here: session->conn is lent. */
+    void (*lent)(weir_session *session);
+    /* It will not come (timeout, refused by the server, shutdown). */
+    void (*refused)(weir_session *session, const weir_error *err);
+} weir_session_events;
+
+/* Embedded in the caller's client. Fields below `events` are the engine's; read what you like. */
+struct weir_session {
+    const weir_session_events *events;
+    weir_worker *worker;
+    weir_pools *pools;
+    weir_conn *conn; /* lent now, or NULL */
+    weir_pool_waiter waiter;
+    unsigned pinned; /* effects that pin (WEIR_EFFECT_*), 0: not pinned */
+    weir_time waiting_since;
+};
+
+/* Joins a database as a user (NULL password: the database's own). -ENOMEM; WEIR_SESSION_REFUSED
+ * with words: too many pools. */
+WEIR_MUST_CHECK int weir_session_open(weir_session *session, weir_worker *worker,
+                                      weir_database *database, weir_slice user,
+                                      const weir_session_events *events, weir_error *err);
+/* Gives everything back; a lent connection that is not clean is closed. */
+void weir_session_close(weir_session *session);
+weir_database *weir_session_database(const weir_session *session);
+bool weir_session_is_open(const weir_session *session);
+
+/* What the server reports at login (protocol bytes of the backend), once a connection of the pool has been
+ * opened; false before. Good for the life of the engine. */
+bool weir_session_welcome(const weir_session *session, weir_slice *ret);
+
+#define WEIR_SESSION_WAIT 1    /* `lent` or `refused` will come */
+#define WEIR_SESSION_REFUSED 2 /* not now; words in `err` */
+
+/* Borrows a connection of the role. 0: session->conn is there already. */
+WEIR_MUST_CHECK int weir_session_borrow(weir_session *session, weir_role role, weir_error *err);
+/* Gives session->conn back to its pool; if it is not clean it is closed instead. */
+void weir_session_return(weir_session *session);
+/* Forgets session->conn, which was lost. */
+void weir_session_lost(weir_session *session);
+/* The lent connection stays with this session until weir_session_unpin. WEIR_SESSION_REFUSED
+ * (53300): the allowance for pinned connections is used up. */
+WEIR_MUST_CHECK int weir_session_pin(weir_session *session, unsigned effects, weir_error *err);
+void weir_session_unpin(weir_session *session);
+
+/* ---- a statement's story ---- */
+
+/* Lexes the text, finds or makes its template, asks for its analysis if it is new. Never fails:
+ * what cannot be understood is UNKNOWN. */
+void weir_session_understand(weir_session *session, weir_slice text, weir_statement *ret);
+/* As understood before (a prepared statement executed again): the newest footprint's word. */
+void weir_session_recall(weir_session *session, uint32_t template_id, uint32_t template_serial,
+                         weir_statement *ret);
+
+/* Measures a finished statement: its template, its database, the slow log. sqlstate "" is success.
+ */
+void weir_session_record(weir_session *session, const weir_statement *statement, weir_target target,
+                         weir_time started, uint64_t rows, const char *sqlstate);
+
+/* ---- reading the statistics: from any thread ---- */
+
+weir_template_table *weir_engine_templates(weir_engine *engine);
+unsigned weir_engine_database_count(const weir_engine *engine);
+weir_database *weir_engine_database_at(weir_engine *engine, unsigned index);
+unsigned weir_engine_workers(const weir_engine *engine);
+weir_worker *weir_engine_worker_at(weir_engine *engine, unsigned index);
+/* A worker's figures of a database; NULL: it has none. */
+const weir_database_stats *weir_worker_database_stats(const weir_worker *worker,
+                                                      const weir_database *database);
+/* Of a template; NULL: it has none of this serial. */
+const weir_statement_stats *weir_worker_statement_stats(const weir_worker *worker,
+                                                        uint32_t template_id,
+                                                        uint32_t template_serial);
+/* Bytes that passed between a client and us, for the session's database. */
+void weir_session_count_bytes(weir_session *session, uint64_t in, uint64_t out);
+void weir_session_count_transaction(weir_session *session);
+
+/* The database's pools, newest first. */
+weir_pools *weir_database_pools(const weir_database *database);
+weir_pools *weir_pools_next(const weir_pools *pools);
+const char *weir_pools_user(const weir_pools *pools);
+weir_pool *weir_pools_pool(const weir_pools *pools);
+const weir_database *weir_pools_database(const weir_pools *pools);
+const char *weir_database_shown(const weir_database *database);
+/* Calls `visit` for each connection that a worker holds of a pool; on that worker's thread. */
+void weir_worker_each_conn(weir_worker *worker, const weir_pools *pools,
+                           void (*visit)(void *user, weir_conn *conn), void *user);
+/* PAUSE, RESUME, shutdown: told to all workers. NULL database: every one. From any thread. */
+void weir_engine_pause(weir_engine *engine, weir_database *database, bool paused);
+void weir_engine_drain(weir_engine *engine);
+
+#endif

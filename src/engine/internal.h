@@ -1,0 +1,85 @@
+/* Private to engine/: the structs behind engine.h's names. */
+#ifndef WEIR_ENGINE_INTERNAL_H
+#define WEIR_ENGINE_INTERNAL_H
+
+#include "engine/engine.h"
+#include "engine/stats.h"
+
+#define WEIR_DATABASES_MAX 256u
+#define WEIR_POOLS_MAX 1024u /* (database, user) pairs */
+
+/* One worker's share of one pool. Touched by its worker's thread only, but for the nudge's flag. */
+typedef struct weir_lender {
+    weir_list node; /* of worker->lenders, once touched */
+    weir_pool_shard *shard;
+    weir_pools *pools;
+    weir_worker *worker;
+    weir_list conns;
+    weir_message nudge;
+    _Atomic bool nudge_posted;
+    bool linked;
+    bool pumping;
+    weir_error last_error; /* why the newest opening failed; sqlstate "" after one succeeded */
+} weir_lender;
+
+/* The pool of (database, user, role). Made once, never removed. */
+struct weir_pools {
+    weir_pools *next;
+    weir_database *database;
+    char *user;
+    weir_role role;
+    weir_pool *pool;
+    weir_buf *_Atomic welcome; /* what the server reports at login; made once */
+    weir_lender lenders[]; /* one per worker */
+};
+
+struct weir_database {
+    weir_engine *engine;
+    unsigned index;
+    char *name, *dbname, *user, *password, *shown;
+    weir_backend *backend;
+    weir_pool_options pool;
+    weir_pools *_Atomic pools;
+};
+
+struct weir_worker {
+    weir_engine *engine;
+    unsigned index;
+    struct weir_loop *loop;
+    weir_epoch_member *epoch;
+    weir_list lenders;
+    weir_time wake_at;
+    weir_lexed lexed;
+    weir_worker_stats stats;
+};
+
+struct weir_engine {
+    weir_engine_options options;
+    weir_database *databases[WEIR_DATABASES_MAX];
+    unsigned database_count;
+    _Atomic unsigned pools_count;
+    weir_template_table *templates;
+    weir_worker *workers[]; /* options.workers; NULL until started */
+};
+
+static inline weir_time weir_worker_now(const weir_worker *worker)
+{
+    return worker->engine->options.host.now(worker->engine->options.host.user, worker);
+}
+
+/* ---- lender.c ---- */
+
+extern const weir_backend_events weir_lender_events;
+
+/* Puts the lender on its worker's list; on the worker's thread. */
+void weir_lender_touch(weir_lender *lender);
+/* Carries out what the pool's core wants done. */
+void weir_lender_pump(weir_lender *lender);
+/* Tells the lender's worker to have a look; from any thread. */
+void weir_lender_nudge(weir_lender *lender);
+/* Finds or makes the pool of a user. */
+WEIR_MUST_CHECK int weir_pools_get(weir_database *database, weir_slice user, weir_pools **ret,
+                                   weir_error *err);
+void weir_pools_free(weir_pools *pools);
+
+#endif

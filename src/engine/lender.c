@@ -1,0 +1,437 @@
+/* Carries out what the pool's core decides: opens, validates, moves and closes connections, and
+ * hands lent ones to sessions. One lender per worker and pool; everything here runs on the worker's
+ * thread, but for the posting of nudges.
+ *
+ * Invariant: after every call into the core its actions are pumped before control returns to the
+ * loop, and the worker's wake-up is never later than the earliest deadline of its lenders. */
+#include "engine/internal.h"
+#include <stdlib.h>
+
+static void rearm(weir_worker *w, weir_time at)
+{
+    if (at >= w->wake_at)
+        return;
+    w->wake_at = at;
+    const weir_engine_host *host = &w->engine->options.host;
+    host->wake_at(host->user, w, at);
+}
+
+static void open_one(weir_lender *l)
+{
+    weir_database *d = l->pools->database;
+    weir_conn_request request = {
+        .role = l->pools->role,
+        .database = d->dbname ? d->dbname : d->name,
+        .user = l->pools->user,
+        .password = d->password,
+        .owner = l,
+    };
+    weir_conn *conn = NULL;
+    int r = d->backend->ops->open(d->backend, l->worker->loop, &request, &conn);
+    if (r == 0)
+        return;
+    weir_error_set(&l->last_error, "53000", "weir: cannot open a connection: %s", strerror(-r));
+    weir_pool_open_failed(l->shard, false, weir_worker_now(l->worker));
+}
+
+/* True when the connection is alive; else it is given back to be closed. */
+static bool still_alive(weir_lender *l, weir_conn *conn)
+{
+    if (conn->ops->quiet(conn))
+        return true;
+    weir_pool_release(l->shard, &conn->pooled, false, weir_worker_now(l->worker));
+    return false;
+}
+
+static void refuse(weir_session *s, const weir_lender *l)
+{
+    weir_error err;
+    weir_pool_stats stats;
+    weir_pool_stats_read(l->pools->pool, weir_worker_now(l->worker), &stats);
+    if (l->last_error.sqlstate[0])
+        err = l->last_error;
+    else
+        weir_error_set(&err, "53300", "weir: no connection to database \"%s\" became free in time",
+                       l->pools->database->name);
+    weir_error_detail(&err, "%llu in use, %llu opening, %llu clients waiting.",
+                      (unsigned long long)stats.lent, (unsigned long long)stats.opening,
+                      (unsigned long long)stats.waiting);
+    if (!l->last_error.sqlstate[0])
+        weir_error_hint(&err,
+                        "Raise pool.max_size or pool.acquire_timeout, or look in SHOW SERVERS for "
+                        "what holds the connections.");
+    s->events->refused(s, &err);
+}
+
+static void hand_over(weir_lender *l, weir_session *s, weir_conn *conn)
+{
+    if (still_alive(l, conn)) {
+        s->conn = conn;
+        s->events->lent(s);
+        return;
+    }
+    weir_pool_conn *pooled = NULL;
+    int r = weir_pool_acquire(l->shard, &s->waiter, weir_worker_now(l->worker), &pooled);
+    if (r == WEIR_POOL_QUEUED)
+        return;
+    if (r == 0)
+        hand_over(l, s, WEIR_CONTAINER_OF(pooled, weir_conn, pooled));
+    else
+        refuse(s, l);
+}
+
+static void move(weir_lender *l, weir_conn *conn, weir_pool_shard *to)
+{
+    weir_lender *target = &l->pools->lenders[weir_pool_shard_index(to)];
+    weir_list_remove(&conn->siblings);
+    conn->owner = target;
+    conn->ops->move(conn, target->worker->loop);
+}
+
+static void report_leak(weir_lender *l, weir_conn *conn)
+{
+    weir_log_event(l->worker->engine->options.log, WEIR_LOG_POOL, WEIR_LOG_WARN,
+                   "connection held for too long", WEIR_F_STR("db", l->pools->database->name),
+                   WEIR_F_STR("user", l->pools->user), WEIR_F_INT("server", conn->id),
+                   WEIR_F_DURATION("held", weir_worker_now(l->worker) - conn->pooled.state_since));
+}
+
+static void carry_out(weir_lender *l, const weir_pool_action *a)
+{
+    weir_conn *conn = a->conn ? WEIR_CONTAINER_OF(a->conn, weir_conn, pooled) : NULL;
+    weir_session *s = a->waiter ? WEIR_CONTAINER_OF(a->waiter, weir_session, waiter) : NULL;
+    switch (a->kind) {
+    case WEIR_POOL_OPEN:
+        open_one(l);
+        break;
+    case WEIR_POOL_VALIDATE:
+        conn->ops->validate(conn);
+        break;
+    case WEIR_POOL_CLOSE:
+        conn->ops->close(conn);
+        break;
+    case WEIR_POOL_LEND:
+        hand_over(l, s, conn);
+        break;
+    case WEIR_POOL_TIMEOUT:
+        refuse(s, l);
+        break;
+    case WEIR_POOL_MOVE:
+        move(l, conn, a->shard);
+        break;
+    case WEIR_POOL_NUDGE:
+        weir_lender_nudge(&l->pools->lenders[weir_pool_shard_index(a->shard)]);
+        break;
+    case WEIR_POOL_LEAK:
+        report_leak(l, conn);
+        break;
+    }
+}
+
+void weir_lender_pump(weir_lender *l)
+{
+    if (!l->pumping) { /* else the call further up goes on with what was added */
+        l->pumping = true;
+        weir_pool_action action;
+        while (weir_pool_next(l->shard, &action))
+            carry_out(l, &action);
+        l->pumping = false;
+    }
+    rearm(l->worker, weir_pool_deadline(l->shard));
+}
+
+void weir_worker_tick(weir_worker *worker)
+{
+    weir_time now = weir_worker_now(worker);
+    worker->wake_at = WEIR_TIME_NEVER;
+    for (weir_list *n = worker->lenders.next; n != &worker->lenders; n = n->next) {
+        weir_lender *l = WEIR_CONTAINER_OF(n, weir_lender, node);
+        weir_pool_tick(l->shard, now);
+        weir_lender_pump(l);
+    }
+}
+
+/* ---- nudges ---- */
+
+static void on_nudge(weir_message *m, weir_worker *at)
+{
+    weir_lender *l = WEIR_CONTAINER_OF(m, weir_lender, nudge);
+    l->worker = at;
+    atomic_store(&l->nudge_posted, false);
+    weir_lender_touch(l);
+    weir_time now = weir_worker_now(at);
+    weir_pool_nudged(l->shard, now);
+    weir_pool_tick(l->shard, now);
+    weir_lender_pump(l);
+}
+
+void weir_lender_nudge(weir_lender *l)
+{
+    if (atomic_exchange(&l->nudge_posted, true))
+        return;
+    weir_engine *engine = l->pools->database->engine;
+    weir_worker *to = engine->workers[weir_pool_shard_index(l->shard)];
+    if (to)
+        engine->options.host.post(engine->options.host.user, to, &l->nudge);
+}
+
+void weir_lender_touch(weir_lender *l)
+{
+    if (l->linked)
+        return;
+    l->linked = true;
+    weir_list_push_back(&l->worker->lenders, &l->node);
+}
+
+/* ---- pools ---- */
+
+void weir_pools_free(weir_pools *pools)
+{
+    weir_buf *welcome = atomic_load(&pools->welcome);
+    if (welcome)
+        weir_buf_fini(welcome);
+    free(welcome);
+    weir_pool_free(pools->pool);
+    free(pools->user);
+    free(pools);
+}
+
+static int pools_new(weir_database *d, weir_slice user, weir_pools **ret)
+{
+    unsigned workers = d->engine->options.workers;
+    weir_pools *p = calloc(1, sizeof(*p) + workers * sizeof(weir_lender));
+    if (!p)
+        return -ENOMEM;
+    p->database = d;
+    p->role = d->backend->ops->relays ? WEIR_ROLE_WRITE : WEIR_ROLE_READ;
+    p->user = strndup((const char *)user.data, user.len);
+    int r = p->user ? weir_pool_new(&d->pool, workers, &p->pool) : -ENOMEM;
+    if (r < 0) {
+        free(p->user);
+        free(p);
+        return r;
+    }
+    for (unsigned i = 0; i < workers; i++) {
+        weir_lender *l = &p->lenders[i];
+        l->shard = weir_pool_shard_at(p->pool, i);
+        l->pools = p;
+        l->worker = d->engine->workers[i];
+        l->nudge.run = on_nudge;
+        weir_list_init(&l->node);
+        weir_list_init(&l->conns);
+    }
+    weir_pool_set_user(p->pool, p);
+    *ret = p;
+    return 0;
+}
+
+static weir_pools *pools_find(weir_pools *from, weir_slice user)
+{
+    for (; from; from = from->next)
+        if (weir_slice_eq_cstr(user, from->user))
+            return from;
+    return NULL;
+}
+
+int weir_pools_get(weir_database *database, weir_slice user, weir_pools **ret, weir_error *err)
+{
+    weir_engine *engine = database->engine;
+    weir_pools *head = atomic_load_explicit(&database->pools, memory_order_acquire);
+    weir_pools *p = pools_find(head, user);
+    if (p) {
+        *ret = p;
+        return 0;
+    }
+    if (atomic_fetch_add(&engine->pools_count, 1) >= WEIR_POOLS_MAX) {
+        atomic_fetch_sub(&engine->pools_count, 1);
+        weir_error_set(err, "53300", "weir: too many pools (one per database and user, at most %u)",
+                       WEIR_POOLS_MAX);
+        return WEIR_SESSION_REFUSED;
+    }
+    int r = pools_new(database, user, &p);
+    if (r < 0) {
+        atomic_fetch_sub(&engine->pools_count, 1);
+        return r;
+    }
+    for (;;) {
+        p->next = head;
+        if (atomic_compare_exchange_weak(&database->pools, &head, p))
+            break;
+        weir_pools *other = pools_find(head, user); /* another worker was faster */
+        if (other) {
+            weir_pools_free(p);
+            atomic_fetch_sub(&engine->pools_count, 1);
+            *ret = other;
+            return 0;
+        }
+    }
+    for (unsigned i = 0; i < engine->options.workers; i++)
+        weir_lender_nudge(&p->lenders[i]);
+    *ret = p;
+    return 0;
+}
+
+/* ---- what backends tell ---- */
+
+/* The first connection's parameters greet all clients of the pool. */
+static void keep_welcome(weir_pools *p, const weir_conn *conn)
+{
+    if (!conn->ops->welcome || atomic_load_explicit(&p->welcome, memory_order_acquire))
+        return;
+    weir_slice bytes = conn->ops->welcome(conn);
+    weir_buf *kept = calloc(1, sizeof(*kept));
+    if (!kept)
+        return;
+    weir_buf_init(kept, bytes.len);
+    weir_buf *none = NULL;
+    if (weir_buf_append(kept, bytes) == 0 && atomic_compare_exchange_strong(&p->welcome, &none, kept))
+        return;
+    weir_buf_fini(kept);
+    free(kept);
+}
+
+bool weir_session_welcome(const weir_session *session, weir_slice *ret)
+{
+    const weir_buf *kept = atomic_load_explicit(&session->pools->welcome, memory_order_acquire);
+    if (kept)
+        *ret = weir_buf_slice(kept);
+    return kept != NULL;
+}
+
+static void on_opened(void *engine, weir_conn *conn)
+{
+    (void)engine;
+    weir_lender *l = conn->owner;
+    keep_welcome(l->pools, conn);
+    l->last_error.sqlstate[0] = '\0';
+    weir_list_push_back(&l->conns, &conn->siblings);
+    const weir_engine_host *host = &l->worker->engine->options.host;
+    weir_pool_opened(l->shard, &conn->pooled, host->random(host->user, l->worker),
+                     weir_worker_now(l->worker));
+    weir_lender_pump(l);
+}
+
+static void on_open_failed(void *engine, weir_conn *conn, bool fatal, const weir_error *err)
+{
+    (void)engine;
+    weir_lender *l = conn->owner;
+    l->last_error = *err;
+    weir_log_event(l->worker->engine->options.log, WEIR_LOG_POOL, WEIR_LOG_WARN,
+                   "cannot connect to database", WEIR_F_STR("db", l->pools->database->name),
+                   WEIR_F_STR("user", l->pools->user), WEIR_F_STR("sqlstate", err->sqlstate),
+                   WEIR_F_STR("reason", err->message));
+    weir_pool_open_failed(l->shard, fatal, weir_worker_now(l->worker));
+    weir_lender_pump(l);
+}
+
+static void on_closed(void *engine, weir_conn *conn)
+{
+    (void)engine;
+    weir_lender *l = conn->owner;
+    weir_list_remove(&conn->siblings);
+    weir_pool_closed(l->shard, &conn->pooled, weir_worker_now(l->worker));
+    weir_lender_pump(l);
+}
+
+static void on_validated(void *engine, weir_conn *conn, bool good)
+{
+    (void)engine;
+    weir_lender *l = conn->owner;
+    weir_pool_validated(l->shard, &conn->pooled, good, weir_worker_now(l->worker));
+    weir_lender_pump(l);
+}
+
+static void on_arrived(void *engine, weir_conn *conn)
+{
+    (void)engine;
+    weir_lender *l = conn->owner;
+    weir_lender_touch(l);
+    weir_list_push_back(&l->conns, &conn->siblings);
+    weir_pool_arrived(l->shard, &conn->pooled, weir_worker_now(l->worker));
+    weir_lender_pump(l);
+}
+
+/* A connection that was given back while a cancel flew toward it: `return` waits for this. */
+static void on_became_clean(void *engine, weir_conn *conn)
+{
+    (void)engine;
+    weir_lender *l = conn->owner;
+    bool clean = conn->ops->clean(conn) == WEIR_CONN_CLEAN;
+    weir_pool_release(l->shard, &conn->pooled, clean, weir_worker_now(l->worker));
+    weir_lender_pump(l);
+}
+
+const weir_backend_events weir_lender_events = {
+    .opened = on_opened,
+    .open_failed = on_open_failed,
+    .closed = on_closed,
+    .validated = on_validated,
+    .arrived = on_arrived,
+    .became_clean = on_became_clean,
+};
+
+/* ---- for reports and operators ---- */
+
+weir_pools *weir_database_pools(const weir_database *database)
+{
+    return atomic_load_explicit(&database->pools, memory_order_acquire);
+}
+
+weir_pools *weir_pools_next(const weir_pools *pools)
+{
+    return pools->next;
+}
+
+const char *weir_pools_user(const weir_pools *pools)
+{
+    return pools->user;
+}
+
+weir_pool *weir_pools_pool(const weir_pools *pools)
+{
+    return pools->pool;
+}
+
+const weir_database *weir_pools_database(const weir_pools *pools)
+{
+    return pools->database;
+}
+
+void weir_worker_each_conn(weir_worker *worker, const weir_pools *pools,
+                           void (*visit)(void *user, weir_conn *conn), void *user)
+{
+    const weir_list *list = &pools->lenders[worker->index].conns;
+    for (weir_list *n = list->next; n != list;) {
+        weir_list *next = n->next;
+        visit(user, WEIR_CONTAINER_OF(n, weir_conn, siblings));
+        n = next;
+    }
+}
+
+static void nudge_all(weir_pools *p)
+{
+    for (unsigned i = 0; i < p->database->engine->options.workers; i++)
+        weir_lender_nudge(&p->lenders[i]);
+}
+
+void weir_engine_pause(weir_engine *engine, weir_database *database, bool paused)
+{
+    for (unsigned i = 0; i < engine->database_count; i++) {
+        weir_database *d = engine->databases[i];
+        if (database && database != d)
+            continue;
+        for (weir_pools *p = weir_database_pools(d); p; p = p->next) {
+            weir_pool_pause(p->pool, paused);
+            nudge_all(p);
+        }
+    }
+}
+
+void weir_engine_drain(weir_engine *engine)
+{
+    for (unsigned i = 0; i < engine->database_count; i++)
+        for (weir_pools *p = weir_database_pools(engine->databases[i]); p; p = p->next) {
+            weir_pool_drain(p->pool);
+            nudge_all(p);
+        }
+}

@@ -1,0 +1,202 @@
+/* A session's dealings with its pool, and the story of its statements.
+ *
+ *      CLOSED ──open──► AT REST ──borrow──► WAITING ──lent──► HOLDING (conn) ──return──► AT REST
+ *                          ▲                   └──refused──► AT REST     └──lost──► AT REST
+ *
+ * Invariant: a session waits or holds or neither, never both; `pinned` is non-zero only while it
+ * holds. */
+#include "engine/internal.h"
+#include <stdlib.h>
+
+static weir_lender *lender_of(const weir_session *s)
+{
+    return &s->pools->lenders[s->worker->index];
+}
+
+int weir_session_open(weir_session *session, weir_worker *worker, weir_database *database,
+                      weir_slice user, const weir_session_events *events, weir_error *err)
+{
+    weir_slice as = database->user ? weir_slice_cstr(database->user) : user;
+    weir_pools *pools = NULL;
+    int r = weir_pools_get(database, as, &pools, err);
+    if (r != 0)
+        return r;
+    session->events = events;
+    session->worker = worker;
+    session->pools = pools;
+    session->conn = NULL;
+    session->pinned = 0;
+    weir_pool_waiter_init(&session->waiter);
+    weir_lender *l = lender_of(session);
+    l->worker = worker;
+    weir_lender_touch(l);
+    return 0;
+}
+
+bool weir_session_is_open(const weir_session *session)
+{
+    return session->pools != NULL;
+}
+
+weir_database *weir_session_database(const weir_session *session)
+{
+    return session->pools->database;
+}
+
+void weir_session_close(weir_session *session)
+{
+    if (!session->pools)
+        return;
+    weir_lender *l = lender_of(session);
+    if (session->conn) {
+        weir_conn *conn = session->conn;
+        bool tainted = session->pinned != 0;
+        weir_session_unpin(session);
+        if (tainted && conn->ops->reset && conn->ops->clean(conn) == WEIR_CONN_CLEAN)
+            (void)conn->ops->reset(conn); /* a failure closes it */
+        weir_session_return(session);
+    } else {
+        weir_pool_withdraw(l->shard, &session->waiter, weir_worker_now(session->worker));
+        weir_lender_pump(l);
+    }
+    session->pools = NULL;
+}
+
+int weir_session_borrow(weir_session *session, weir_role role, weir_error *err)
+{
+    assert(!session->conn && role == session->pools->role);
+    (void)role;
+    weir_lender *l = lender_of(session);
+    weir_time now = weir_worker_now(session->worker);
+    for (;;) {
+        weir_pool_conn *pooled = NULL;
+        int r = weir_pool_acquire(l->shard, &session->waiter, now, &pooled);
+        weir_lender_pump(l);
+        if (r == 0) {
+            weir_conn *conn = WEIR_CONTAINER_OF(pooled, weir_conn, pooled);
+            if (conn->ops->quiet(conn)) {
+                session->conn = conn;
+                return 0;
+            }
+            weir_pool_release(l->shard, pooled, false, now); /* died while idle: the next one */
+            continue;
+        }
+        if (r == WEIR_POOL_QUEUED)
+            return session->conn ? 0 : WEIR_SESSION_WAIT;
+        weir_error_set(err, r == WEIR_POOL_FULL ? "53300" : "57P01",
+                       r == WEIR_POOL_FULL ? "weir: too many clients wait for database \"%s\""
+                                           : "weir: shutting down; database \"%s\" is closed",
+                       l->pools->database->name);
+        return WEIR_SESSION_REFUSED;
+    }
+}
+
+void weir_session_return(weir_session *session)
+{
+    weir_conn *conn = session->conn;
+    if (!conn || session->pinned)
+        return;
+    weir_lender *l = lender_of(session);
+    session->conn = NULL;
+    conn->sink = NULL;
+    weir_conn_state state = conn->ops->clean(conn);
+    if (state == WEIR_CONN_LATER)
+        return; /* became_clean releases it */
+    weir_pool_release(l->shard, &conn->pooled, state == WEIR_CONN_CLEAN,
+                      weir_worker_now(session->worker));
+    weir_lender_pump(l);
+}
+
+void weir_session_lost(weir_session *session)
+{
+    session->conn = NULL;
+    session->pinned = 0;
+}
+
+int weir_session_pin(weir_session *session, unsigned effects, weir_error *err)
+{
+    assert(session->conn && effects);
+    weir_lender *l = lender_of(session);
+    if (!session->pinned) {
+        int r = weir_pool_pin(l->shard, &session->conn->pooled, weir_worker_now(session->worker));
+        if (r < 0) {
+            weir_error_set(err, "53300",
+                           "weir: no more connections may be pinned to a session (reason: %s)",
+                           weir_effect_name(effects));
+            weir_error_hint(err,
+                            "Raise pool.max_pinned, or avoid session state in this statement.");
+            return WEIR_SESSION_REFUSED;
+        }
+        weir_lender_pump(l);
+    }
+    session->pinned |= effects;
+    return 0;
+}
+
+void weir_session_unpin(weir_session *session)
+{
+    if (!session->pinned)
+        return;
+    weir_lender *l = lender_of(session);
+    session->pinned = 0;
+    weir_pool_unpin(l->shard, &session->conn->pooled, weir_worker_now(session->worker));
+    weir_lender_pump(l);
+}
+
+/* ---- understanding ---- */
+
+static void unknown(weir_statement *ret, const weir_lexed *lexed)
+{
+    *ret = (weir_statement){
+        .template_id = UINT32_MAX,
+        .kind = lexed->kind,
+        .transaction = lexed->transaction,
+        .effects = lexed->effects,
+        .statements = lexed->statements,
+        .transaction_anywhere = lexed->transaction_anywhere,
+    };
+}
+
+void weir_session_understand(weir_session *session, weir_slice text, weir_statement *ret)
+{
+    weir_worker *w = session->worker;
+    weir_engine *e = w->engine;
+    weir_dialect dialect = session->pools->database->backend->ops->dialect;
+    const weir_template *t = NULL;
+    if (weir_sql_lex(dialect, text, &w->lexed) < 0) {
+        *ret =
+            (weir_statement){.template_id = UINT32_MAX, .kind = WEIR_KIND_UNKNOWN, .statements = 1};
+        return;
+    }
+    unknown(ret, &w->lexed);
+    uint32_t tick = (uint32_t)(weir_worker_now(w) / WEIR_SECOND);
+    if (weir_template_intern(e->templates, w->epoch, dialect, &w->lexed, text, tick, &t) != 0)
+        return;
+    ret->template_id = t->id;
+    ret->template_serial = t->serial;
+    const weir_footprint *f = atomic_load_explicit(&t->footprint, memory_order_acquire);
+    ret->kind = f->kind;
+    ret->effects = f->effects;
+    if (!f->from_grammar && !w->lexed.over_caps && e->options.host.analyze &&
+        !atomic_load_explicit(&t->analysis_asked, memory_order_relaxed))
+        e->options.host.analyze(e->options.host.user, w, t);
+}
+
+void weir_session_recall(weir_session *session, uint32_t template_id, uint32_t template_serial,
+                         weir_statement *ret)
+{
+    const weir_template *t =
+        weir_template_find(session->worker->engine->templates, template_id, template_serial);
+    *ret = (weir_statement){.template_id = UINT32_MAX, .kind = WEIR_KIND_UNKNOWN, .statements = 1};
+    if (!t)
+        return;
+    const weir_footprint *f = atomic_load_explicit(&t->footprint, memory_order_acquire);
+    *ret = (weir_statement){
+        .template_id = template_id,
+        .template_serial = template_serial,
+        .kind = f->kind,
+        .transaction = f->transaction,
+        .effects = f->effects,
+        .statements = 1,
+    };
+}

@@ -1,0 +1,279 @@
+/* A client's connection from accept to close, whatever is behind it.
+ *
+ *   STARTUP ──► AUTH ──► WELCOME ──► ACTIVE ──┐
+ *      │          └───────────┴───────────────┼──► CLOSING ──► freed
+ *      └──► CANCEL (carries a cancel request) ┘
+ *
+ * Invariant: a client is freed once its stream is gone and nothing else (a message, a run) names
+ * it; its connection is given back before that. */
+#include "gateway/internal.h"
+#include <stdlib.h>
+
+void weir_client_write(weir_client *c, weir_slice bytes)
+{
+    if (!c->closed)
+        weir_stream_write(c->stream, bytes);
+}
+
+static void write_buf(weir_client *c, weir_buf *out, int r)
+{
+    if (r == 0)
+        weir_client_write(c, weir_buf_slice(out));
+    else
+        weir_client_close(c, 0); /* out of memory: silence would leave the client waiting */
+    weir_buf_fini(out);
+}
+
+void weir_client_error(weir_client *c, const weir_error *err)
+{
+    weir_buf out;
+    weir_buf_init(&out, 8192);
+    write_buf(c, &out, weir_pg_write_error(&out, "ERROR", err));
+}
+
+void weir_client_ready(weir_client *c, char status)
+{
+    const uint8_t ready[] = {WEIR_PG_B_READY, 0, 0, 0, 5, (uint8_t)status};
+    weir_client_write(c, weir_slice_make(ready, sizeof(ready)));
+}
+
+void weir_client_close(weir_client *c, weir_time linger)
+{
+    if (c->state == WEIR_CLIENT_CLOSING)
+        return;
+    if (c->state != WEIR_CLIENT_CANCEL)
+        c->state = WEIR_CLIENT_CLOSING;
+    if (!c->closed)
+        weir_stream_close(c->stream, linger);
+}
+
+void weir_client_fatal(weir_client *c, const weir_error *err)
+{
+    if (c->state == WEIR_CLIENT_CLOSING)
+        return;
+    weir_buf out;
+    weir_buf_init(&out, 8192);
+    write_buf(c, &out, weir_pg_write_error(&out, "FATAL", err));
+    weir_client_close(c, 5 * WEIR_SECOND);
+}
+
+void weir_client_goodbye(weir_client *c)
+{
+    weir_error err;
+    weir_error_set(&err, "57P01", "weir: shutting down");
+    weir_client_fatal(c, &err);
+}
+
+bool weir_client_at_rest(const weir_client *c)
+{
+    if (c->state != WEIR_CLIENT_ACTIVE)
+        return true;
+    if (c->relays)
+        return !c->session.conn && !c->relay.waiting && !c->relay.batch;
+    return !c->local || weir_local_at_rest(c->local);
+}
+
+weir_client *weir_client_find(weir_gateway_worker *worker, uint32_t id)
+{
+    return weir_map_find(&worker->by_id, weir_slice_make(&id, sizeof(id)));
+}
+
+void weir_client_cancel(weir_client *c)
+{
+    if (c->local)
+        weir_local_cancel(c->local);
+    else if (c->relays && c->session.conn && c->relay.flights > 0)
+        c->session.conn->ops->cancel(c->session.conn);
+}
+
+/* ---- SQLite and other executing backends ---- */
+
+static void local_write(void *user, weir_slice bytes)
+{
+    weir_client_write(user, bytes);
+}
+
+static bool local_congested(void *user)
+{
+    weir_client *c = user;
+    return !c->closed && weir_stream_congested(c->stream);
+}
+
+static void local_ready(void *user)
+{
+    weir_client *c = user;
+    if (c->closed || c->state != WEIR_CLIENT_ACTIVE)
+        return;
+    if (atomic_load(&c->worker->gateway->draining) && weir_local_at_rest(c->local))
+        weir_client_goodbye(c);
+    else
+        weir_stream_resume(c->stream);
+}
+
+static void local_fatal(void *user, const weir_error *err)
+{
+    weir_client_fatal(user, err);
+}
+
+int weir_client_local_init(weir_client *c)
+{
+    const weir_config *config = c->worker->gateway->config;
+    weir_local_host host = {.write = local_write,
+                            .congested = local_congested,
+                            .ready = local_ready,
+                            .fatal = local_fatal,
+                            .user = c};
+    weir_local_limits limits = {.rows_max = config->limits.rows,
+                                .result_size_max = config->limits.result_size,
+                                .prepared_max = config->limits.prepared,
+                                .statement_timeout = config->timeouts.statement,
+                                .acquire_timeout = config->pool.acquire_timeout};
+    return weir_local_new(&c->session, &host, &limits, &c->local);
+}
+
+static size_t on_local(weir_client *c, weir_slice in)
+{
+    size_t used = 0, limit = c->worker->gateway->config->limits.message_size;
+    weir_error err;
+    while (c->state == WEIR_CLIENT_ACTIVE) {
+        weir_pg_frame f;
+        int r = weir_pg_frame_next(weir_slice_skip(in, used), limit, &f);
+        if (r == WEIR_PG_MORE)
+            return used;
+        if (r == 0 && f.type == WEIR_PG_F_TERMINATE) {
+            weir_client_close(c, WEIR_SECOND);
+            return in.len;
+        }
+        if (r == 0)
+            r = weir_local_feed(c->local, &f);
+        if (r == WEIR_LOCAL_BUSY) {
+            weir_stream_pause(c->stream);
+            return used;
+        }
+        if (r < 0) {
+            weir_error_set(&err, r == -EMSGSIZE ? "54000" : "08P01",
+                           r == -EMSGSIZE
+                               ? "weir: a message is longer than limits.message_size allows"
+                               : "weir: malformed or unexpected message");
+            weir_client_fatal(c, &err);
+            return in.len;
+        }
+        used += f.whole.len;
+    }
+    return in.len;
+}
+
+/* ---- the stream ---- */
+
+static size_t on_bytes(weir_stream *stream, weir_slice in)
+{
+    weir_client *c = weir_stream_user(stream);
+    switch (c->state) {
+    case WEIR_CLIENT_STARTUP:
+        return weir_client_on_startup(c, in);
+    case WEIR_CLIENT_AUTH:
+        return weir_client_on_auth(c, in);
+    case WEIR_CLIENT_WELCOME:
+        weir_stream_pause(stream);
+        return 0;
+    case WEIR_CLIENT_ACTIVE:
+        return c->relays ? weir_client_on_relay(c, in) : on_local(c, in);
+    case WEIR_CLIENT_CANCEL:
+    case WEIR_CLIENT_CLOSING:
+        return in.len;
+    }
+    return in.len;
+}
+
+static void on_drained(weir_stream *stream)
+{
+    weir_client *c = weir_stream_user(stream);
+    if (c->local)
+        weir_local_drained(c->local);
+    else if (c->relays && c->session.conn)
+        c->session.conn->ops->sink_drained(c->session.conn);
+}
+
+static void client_free(weir_client *c)
+{
+    weir_gateway_worker *w = c->worker;
+    weir_timer_disarm(w->loop, &c->timer);
+    weir_list_remove(&c->node);
+    if (c->id)
+        (void)weir_map_remove(&w->by_id, weir_slice_make(&c->id, sizeof(c->id)));
+    weir_client_relay_fini(c);
+    free(c->auth);
+    free(c->user);
+    free(c->database);
+    free(c->params);
+    atomic_fetch_sub(&w->client_count, 1);
+    atomic_fetch_sub(&w->gateway->clients, 1);
+    free(c);
+}
+
+static void on_close(weir_stream *stream, int error)
+{
+    weir_client *c = weir_stream_user(stream);
+    c->closed = true;
+    if (c->worker->gateway->config->log.connections && c->user)
+        weir_log_event(c->worker->gateway->log, WEIR_LOG_GATEWAY, WEIR_LOG_INFO, "client left",
+                       WEIR_F_INT("client", c->id), WEIR_F_STR("user", c->user),
+                       WEIR_F_STR("reason", error ? strerror(-error) : "closed"));
+    weir_local_free(c->local);
+    c->local = NULL;
+    weir_session_close(&c->session);
+    if (c->state == WEIR_CLIENT_CANCEL && c->relay.flights) /* its message is still on the way */
+        return;
+    client_free(c);
+}
+
+void weir_client_cancel_done(weir_client *carrier)
+{
+    carrier->relay.flights = 0;
+    if (carrier->closed)
+        client_free(carrier);
+    else
+        weir_client_close(carrier, 0);
+}
+
+static const weir_stream_handler handler = {
+    .on_bytes = on_bytes, .on_drained = on_drained, .on_close = on_close};
+
+/* For a stream that nobody listens to any more. */
+static const weir_stream_handler deaf = {.on_bytes = NULL};
+
+static void on_timer(weir_timer *timer, weir_loop *loop)
+{
+    (void)loop;
+    weir_client *c = WEIR_CONTAINER_OF(timer, weir_client, timer);
+    if (c->state == WEIR_CLIENT_STARTUP || c->state == WEIR_CLIENT_AUTH ||
+        c->state == WEIR_CLIENT_WELCOME) {
+        weir_error err;
+        weir_error_set(&err, "08006", "weir: login took too long");
+        weir_error_hint(&err, "timeouts.login is the limit.");
+        weir_client_fatal(c, &err);
+    }
+}
+
+void weir_client_accept(weir_gateway_worker *worker, weir_stream *stream)
+{
+    weir_client *c = calloc(1, sizeof(*c));
+    if (!c) {
+        atomic_fetch_sub(&worker->client_count, 1);
+        atomic_fetch_sub(&worker->gateway->clients, 1);
+        weir_stream_set_handler(stream, &deaf, NULL);
+        weir_stream_close(stream, 0);
+        return;
+    }
+    c->worker = worker;
+    c->stream = stream;
+    c->since = weir_loop_now(worker->loop);
+    weir_list_push_back(&worker->clients, &c->node);
+    weir_timer_init(&c->timer, on_timer);
+    weir_timer_arm(worker->loop, &c->timer,
+                   weir_deadline(c->since, worker->gateway->config->timeouts.login));
+    weir_stream_set_handler(stream, &handler, c);
+    weir_stream_set_limit(stream, WEIR_PG_STARTUP_SIZE_MAX);
+    if (atomic_load(&worker->gateway->draining))
+        weir_client_goodbye(c);
+}

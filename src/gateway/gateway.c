@@ -1,0 +1,293 @@
+/* Workers, listeners and the hosting of the engine: what the gateway is made of, without threads.
+ */
+#include "gateway/gateway.h"
+#include "gateway/internal.h"
+#include <stdlib.h>
+
+#define CLIENTS_PER_WORKER_MAX (1u << 24)
+
+typedef struct gateway_listener {
+    weir_list node;
+    weir_listener *listener;
+    weir_gateway_worker *worker;
+} gateway_listener;
+
+/* ---- the engine's host ---- */
+
+static weir_gateway_worker *worker_of(weir_gateway *g, const weir_worker *w)
+{
+    return &g->workers[weir_worker_index(w)];
+}
+
+static weir_time host_now(void *user, const weir_worker *w)
+{
+    return weir_loop_now(worker_of(user, w)->loop);
+}
+
+static uint32_t host_random(void *user, weir_worker *w)
+{
+    uint32_t r;
+    weir_loop_random(worker_of(user, w)->loop, &r, sizeof(r));
+    return r;
+}
+
+static_assert(sizeof(weir_task) <= sizeof(((weir_message *)0)->host), "a message carries its task");
+
+static void run_message(weir_task *task, weir_loop *loop)
+{
+    weir_gateway_worker *w = weir_loop_user(loop);
+    weir_message *m = (weir_message *)(void *)((char *)task - offsetof(weir_message, host));
+    m->run(m, w->engine);
+}
+
+static void host_post(void *user, weir_worker *to, weir_message *m)
+{
+    weir_task *task = (weir_task *)(void *)m->host;
+    task->run = run_message;
+    weir_loop_post(worker_of(user, to)->loop, task);
+}
+
+static void host_wake_at(void *user, weir_worker *w, weir_time at)
+{
+    weir_gateway_worker *gw = worker_of(user, w);
+    weir_timer_arm(gw->loop, &gw->tick, at);
+}
+
+static void on_tick(weir_timer *timer, weir_loop *loop)
+{
+    (void)loop;
+    weir_worker_tick(WEIR_CONTAINER_OF(timer, weir_gateway_worker, tick)->engine);
+}
+
+/* ---- life ---- */
+
+int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret)
+{
+    weir_gateway *g = calloc(1, sizeof(*g) + options->workers * sizeof(weir_gateway_worker));
+    if (!g)
+        return -ENOMEM;
+    g->options = *options;
+    g->config = options->config;
+    g->log = options->log;
+    for (unsigned i = 0; i < options->workers; i++) {
+        weir_gateway_worker *w = &g->workers[i];
+        w->gateway = g;
+        w->index = i;
+        weir_list_init(&w->clients);
+        weir_list_init(&w->listeners);
+        weir_map_init(&w->by_id, options->seed, CLIENTS_PER_WORKER_MAX);
+        weir_timer_init(&w->tick, on_tick);
+    }
+    weir_engine_options engine = {
+        .workers = options->workers,
+        .host = {.now = host_now,
+                 .random = host_random,
+                 .post = host_post,
+                 .wake_at = host_wake_at,
+                 .analyze = options->analyst ? weir_gateway_analyze : NULL,
+                 .user = g},
+        .log = options->log,
+        .memory = options->memory,
+        .epoch = options->epoch,
+        .seed = options->seed,
+        .templates_max = g->config->limits.templates,
+        .slow = g->config->log.slow,
+    };
+    int r = weir_gateway_init_secrets(g);
+    if (r == 0)
+        r = weir_engine_new(&engine, &g->engine);
+    if (r < 0) {
+        free(g->secrets);
+        free(g);
+        return r;
+    }
+    *ret = g;
+    return 0;
+}
+
+void weir_gateway_free(weir_gateway *gateway)
+{
+    if (!gateway)
+        return;
+    weir_engine_free(gateway->engine);
+    free(gateway->secrets);
+    free(gateway);
+}
+
+weir_engine *weir_gateway_engine(weir_gateway *gateway)
+{
+    return gateway->engine;
+}
+
+void *weir_gateway_hook(weir_gateway *gateway, unsigned index)
+{
+    return &gateway->workers[index];
+}
+
+void weir_gateway_on_turn(void *user, weir_loop *loop)
+{
+    (void)loop;
+    weir_gateway_worker *w = user;
+    if (w->engine)
+        weir_epoch_quiescent(weir_worker_epoch(w->engine));
+}
+
+void weir_gateway_on_sleep(void *user, weir_loop *loop, int sleeping)
+{
+    (void)loop;
+    weir_gateway_worker *w = user;
+    if (!w->engine)
+        return;
+    if (sleeping)
+        weir_epoch_offline(weir_worker_epoch(w->engine));
+    else
+        weir_epoch_online(weir_worker_epoch(w->engine));
+}
+
+int weir_gateway_add_worker(weir_gateway *gateway, unsigned index, weir_loop *loop)
+{
+    weir_gateway_worker *w = &gateway->workers[index];
+    assert(weir_loop_user(loop) == w);
+    w->loop = loop;
+    return weir_worker_start(gateway->engine, index, loop, &w->engine);
+}
+
+unsigned weir_gateway_clients(const weir_gateway *gateway)
+{
+    return atomic_load(&gateway->clients);
+}
+
+/* ---- listening ---- */
+
+static void on_arrived(weir_stream *stream, void *user)
+{
+    weir_client_accept(user, stream);
+}
+
+static const weir_stream_handler mute = {.on_bytes = NULL, .on_close = NULL};
+
+/* The worker with the fewest clients; ours when it is among them. */
+static weir_gateway_worker *least_loaded(weir_gateway_worker *mine)
+{
+    weir_gateway *g = mine->gateway;
+    weir_gateway_worker *best = mine;
+    for (unsigned i = 0; i < g->options.workers; i++) {
+        weir_gateway_worker *w = &g->workers[i];
+        if (atomic_load(&w->client_count) < atomic_load(&best->client_count))
+            best = w;
+    }
+    return best;
+}
+
+static void on_accept(weir_listener *listener, weir_stream *stream)
+{
+    gateway_listener *l = weir_listener_user(listener);
+    weir_gateway_worker *to = least_loaded(l->worker);
+    atomic_fetch_add(&to->client_count, 1);
+    atomic_fetch_add(&to->gateway->clients, 1);
+    if (to == l->worker) {
+        weir_client_accept(to, stream);
+        return;
+    }
+    weir_stream_set_handler(stream, &mute, NULL);
+    weir_stream_move(stream, to->loop, on_arrived, to);
+}
+
+static void on_refused(weir_listener *listener, int error)
+{
+    gateway_listener *l = weir_listener_user(listener);
+    weir_log_event(l->worker->gateway->log, WEIR_LOG_NET, WEIR_LOG_ERROR,
+                   "cannot accept clients for now",
+                   WEIR_F_STR("address", weir_listener_address(listener)),
+                   WEIR_F_STR("reason", strerror(-error)));
+}
+
+static const weir_listener_handler listener_handler = {.on_accept = on_accept,
+                                                       .on_refused = on_refused};
+
+int weir_gateway_listen(weir_gateway *gateway, unsigned index, const char *address,
+                        const char **ret_address)
+{
+    weir_gateway_worker *w = &gateway->workers[index];
+    gateway_listener *l = calloc(1, sizeof(*l));
+    if (!l)
+        return -ENOMEM;
+    l->worker = w;
+    int r = weir_listen(w->loop, address, false, &listener_handler, l, &l->listener);
+    if (r < 0) {
+        free(l);
+        return r;
+    }
+    weir_list_push_back(&w->listeners, &l->node);
+    if (ret_address)
+        *ret_address = weir_listener_address(l->listener);
+    return 0;
+}
+
+static void close_listeners(weir_gateway_worker *w)
+{
+    for (weir_list *n; (n = weir_list_pop_front(&w->listeners));) {
+        gateway_listener *l = WEIR_CONTAINER_OF(n, gateway_listener, node);
+        weir_listener_close(l->listener);
+        free(l);
+    }
+}
+
+/* ---- draining ---- */
+
+static void drain_worker(weir_task *task, weir_loop *loop)
+{
+    (void)loop;
+    weir_gateway_worker *w = WEIR_CONTAINER_OF(task, weir_gateway_worker, drain);
+    close_listeners(w);
+    for (weir_list *n = w->clients.next; n != &w->clients;) {
+        weir_client *c = WEIR_CONTAINER_OF(n, weir_client, node);
+        n = n->next;
+        if (weir_client_at_rest(c))
+            weir_client_goodbye(c);
+    }
+}
+
+void weir_gateway_drain(weir_gateway *gateway)
+{
+    if (atomic_exchange(&gateway->draining, true))
+        return;
+    for (unsigned i = 0; i < gateway->options.workers; i++) {
+        weir_gateway_worker *w = &gateway->workers[i];
+        w->drain.run = drain_worker;
+        weir_loop_post(w->loop, &w->drain);
+    }
+}
+
+static void close_worker_clients(weir_task *task, weir_loop *loop)
+{
+    (void)loop;
+    weir_gateway_worker *w = WEIR_CONTAINER_OF(task, weir_gateway_worker, close);
+    for (weir_list *n = w->clients.next; n != &w->clients;) {
+        weir_client *c = WEIR_CONTAINER_OF(n, weir_client, node);
+        n = n->next;
+        weir_client_goodbye(c);
+    }
+}
+
+void weir_gateway_close_clients(weir_gateway *gateway)
+{
+    if (atomic_exchange(&gateway->closing, true))
+        return;
+    for (unsigned i = 0; i < gateway->options.workers; i++) {
+        weir_gateway_worker *w = &gateway->workers[i];
+        w->close.run = close_worker_clients;
+        weir_loop_post(w->loop, &w->close);
+    }
+}
+
+void weir_gateway_stop_worker(weir_gateway *gateway, unsigned index)
+{
+    weir_gateway_worker *w = &gateway->workers[index];
+    close_listeners(w);
+    assert(weir_list_empty(&w->clients));
+    weir_timer_disarm(w->loop, &w->tick);
+    weir_map_fini(&w->by_id);
+    weir_worker_stop(w->engine);
+    w->engine = NULL;
+}

@@ -1,0 +1,65 @@
+/* The gateway: client sessions over the engine. The only place where client sockets, protocol and
+ * engine meet. weir_gateway_* hosts it on loops that the caller runs (threads in serve.c, the
+ * simulator in tests); weir_gateway_serve is the whole daemon. */
+#ifndef WEIR_GATEWAY_GATEWAY_H
+#define WEIR_GATEWAY_GATEWAY_H
+
+#include "base/epoch.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "config/config.h"
+#include "engine/engine.h"
+#include "net/net.h"
+
+typedef struct weir_gateway weir_gateway;
+
+typedef struct weir_gateway_options {
+    const weir_config *config; /* outlives the gateway */
+    unsigned workers;
+    weir_log *log;
+    weir_memory *memory;
+    weir_epoch *epoch;
+    weir_hash_seed seed;
+    weir_executor *analyst; /* runs the SQL grammar; NULL: the lexer's word stands */
+} weir_gateway_options;
+
+WEIR_MUST_CHECK int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret);
+/* No client, listener or connection may be left. */
+void weir_gateway_free(weir_gateway *gateway);
+weir_engine *weir_gateway_engine(weir_gateway *gateway);
+
+/* Before the loops run: gives worker `index` its loop. */
+WEIR_MUST_CHECK int weir_gateway_add_worker(weir_gateway *gateway, unsigned index, weir_loop *loop);
+/* A listener of worker `index`; connections are spread over all workers. */
+WEIR_MUST_CHECK int weir_gateway_listen(weir_gateway *gateway, unsigned index, const char *address,
+                                        const char **ret_address);
+/* Hooks for the loop's options: user is what weir_gateway_hook gives (made before the loop). */
+void weir_gateway_on_turn(void *user, weir_loop *loop);
+void weir_gateway_on_sleep(void *user, weir_loop *loop, int sleeping);
+void *weir_gateway_hook(weir_gateway *gateway, unsigned index);
+
+/* Shutdown, from any thread: no new clients, idle ones are told 57P01 and closed, others when their
+ * transaction ends. */
+void weir_gateway_drain(weir_gateway *gateway);
+/* Closes every client that is left, from any thread. */
+void weir_gateway_close_clients(weir_gateway *gateway);
+unsigned weir_gateway_clients(const weir_gateway *gateway);
+/* Closes what is left and takes the workers out; on each worker's own thread. */
+void weir_gateway_stop_worker(weir_gateway *gateway, unsigned index);
+
+/* What runs beside the gateway on the control thread (admin HTTP, metrics), so that the gateway
+ * need not know it. `start` is called when the gateway stands; `*ret_address` is shown in the ready
+ * line. */
+typedef struct weir_gateway_extension {
+    int (*start)(void *user, weir_gateway *gateway, weir_loop *control, const char **ret_address,
+                 weir_error *err);
+    void (*stop)(void *user);
+    void *user;
+} weir_gateway_extension;
+
+/* What `weir serve` does: runs until SIGTERM or SIGINT, drains. 0: drained; negative: it could not
+ * start, words in `err`. `extension` may be NULL. */
+WEIR_MUST_CHECK int weir_gateway_serve(const weir_config *config,
+                                       const weir_gateway_extension *extension, weir_error *err);
+
+#endif

@@ -1,0 +1,142 @@
+/* Private to gateway/: what a worker and a client are. */
+#ifndef WEIR_GATEWAY_INTERNAL_H
+#define WEIR_GATEWAY_INTERNAL_H
+
+#include "base/map.h"
+#include "gateway/gateway.h"
+#include "gateway/local.h"
+#include "proto/pg/auth.h"
+#include "proto/pg/pg.h"
+
+typedef struct weir_gateway_worker {
+    weir_gateway *gateway;
+    unsigned index;
+    weir_loop *loop;
+    weir_worker *engine;
+    weir_list clients;
+    weir_map by_id; /* cancel keys name clients by id */
+    weir_list listeners;
+    weir_timer tick; /* of the engine */
+    weir_task drain, close;
+    _Atomic unsigned client_count;
+    uint32_t next_id;
+} weir_gateway_worker;
+
+struct weir_gateway {
+    weir_gateway_options options;
+    const weir_config *config;
+    weir_log *log;
+    weir_engine *engine;
+    weir_pg_scram_secret *secrets; /* of config->users, by index; NULL: not needed */
+    uint8_t mock_key[32];          /* makes unknown users look like known ones */
+    _Atomic bool draining, closing;
+    _Atomic unsigned clients;
+    _Atomic unsigned analyses;     /* waiting or under way */
+    weir_gateway_worker workers[]; /* options.workers */
+};
+
+typedef enum weir_client_state {
+    WEIR_CLIENT_STARTUP, /* waits for a startup packet */
+    WEIR_CLIENT_AUTH,    /* proves who it is */
+    WEIR_CLIENT_WELCOME, /* waits for the server's parameters */
+    WEIR_CLIENT_ACTIVE,
+    WEIR_CLIENT_CANCEL, /* carries a CancelRequest */
+    WEIR_CLIENT_CLOSING
+} weir_client_state;
+
+/* A statement on its way, to be measured when it ends. */
+typedef struct weir_flight {
+    weir_statement statement;
+    weir_time started;
+} weir_flight;
+
+/* A statement that the client named. */
+typedef struct weir_named {
+    weir_prepared *prepared;
+    size_t name_len;
+    uint8_t name[];
+} weir_named;
+
+/* What a relaying client needs beyond the session. */
+typedef struct weir_relay_state {
+    weir_relay_sink sink;
+    weir_map named; /* name -> weir_named */
+    weir_prepared *unnamed;
+    weir_statement bound; /* of the newest Bind */
+    weir_flight first;    /* the common case: one statement on its way */
+    weir_flight *more;    /* a ring for pipelines */
+    uint32_t more_cap, more_head, flights;
+    char status;           /* of the last ReadyForQuery */
+    bool skipping;         /* after an error of ours, up to Sync */
+    bool batch;            /* extended messages were relayed since the last Sync */
+    bool lost_transaction; /* the server went with it: the next statement is told */
+    bool unpin;            /* DISCARD ALL is on its way */
+    bool waiting;          /* for a connection */
+    weir_error *refused;   /* why none came: told to the message that waits */
+    size_t passing;        /* of a large CopyData under way */
+    bool passing_on;
+} weir_relay_state;
+
+typedef struct weir_client {
+    weir_session session;
+    weir_gateway_worker *worker;
+    weir_stream *stream;
+    weir_list node;
+    weir_timer timer;
+    weir_client_state state;
+    uint32_t id;
+    uint32_t version;
+    uint8_t secret[32]; /* the cancel key: 4 bytes of it in protocol 3.0 */
+    char *user, *database;
+    uint8_t *params; /* of the startup packet, sorted, as weir_parameters has them */
+    size_t params_len;
+    uint64_t fingerprint;
+    weir_pg_auth_server *auth; /* while AUTH */
+    weir_local *local;
+    weir_time since; /* connected; then: state of the timer's concern */
+    bool relays;
+    bool holds; /* session pooling: its connection stays with it */
+    bool admin;
+    bool closed; /* the stream is gone */
+    weir_relay_state relay;
+} weir_client;
+
+/* ---- client.c ---- */
+void weir_client_accept(weir_gateway_worker *worker, weir_stream *stream);
+void weir_client_close(weir_client *c, weir_time linger);
+/* FATAL, then closed. */
+void weir_client_fatal(weir_client *c, const weir_error *err);
+void weir_client_write(weir_client *c, weir_slice bytes);
+/* An ErrorResponse of severity ERROR. */
+void weir_client_error(weir_client *c, const weir_error *err);
+void weir_client_ready(weir_client *c, char status);
+/* Nothing of it is under way: it may be told goodbye at a drain. */
+bool weir_client_at_rest(const weir_client *c);
+/* Told 57P01 and closed: we shut down. */
+void weir_client_goodbye(weir_client *c);
+void weir_client_cancel(weir_client *c);
+/* The cancel request that `carrier` brought was carried out. */
+void weir_client_cancel_done(weir_client *carrier);
+weir_client *weir_client_find(weir_gateway_worker *worker, uint32_t id);
+
+/* ---- analyst.c ---- */
+void weir_gateway_analyze(void *gateway, weir_worker *worker, const weir_template *t);
+
+/* ---- login.c ---- */
+/* Derives what SCRAM needs of the configured passwords, so that no login has to. */
+int weir_gateway_init_secrets(weir_gateway *g);
+size_t weir_client_on_startup(weir_client *c, weir_slice in);
+size_t weir_client_on_auth(weir_client *c, weir_slice in);
+/* The session stands (or its first connection does): greets. */
+void weir_client_welcome(weir_client *c);
+
+/* ---- relay.c ---- */
+void weir_client_relay_init(weir_client *c);
+void weir_client_relay_fini(weir_client *c);
+size_t weir_client_on_relay(weir_client *c, weir_slice in);
+extern const weir_session_events weir_client_session_events;
+
+/* ---- local glue (client.c) ---- */
+int weir_client_local_init(weir_client *c);
+
+#endif

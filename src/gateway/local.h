@@ -1,0 +1,63 @@
+/* A PostgreSQL server's face over a backend that executes (SQLite): one per client session.
+ * Protocol state lives here (prepared statements, portals, skip-to-Sync, implicit and explicit
+ * transactions, the failed state), statements run through the engine's backend. */
+#ifndef WEIR_GATEWAY_LOCAL_H
+#define WEIR_GATEWAY_LOCAL_H
+
+#include "engine/engine.h"
+#include "proto/pg/pg.h"
+
+typedef struct weir_local weir_local;
+
+typedef struct weir_local_host {
+    /* Bytes for the client, in order. */
+    void (*write)(void *user, weir_slice bytes);
+    /* The client reads too slowly: produce no more rows until weir_local_drained. */
+    bool (*congested)(void *user);
+    /* A message that was refused as BUSY may be fed again. Not called from inside weir_local_feed.
+     */
+    void (*ready)(void *user);
+    /* Resources beyond repair (out of memory): close the client after sending this. */
+    void (*fatal)(void *user, const weir_error *err);
+    weir_time (*now)(void *user);
+    struct weir_loop *loop; /* of the session's worker: callbacks of the backend come there */
+    void *user;
+} weir_local_host;
+
+typedef struct weir_local_limits {
+    uint64_t rows_max;      /* of one result, 0: none */
+    size_t result_size_max; /* 0: none */
+    unsigned prepared_max;
+    weir_time statement_timeout; /* 0: none; SET statement_timeout changes it for the session */
+    weir_time acquire_timeout;
+} weir_local_limits;
+
+/* The session is open. Its owner forwards the session's events to _lent and _refused. `host` and
+ * `limits` are copied. Small when idle. */
+WEIR_MUST_CHECK int weir_local_new(weir_session *session, const weir_local_host *host,
+                                   const weir_local_limits *limits, weir_local **ret);
+/* What the client said at login (name, value pairs: "user", "database", settings) and its process
+ * id as BackendKeyData said. Optional, once, before anything is fed. -ENOMEM. */
+WEIR_MUST_CHECK int weir_local_login(weir_local *local, weir_slice startup_params, uint32_t pid);
+void weir_local_lent(weir_local *local);
+void weir_local_refused(weir_local *local, const weir_error *err);
+/* Gives up what runs, rolls back, frees. */
+void weir_local_free(weir_local *local);
+
+#define WEIR_LOCAL_BUSY 1 /* not taken: feed the same message again after `ready` */
+
+/* One whole frontend message (anything but startup, password, Terminate). 0: taken. -EPROTO: not a
+ * message for this state: close the connection after an error. */
+WEIR_MUST_CHECK int weir_local_feed(weir_local *local, const weir_pg_frame *frame);
+void weir_local_drained(weir_local *local);
+/* Cancels what runs (57014), if anything does. */
+void weir_local_cancel(weir_local *local);
+/* 'I', 'T', 'E': as the last ReadyForQuery would say. */
+char weir_local_status(const weir_local *local);
+/* Nothing runs and no reply is owed. */
+bool weir_local_at_rest(const weir_local *local);
+/* The parameters reported at login (name, value pairs): server_version, client_encoding, DateStyle,
+ * … */
+WEIR_MUST_CHECK int weir_local_parameters(weir_slice startup_params, weir_buf *out);
+
+#endif

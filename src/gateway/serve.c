@@ -1,0 +1,409 @@
+/* The daemon: opens databases, runs a thread per worker and the control loop on the calling thread,
+ * drains at SIGTERM and SIGINT.
+ *
+ * Order of the end: listeners close and idle clients go; the others finish their transactions or
+ * the drain limit passes; connections to databases close; workers stop; then memory is given back.
+ */
+#include "backend/postgres/postgres.h"
+#include "backend/sqlite/sqlite.h"
+#include "gateway/internal.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define ANALYST_STACK (64u * 1024 * 1024) /* libpg_query recurses: DESIGN section 4 */
+#define WORKERS_MAX 128u
+
+typedef struct serving_worker {
+    pthread_t thread;
+    bool running;
+    weir_loop *loop;
+    weir_task finish;
+    struct serving *serving;
+    unsigned index;
+} serving_worker;
+
+typedef struct serving {
+    const weir_config *config;
+    const weir_gateway_extension *extension;
+    weir_log *log;
+    weir_memory memory;
+    weir_epoch *epoch;
+    weir_executor *analyst, *resolver;
+    weir_gateway *gateway;
+    weir_loop *control;
+    weir_watch *signals;
+    int signal_fd;
+    weir_timer drain_timer;
+    weir_time drain_until;
+    bool draining, pools_draining;
+    unsigned workers;
+    serving_worker worker[WORKERS_MAX];
+} serving;
+
+/* ---- logging ---- */
+
+static void log_sink(void *user, weir_slice line)
+{
+    (void)user;
+    ssize_t n = write(STDERR_FILENO, line.data, line.len); /* one call: lines never mix */
+    (void)n;
+}
+
+static int64_t log_wall(void *user)
+{
+    (void)user;
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * WEIR_SECOND + t.tv_nsec;
+}
+
+static weir_time log_now(void *user)
+{
+    (void)user;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (weir_time)t.tv_sec * WEIR_SECOND + t.tv_nsec;
+}
+
+static int open_log(serving *s)
+{
+    weir_log_options options = {.format = s->config->log.format,
+                                .level = s->config->log.level,
+                                .lines_per_s_max = s->config->log.rate,
+                                .sink = log_sink,
+                                .wall_ns = log_wall,
+                                .now = log_now};
+    int r = weir_log_new(&options, &s->log);
+    for (int m = 0; r == 0 && m < WEIR_LOG_MODULES; m++)
+        weir_log_set_level(s->log, (weir_log_module)m, s->config->log.modules[m]);
+    return r;
+}
+
+/* ---- databases ---- */
+
+static weir_pool_options pool_options(const weir_config_pool *p)
+{
+    return (weir_pool_options){.size_min = p->min_size,
+                               .size_max = p->max_size,
+                               .pinned_max = p->max_pinned,
+                               .waiters_max = p->max_waiting,
+                               .acquire_timeout = p->acquire_timeout,
+                               .idle_timeout = p->idle_timeout,
+                               .lifetime_max = p->max_lifetime,
+                               .validate_after = p->validate_after,
+                               .hold_max = p->leak_after,
+                               .fair_within = WEIR_MS,
+                               .open_backoff_min = 100 * WEIR_MS,
+                               .open_backoff_max = 10 * WEIR_SECOND};
+}
+
+static int open_sqlite(serving *s, const weir_config_database *d, weir_backend **ret,
+                       weir_error *err)
+{
+    weir_sqlite_options options = {.path = d->path,
+                                   .log = s->log,
+                                   .memory = &s->memory,
+                                   .executors = s->config->sqlite.executors,
+                                   .busy_timeout = s->config->sqlite.busy_timeout,
+                                   .synchronous_full = s->config->sqlite.synchronous_full,
+                                   .cache_size = s->config->sqlite.cache_size,
+                                   .mmap_size = s->config->sqlite.mmap_size};
+    return weir_sqlite_open(&options, ret, err);
+}
+
+static int open_postgres(serving *s, const weir_config_database *d, weir_backend **ret,
+                         weir_error *err)
+{
+    char hosts[WEIR_POSTGRES_HOSTS_MAX][300];
+    weir_postgres_options options = {.connect_timeout = s->config->timeouts.connect,
+                                     .cancel_timeout = s->config->timeouts.cancel,
+                                     .prepared_max = s->config->limits.prepared_server,
+                                     .resolver = s->resolver,
+                                     .log = s->log};
+    for (unsigned i = 0; i < d->host_count && i < WEIR_POSTGRES_HOSTS_MAX; i++) {
+        const weir_config_host *h = &d->hosts[i];
+        if (h->host[0] == '/')
+            (void)snprintf(hosts[i], sizeof(hosts[i]), "%s/.s.PGSQL.%u", h->host, h->port);
+        else if (strchr(h->host, ':'))
+            (void)snprintf(hosts[i], sizeof(hosts[i]), "[%s]:%u", h->host, h->port);
+        else
+            (void)snprintf(hosts[i], sizeof(hosts[i]), "%s:%u", h->host, h->port);
+        options.hosts[options.host_count++] = hosts[i];
+    }
+    int r = weir_postgres_open(&options, ret);
+    if (r < 0)
+        weir_error_set(err, "F0000", "weir: database \"%s\": %s", d->name, strerror(-r));
+    return r;
+}
+
+static int open_database(serving *s, const weir_config_database *d, weir_error *err)
+{
+    weir_backend *backend = NULL;
+    int r = d->backend == WEIR_CONFIG_SQLITE ? open_sqlite(s, d, &backend, err)
+                                             : open_postgres(s, d, &backend, err);
+    if (r < 0)
+        return r;
+    weir_database_options options = {.name = d->name,
+                                     .backend = backend,
+                                     .dbname = d->dbname,
+                                     .user = d->backend == WEIR_CONFIG_SQLITE ? "weir" : d->user,
+                                     .password = d->password,
+                                     .shown = d->dsn_shown,
+                                     .pool = pool_options(&d->pool)};
+    r = weir_engine_add_database(weir_gateway_engine(s->gateway), &options, NULL);
+    if (r < 0) {
+        backend->ops->destroy(backend);
+        weir_error_set(err, "53200", "weir: cannot add database \"%s\": %s", d->name, strerror(-r));
+    }
+    return r;
+}
+
+/* ---- start ---- */
+
+static int start_core(serving *s)
+{
+    weir_hash_seed seed;
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+        return -EIO;
+    weir_memory_init(&s->memory, s->config->memory_max);
+    int r = open_log(s);
+    if (r == 0)
+        r = weir_epoch_new(s->workers + 8, &s->epoch);
+    if (r == 0)
+        r = weir_executor_new("weir-analyst", 1, ANALYST_STACK, &s->analyst);
+    if (r == 0)
+        r = weir_executor_new("weir-resolver", 2, 0, &s->resolver);
+    weir_gateway_options options = {.config = s->config,
+                                    .workers = s->workers,
+                                    .log = s->log,
+                                    .memory = &s->memory,
+                                    .epoch = s->epoch,
+                                    .seed = seed,
+                                    .analyst = s->analyst};
+    return r < 0 ? r : weir_gateway_new(&options, &s->gateway);
+}
+
+static int start_workers(serving *s)
+{
+    int r = weir_loop_new(&(weir_loop_options){.name = "weir"}, &s->control);
+    for (unsigned i = 0; r == 0 && i < s->workers; i++) {
+        serving_worker *w = &s->worker[i];
+        w->serving = s;
+        w->index = i;
+        weir_loop_options options = {.name = "weir-worker",
+                                     .memory = &s->memory,
+                                     .on_turn = weir_gateway_on_turn,
+                                     .on_sleep = weir_gateway_on_sleep,
+                                     .user = weir_gateway_hook(s->gateway, i)};
+        r = weir_loop_new(&options, &w->loop);
+        if (r == 0)
+            r = weir_gateway_add_worker(s->gateway, i, w->loop);
+    }
+    return r;
+}
+
+static int listen_all(serving *s, const char **ret_address, weir_error *err)
+{
+    for (unsigned i = 0; i < s->config->listen_count; i++) {
+        const char *address = NULL;
+        int r = weir_gateway_listen(s->gateway, i % s->workers, s->config->listen[i], &address);
+        if (r < 0) {
+            weir_error_set(err, "58000", "weir: cannot listen on %s: %s", s->config->listen[i],
+                           r == -EADDRINUSE ? "address in use" : strerror(-r));
+            if (r == -EADDRINUSE)
+                weir_error_hint(
+                    err, "Another program (PgBouncer also likes 6432) listens there: stop it, or "
+                         "choose another port with --listen HOST:PORT (port 0 picks a free one).");
+            return r;
+        }
+        if (i == 0)
+            *ret_address = address;
+    }
+    return 0;
+}
+
+static void *worker_main(void *arg)
+{
+    serving_worker *w = arg;
+    weir_loop_run(w->loop);
+    return NULL;
+}
+
+static int run_workers(serving *s)
+{
+    for (unsigned i = 0; i < s->workers; i++) {
+        int r = pthread_create(&s->worker[i].thread, NULL, worker_main, &s->worker[i]);
+        if (r != 0)
+            return -r;
+        s->worker[i].running = true;
+    }
+    return 0;
+}
+
+/* ---- the end ---- */
+
+static bool pools_empty(serving *s)
+{
+    weir_engine *e = weir_gateway_engine(s->gateway);
+    for (unsigned i = 0; i < weir_engine_database_count(e); i++)
+        for (weir_pools *p = weir_database_pools(weir_engine_database_at(e, i)); p;
+             p = weir_pools_next(p)) {
+            weir_pool_stats stats;
+            weir_pool_stats_read(weir_pools_pool(p), log_now(NULL), &stats);
+            if (stats.opening + stats.idle + stats.lent > 0)
+                return false;
+        }
+    return true;
+}
+
+/* Looks every 10 ms whether the clients, then the server connections, are gone. */
+static void on_drain_timer(weir_timer *timer, weir_loop *loop)
+{
+    serving *s = WEIR_CONTAINER_OF(timer, serving, drain_timer);
+    weir_time now = weir_loop_now(loop);
+    bool clients_gone = weir_gateway_clients(s->gateway) == 0;
+    if (!s->pools_draining && (clients_gone || now >= s->drain_until)) {
+        s->pools_draining = true;
+        s->drain_until = now + 2 * WEIR_SECOND;
+        weir_gateway_close_clients(s->gateway);
+        weir_engine_drain(weir_gateway_engine(s->gateway));
+    } else if (s->pools_draining && ((clients_gone && pools_empty(s)) || now >= s->drain_until)) {
+        weir_loop_stop(loop);
+        return;
+    }
+    weir_timer_arm(loop, timer, now + 10 * WEIR_MS);
+}
+
+static void begin_drain(serving *s, const char *why)
+{
+    if (s->draining) { /* asked twice: at once */
+        s->drain_until = 0;
+        return;
+    }
+    s->draining = true;
+    weir_log_event(s->log, WEIR_LOG_GATEWAY, WEIR_LOG_INFO, "draining", WEIR_F_STR("why", why),
+                   WEIR_F_INT("clients", weir_gateway_clients(s->gateway)));
+    s->drain_until = weir_loop_now(s->control) + s->config->timeouts.drain;
+    weir_gateway_drain(s->gateway);
+    weir_timer_arm(s->control, &s->drain_timer, weir_loop_now(s->control));
+}
+
+static void on_signal(weir_watch *watch, bool readable, bool writable)
+{
+    (void)writable;
+    serving *s = weir_watch_user(watch);
+    struct signalfd_siginfo info;
+    if (!readable || read(s->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+        return;
+    begin_drain(s, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
+static int watch_signals(serving *s)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread is made: all inherit it */
+    (void)signal(SIGPIPE, SIG_IGN);
+    s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return s->signal_fd < 0 ? -errno : 0;
+}
+
+static void finish_worker(weir_task *task, weir_loop *loop)
+{
+    serving_worker *w = WEIR_CONTAINER_OF(task, serving_worker, finish);
+    weir_gateway_stop_worker(w->serving->gateway, w->index);
+    weir_loop_stop(loop);
+}
+
+static void stop_workers(serving *s)
+{
+    for (unsigned i = 0; i < s->workers; i++) {
+        serving_worker *w = &s->worker[i];
+        if (!w->loop)
+            continue;
+        w->finish.run = finish_worker;
+        weir_loop_post(w->loop, &w->finish);
+        if (w->running)
+            (void)pthread_join(w->thread, NULL);
+        else
+            weir_loop_run(w->loop);
+    }
+}
+
+static void free_all(serving *s)
+{
+    if (s->gateway)
+        stop_workers(s);
+    weir_executor_free(s->analyst);
+    weir_executor_free(s->resolver);
+    weir_gateway_free(s->gateway);
+    for (unsigned i = 0; i < s->workers; i++)
+        weir_loop_free(s->worker[i].loop);
+    weir_watch_free(s->signals);
+    weir_loop_free(s->control);
+    weir_epoch_free(s->epoch);
+    weir_log_free(s->log);
+    if (s->signal_fd >= 0)
+        (void)close(s->signal_fd);
+}
+
+static int start(serving *s, weir_error *err)
+{
+    const char *listen = NULL, *admin = NULL;
+    int r = watch_signals(s);
+    if (r == 0)
+        r = start_core(s);
+    if (r == 0)
+        r = start_workers(s);
+    for (unsigned i = 0; r == 0 && i < s->config->database_count; i++)
+        r = open_database(s, &s->config->databases[i], err);
+    if (r == 0)
+        r = listen_all(s, &listen, err);
+    if (r == 0)
+        r = weir_watch_new(s->control, s->signal_fd, true, false, on_signal, s, &s->signals);
+    if (r == 0)
+        r = run_workers(s);
+    if (r == 0 && s->extension)
+        r = s->extension->start(s->extension->user, s->gateway, s->control, &admin, err);
+    if (r == 0) {
+        (void)printf("weir: ready listen=%s admin=%s\n", listen, admin ? admin : "off");
+        (void)fflush(stdout);
+    }
+    return r;
+}
+
+int weir_gateway_serve(const weir_config *config, const weir_gateway_extension *extension,
+                       weir_error *err)
+{
+    serving *s = calloc(1, sizeof(*s));
+    if (!s) {
+        weir_error_set(err, "53200", "weir: out of memory");
+        return -ENOMEM;
+    }
+    s->config = config;
+    s->extension = extension;
+    s->signal_fd = -1;
+    s->workers = config->workers ? config->workers : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+    if (s->workers > WORKERS_MAX)
+        s->workers = WORKERS_MAX;
+    weir_timer_init(&s->drain_timer, on_drain_timer);
+    err->sqlstate[0] = '\0';
+    int r = start(s, err);
+    if (r == 0) {
+        weir_loop_run(s->control);
+        if (extension)
+            extension->stop(extension->user);
+    } else if (!err->sqlstate[0]) {
+        weir_error_set(err, "58000", "weir: cannot start: %s", strerror(-r));
+    }
+    free_all(s);
+    free(s);
+    return r;
+}

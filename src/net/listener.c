@@ -1,0 +1,230 @@
+/* Listeners of the epoll loop. Out of descriptors or memory, a listener is taken out of epoll for
+ * 100 ms (clients wait in the kernel's backlog), instead of being told without end that somebody
+ * knocks. */
+#include "net/epoll.h"
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { ACCEPT_MAX = 32, BACKLOG = 1024 };
+
+static const weir_time RETRY_AFTER = 100 * WEIR_MS;
+
+typedef struct epoll_listener {
+    epoll_corpse corpse; /* first: freed as such */
+    weir_listener base;
+    weir_list link;
+    weir_timer retry;
+    int fd; /* -1: closed */
+    ino_t inode;
+} epoll_listener;
+
+static epoll_listener *listener_of(weir_listener *listener)
+{
+    return WEIR_CONTAINER_OF(listener, epoll_listener, base);
+}
+
+static int tell(epoll_listener *l, bool on)
+{
+    unsigned all = WEIR_READY_IN | WEIR_READY_WATCHED;
+    return epoll_tell(epoll_loop_of(l->base.loop), l->fd, l, EPOLL_KIND_LISTENER, on ? 0 : all,
+                      on ? all : 0);
+}
+
+/* ---- accepting ---- */
+
+static void retry(weir_timer *timer, weir_loop *loop)
+{
+    epoll_listener *l = WEIR_CONTAINER_OF(timer, epoll_listener, retry);
+    if (tell(l, true) < 0)
+        weir_timer_arm(loop, timer, loop->now + RETRY_AFTER);
+}
+
+static void refuse(epoll_listener *l, int error)
+{
+    if (tell(l, false) == 0)
+        weir_timer_arm(l->base.loop, &l->retry, l->base.loop->now + RETRY_AFTER);
+    if (l->base.handler->on_refused)
+        l->base.handler->on_refused(&l->base, error);
+}
+
+static int adopt(epoll_listener *l, int fd, const struct sockaddr_storage *address)
+{
+    weir_peer peer;
+    weir_peer_set(&peer, address);
+    epoll_set_tcp_options(fd, address->ss_family);
+    weir_ready_stream *s = NULL;
+    epoll_loop *loop = epoll_loop_of(l->base.loop);
+    int r = weir_ready_stream_new(&loop->ready, fd, WEIR_READY_OPEN, &peer, &s);
+    if (r < 0) {
+        close(fd);
+        return r;
+    }
+    weir_ready_accepted(&l->base, s);
+    return 0;
+}
+
+/* Errors of the one connection that was lost while it waited, as against our own shortages. */
+static bool is_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+void epoll_listener_event(void *object)
+{
+    epoll_listener *l = object;
+    for (int i = 0; i < ACCEPT_MAX && l->fd >= 0; i++) {
+        struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+        socklen_t len = sizeof(address);
+        int fd = accept4(l->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return;
+        int r = fd < 0 ? -errno : adopt(l, fd, &address);
+        if (r < 0 && (fd >= 0 || is_shortage(-r))) {
+            refuse(l, r);
+            return;
+        }
+    }
+}
+
+/* ---- UNIX socket files ---- */
+
+/* A socket file that nobody answers on is what a killed process left. */
+static bool is_stale(const struct sockaddr_storage *address, socklen_t len)
+{
+    struct stat st;
+    const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)address;
+    if (lstat(un->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool stale = connect(fd, (const struct sockaddr *)address, len) < 0 && errno == ECONNREFUSED;
+    close(fd);
+    return stale;
+}
+
+static int bind_path(int fd, const struct sockaddr_storage *address, socklen_t len)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)address;
+    if (bind(fd, (const struct sockaddr *)address, len) == 0)
+        return 0;
+    if (errno != EADDRINUSE)
+        return -errno;
+    if (!is_stale(address, len))
+        return -EADDRINUSE;
+    if (unlink(un->sun_path) < 0 && errno != ENOENT)
+        return -errno;
+    return bind(fd, (const struct sockaddr *)address, len) < 0 ? -errno : 0;
+}
+
+/* Only if it is still ours: a successor may have put its own in the place. */
+static void remove_path(const epoll_listener *l)
+{
+    struct stat st;
+    if (l->inode != 0 && lstat(l->base.address, &st) == 0 && st.st_ino == l->inode)
+        (void)unlink(l->base.address);
+}
+
+/* ---- listening ---- */
+
+static int bind_and_listen(int fd, const struct sockaddr_storage *address, socklen_t len,
+                           bool shared)
+{
+    int on = 1;
+    int r = 0;
+    if (address->ss_family == AF_UNIX) {
+        r = bind_path(fd, address, len);
+    } else if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+               (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
+               (address->ss_family == AF_INET6 &&
+                setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) ||
+               bind(fd, (const struct sockaddr *)address, len) < 0) {
+        r = -errno;
+    }
+    if (r == 0 && listen(fd, BACKLOG) < 0)
+        r = -errno;
+    return r;
+}
+
+/* What is listened on in the end, the port included. */
+static int learn_address(epoll_listener *l)
+{
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof(address);
+    struct stat st;
+    if (getsockname(l->fd, (struct sockaddr *)&address, &len) < 0)
+        return -errno;
+    weir_address_format(&address, l->base.address);
+    if (address.ss_family == AF_UNIX && lstat(l->base.address, &st) == 0)
+        l->inode = st.st_ino;
+    return 0;
+}
+
+static int open_socket(const char *text, bool shared, int *ret_fd)
+{
+    struct sockaddr_storage address;
+    socklen_t len = 0;
+    int r = weir_address_parse(text, &address, &len);
+    if (r < 0)
+        return r;
+    if (shared && address.ss_family == AF_UNIX)
+        return -EINVAL;
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    r = bind_and_listen(fd, &address, len, shared);
+    if (r < 0) {
+        close(fd);
+        return r;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+int epoll_listen(weir_loop *loop, const char *address, bool shared, weir_listener **ret)
+{
+    epoll_listener *l = calloc(1, sizeof(*l));
+    if (!l)
+        return -ENOMEM;
+    l->base.loop = loop;
+    weir_timer_init(&l->retry, retry);
+    int r = open_socket(address, shared, &l->fd);
+    if (r < 0) {
+        free(l);
+        return r;
+    }
+    r = learn_address(l);
+    if (r == 0)
+        r = tell(l, true);
+    if (r < 0) {
+        remove_path(l);
+        close(l->fd);
+        free(l);
+        return r;
+    }
+    weir_list_push_back(&epoll_loop_of(loop)->listeners, &l->link);
+    *ret = &l->base;
+    return 0;
+}
+
+void epoll_listener_close(weir_listener *listener)
+{
+    epoll_listener *l = listener_of(listener);
+    weir_timer_disarm(listener->loop, &l->retry);
+    weir_list_remove(&l->link);
+    remove_path(l);
+    close(l->fd);
+    l->fd = -1;
+    epoll_bury(epoll_loop_of(listener->loop), &l->corpse);
+}
+
+void epoll_listeners_free(epoll_loop *loop)
+{
+    weir_list *link;
+    while ((link = weir_list_first(&loop->listeners)))
+        epoll_listener_close(&WEIR_CONTAINER_OF(link, epoll_listener, link)->base);
+}
