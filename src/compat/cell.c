@@ -133,8 +133,8 @@ static int put_numeric(weir_buf *out, uint16_t format, const value *v)
     char text[WEIR_NUMBER_TEXT_MAX];
     weir_slice s = v->bytes;
     if (v->type == WEIR_COMPAT_INTEGER)
-        s = weir_slice_make(
-            text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)v->integer));
+        s = weir_slice_make(text,
+                            (size_t)snprintf(text, sizeof(text), "%lld", (long long)v->integer));
     else if (v->type == WEIR_COMPAT_REAL)
         s = weir_slice_make(text, weir_number_format(v->real, text));
     else if (v->type == WEIR_COMPAT_BLOB || !weir_numeric_valid(s))
@@ -295,8 +295,7 @@ static int refuse(uint32_t oid, const value *v, weir_error *err)
         weir_error_set(err, "22021",
                        "weir: the database holds a text that is not UTF-8 or has a zero byte");
     else
-        weir_error_set(err, "22P02",
-                       "weir: the database holds %s that is not a value of type %s",
+        weir_error_set(err, "22P02", "weir: the database holds %s that is not a value of type %s",
                        classes[v->type], oid_name(oid));
     if (v->type == WEIR_COMPAT_TEXT && !encoding)
         weir_error_detail(err, "The value begins \"%.*s\".",

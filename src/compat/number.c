@@ -8,8 +8,8 @@ static weir_slice trim(weir_slice s)
 {
     while (s.len > 0 && (s.data[0] == ' ' || (s.data[0] >= '\t' && s.data[0] <= '\r')))
         s = weir_slice_skip(s, 1);
-    while (s.len > 0 && (s.data[s.len - 1] == ' ' ||
-                         (s.data[s.len - 1] >= '\t' && s.data[s.len - 1] <= '\r')))
+    while (s.len > 0 &&
+           (s.data[s.len - 1] == ' ' || (s.data[s.len - 1] >= '\t' && s.data[s.len - 1] <= '\r')))
         s = weir_slice_head(s, s.len - 1);
     return s;
 }
@@ -45,8 +45,8 @@ static bool is_decimal(weir_slice s)
         return true;
     for (size_t i = 0; i < s.len; i++) {
         uint8_t c = s.data[i];
-        bool fine = (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+' || c == 'e' ||
-                    c == 'E';
+        bool fine =
+            (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E';
         if (!fine)
             return false;
     }

@@ -55,9 +55,9 @@ static int give_scratch(reading *r, weir_compat_class type)
         return 0;
     }
     r->used = true;
-    *r->out = (value){.type = type,
-                      .bytes = weir_slice_make(r->scratch->data + r->begin,
-                                               r->scratch->len - r->begin)};
+    *r->out =
+        (value){.type = type,
+                .bytes = weir_slice_make(r->scratch->data + r->begin, r->scratch->len - r->begin)};
     return 0;
 }
 

@@ -163,8 +163,8 @@ int weir_setting_milliseconds(const char *text, int64_t *ret)
     static const struct {
         const char *unit;
         double factor;
-    } units[] = {{"", 1}, {"ms", 1}, {"us", 0.001}, {"s", 1000}, {"min", 60000}, {"h", 3600000},
-                 {"d", 86400000}};
+    } units[] = {{"", 1},        {"ms", 1},      {"us", 0.001},  {"s", 1000},
+                 {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
     char *end = NULL;
     double v = strtod(text, &end);
     if (end == text || !(v >= 0 && v <= 2147483647.0))

@@ -33,18 +33,18 @@ static const named_type declared_names[] = {
 
 /* Parts of names, in the order of SQLite's rules. */
 static const named_type declared_parts[] = {
-    {"int", WEIR_OID_INT8},   {"varchar", WEIR_OID_VARCHAR}, {"char", WEIR_OID_TEXT},
-    {"clob", WEIR_OID_TEXT},  {"text", WEIR_OID_TEXT},       {"blob", WEIR_OID_BYTEA},
-    {"real", WEIR_OID_FLOAT8}, {"floa", WEIR_OID_FLOAT8},    {"doub", WEIR_OID_FLOAT8},
+    {"int", WEIR_OID_INT8},    {"varchar", WEIR_OID_VARCHAR}, {"char", WEIR_OID_TEXT},
+    {"clob", WEIR_OID_TEXT},   {"text", WEIR_OID_TEXT},       {"blob", WEIR_OID_BYTEA},
+    {"real", WEIR_OID_FLOAT8}, {"floa", WEIR_OID_FLOAT8},     {"doub", WEIR_OID_FLOAT8},
 };
 
 /* What a cast says: here the size matters, since nothing is stored. */
 static const named_type cast_names[] = {
-    {"int2", WEIR_OID_INT2},        {"smallint", WEIR_OID_INT2},  {"int4", WEIR_OID_INT4},
-    {"int", WEIR_OID_INT4},         {"integer", WEIR_OID_INT8},   {"int8", WEIR_OID_INT8},
-    {"bigint", WEIR_OID_INT8},      {"float4", WEIR_OID_FLOAT4},  {"float8", WEIR_OID_FLOAT8},
-    {"real", WEIR_OID_FLOAT8},      {"oid", WEIR_OID_OID},        {"numeric", WEIR_OID_NUMERIC},
-    {"decimal", WEIR_OID_NUMERIC},  {"name", WEIR_OID_NAME},
+    {"int2", WEIR_OID_INT2},       {"smallint", WEIR_OID_INT2}, {"int4", WEIR_OID_INT4},
+    {"int", WEIR_OID_INT4},        {"integer", WEIR_OID_INT8},  {"int8", WEIR_OID_INT8},
+    {"bigint", WEIR_OID_INT8},     {"float4", WEIR_OID_FLOAT4}, {"float8", WEIR_OID_FLOAT8},
+    {"real", WEIR_OID_FLOAT8},     {"oid", WEIR_OID_OID},       {"numeric", WEIR_OID_NUMERIC},
+    {"decimal", WEIR_OID_NUMERIC}, {"name", WEIR_OID_NAME},
 };
 
 static uint8_t lower(uint8_t c)
@@ -92,8 +92,7 @@ uint32_t weir_compat_declared_oid(const char *declared)
     weir_slice name = base_name(weir_slice_cstr(declared));
     if (name.len == 0)
         return 0;
-    uint32_t oid =
-        lookup(declared_names, sizeof(declared_names) / sizeof(declared_names[0]), name);
+    uint32_t oid = lookup(declared_names, sizeof(declared_names) / sizeof(declared_names[0]), name);
     if (oid != 0)
         return oid;
     for (size_t i = 0; i < sizeof(declared_parts) / sizeof(declared_parts[0]); i++)

@@ -68,7 +68,8 @@ void weir_compat_value_fold(weir_slice written, char *out, size_t size)
  * not inside parentheses. */
 static weir_token verb(weir_slice *text)
 {
-    static const char *const verbs[] = {"select", "insert", "update", "delete", "replace", "values"};
+    static const char *const verbs[] = {"select", "insert",  "update",
+                                        "delete", "replace", "values"};
     weir_token t = weir_token_next(text);
     if (!weir_token_is(t, "with"))
         return t;
@@ -148,6 +149,12 @@ weir_slice weir_compat_split(weir_slice text, weir_slice *rest)
 {
     while (weir_token_accept(&text, ";"))
         ;
+    if (weir_token_peek(text).kind == WEIR_TOKEN_END) { /* space and comments */
+        *rest = (weir_slice){0};
+        return *rest;
+    }
+    while (text.data[0] == ' ' || (text.data[0] >= '\t' && text.data[0] <= '\r'))
+        text = weir_slice_skip(text, 1); /* a leading comment may be a hint and stays */
     bool trigger = is_trigger(text), in_body = false;
     unsigned cases = 0;
     weir_slice at = text;

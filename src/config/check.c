@@ -93,7 +93,7 @@ static int check_pool(draft *d, const draft_object *object, const weir_config_da
 static int check_same_file(draft *d, const draft_object *object, unsigned index)
 {
     const weir_config_database *all = d->config->databases;
-    if (all[index].backend != WEIR_CONFIG_SQLITE)
+    if (all[index].backend != WEIR_CONFIG_SQLITE || strcmp(all[index].path, ":memory:") == 0)
         return 0;
     for (unsigned i = 0; i < index; i++) {
         if (all[i].backend == WEIR_CONFIG_SQLITE && strcmp(all[i].path, all[index].path) == 0)

@@ -6,7 +6,7 @@
 static const char head[] =
     "# Configuration\n"
     "\n"
-    "<!-- Made by `weir help --configuration` from src/config/keys.c; edit there. -->\n"
+    "<!-- Made by `weir help configuration` from src/config/keys.c; edit there. -->\n"
     "\n"
     "Weir reads one YAML file (`weir serve -c weir.yaml`), then the environment, then `--set`; "
     "what "
@@ -58,7 +58,7 @@ static const char access_rules[] =
     "it.\n";
 
 static const char dsn_rules[] =
-    "\nDSNs: `sqlite:PATH`, `sqlite:///ABSOLUTE/PATH`, or PostgreSQL's URIs "
+    "\nDSNs: `sqlite:PATH`, `sqlite:///ABSOLUTE/PATH`, `sqlite::memory:`, or PostgreSQL's URIs "
     "`postgres://user:password@host:port,host2:port/dbname?sslmode=prefer` with percent-encoding, "
     "IPv6 addresses in brackets, and the options `host`, `port`, `user`, `password`, `dbname`, "
     "`sslmode` (`disable`, `allow`, `prefer`: TLS to servers is not there yet). A `host` that "

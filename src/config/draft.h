@@ -72,6 +72,7 @@ typedef struct draft {
 typedef struct config_box {
     weir_config config; /* first */
     const draft_object *root;
+    unsigned cores; /* of weir_config_source */
 } config_box;
 
 /* Sets the error, with "FILE:LINE: ", the variable or the option before it; returns -EINVAL. */

@@ -319,7 +319,7 @@ static int keep(uri *u, weir_config_database *ret)
     if (r != 0)
         return r;
     weir_buf shown;
-    weir_buf_init(&shown, 4 * DSN_SIZE_MAX);
+    weir_buf_init(&shown, (size_t)4 * DSN_SIZE_MAX);
     r = build_shown(u, &shown);
     ret->dsn_shown = r == 0 ? weir_arena_strdup(u->arena, weir_buf_slice(&shown)) : NULL;
     weir_buf_fini(&shown);
@@ -351,8 +351,6 @@ static int parse_sqlite(weir_arena *arena, weir_slice path, weir_config_database
         return refuse(err, "a SQLite DSN is sqlite:PATH or sqlite:///ABSOLUTE/PATH");
     if (path.len == 0)
         return refuse(err, "the SQLite DSN names no file, as in sqlite:demo.db");
-    if (weir_slice_eq_cstr(path, ":memory:"))
-        return refuse(err, "a :memory: database is private to one connection: name a file");
     if (memchr(path.data, '?', path.len))
         return refuse(err, "a SQLite DSN takes no options after a ?");
     char *copy = weir_arena_strdup(arena, path);

@@ -137,6 +137,8 @@ static const char *derived_label(draft *d, const weir_config_database *db)
 {
     if (db->backend == WEIR_CONFIG_POSTGRES)
         return db->dbname ? db->dbname : db->user ? db->user : "postgres";
+    if (strcmp(db->path, ":memory:") == 0)
+        return "memory";
     const char *slash = strrchr(db->path, '/');
     const char *base = slash ? slash + 1 : db->path;
     const char *dot = strrchr(base, '.');

@@ -122,7 +122,7 @@ static const config_key keys[] = {
      ROOT(limits.message_size),
      .fallback = "256MiB",
      .min = 64 * KIB,
-     .max = GIB - 1,
+     .max = 1023 * MIB,
      .reloadable = true,
      .doc = "Largest message a client may send."},
     {.path = "limits.rows",

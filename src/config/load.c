@@ -213,6 +213,7 @@ int weir_config_load(const weir_config_source *source, weir_config **ret, weir_e
     weir_map_fini(&d.names);
     weir_map_fini(&d.seen);
     box->root = d.root;
+    box->cores = source->cores;
     if (r != 0) {
         weir_config_free(&box->config);
         return r;

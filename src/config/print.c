@@ -12,15 +12,15 @@ static const void *root_field(const weir_config *c, const config_key *key)
     return base + key->offset;
 }
 
-static const draft_object *root_of(const weir_config *c)
+static const config_box *box_of(const weir_config *c)
 {
-    return ((const config_box *)(const void *)c)->root;
+    return (const config_box *)(const void *)c;
 }
 
 /* The text of a root key; NULL when it was not given and follows something else. */
 static const char *root_text(const weir_config *c, const config_key *key, char *out, size_t size)
 {
-    const draft_slot *slot = draft_slot_of(root_of(c), key->path);
+    const draft_slot *slot = draft_slot_of(box_of(c)->root, key->path);
     if (key->type == KEY_CHOICE) { /* log.modules and auth.method follow other keys */
         const void *field = root_field(c, key);
         const char *text =
@@ -119,10 +119,11 @@ static bool needs_quotes(const config_key *key)
     return key->type == KEY_SECRET || key->type == KEY_ADDRESS;
 }
 
-static int put_value(weir_buf *out, const config_key *key, const char *value)
+/* `comment` may be empty. */
+static int put_value(weir_buf *out, const config_key *key, const char *value, const char *comment)
 {
     int r = needs_quotes(key) ? put_quoted(out, value) : weir_buf_printf(out, "%s", value);
-    return r != 0 ? r : weir_buf_append_u8(out, '\n');
+    return r != 0 ? r : weir_buf_printf(out, "%s\n", comment);
 }
 
 static int put_root(weir_buf *out, const weir_config *c)
@@ -131,6 +132,9 @@ static int put_root(weir_buf *out, const weir_config *c)
     const config_key *keys = config_keys(&count);
     key_range range = config_key_range(KEY_OF_ROOT);
     const char *last = "";
+    char cores[48] = "";
+    if (c->workers == 0 && box_of(c)->cores > 0)
+        snprintf(cores, sizeof(cores), " # one per core: %u", box_of(c)->cores);
     int r = put_listen(out, c);
     for (size_t i = range.first; i < range.first + range.count && r == 0; i++) {
         char text[64];
@@ -139,7 +143,7 @@ static int put_root(weir_buf *out, const weir_config *c)
             continue;
         r = put_key(out, 0, keys[i].path, last);
         if (r == 0)
-            r = put_value(out, &keys[i], value);
+            r = put_value(out, &keys[i], value, strcmp(keys[i].path, "workers") == 0 ? cores : "");
         last = keys[i].path;
     }
     return r;
@@ -169,7 +173,8 @@ static int put_database(weir_buf *out, const weir_config_database *db)
             config_value_read((const uint8_t *)&db->pool + keys[i].offset, keys[i].width);
         r = put_key(out, 2, keys[i].path, last);
         if (r == 0)
-            r = put_value(out, &keys[i], config_value_format(&keys[i], value, text, sizeof(text)));
+            r = put_value(out, &keys[i], config_value_format(&keys[i], value, text, sizeof(text)),
+                          "");
         last = keys[i].path;
     }
     return r;

@@ -271,6 +271,8 @@ int draft_walk(draft *d)
     if (text.len > CONFIG_FILE_SIZE_MAX)
         return draft_fail(d, &from, "the file has %zu bytes, at most %zu are read", text.len,
                           CONFIG_FILE_SIZE_MAX);
+    if (text.len == 0)
+        return 0; /* libyaml asserts that there is a buffer */
     if (!yaml_parser_initialize(&w.parser))
         return draft_no_memory(d);
     yaml_parser_set_encoding(&w.parser, YAML_UTF8_ENCODING);

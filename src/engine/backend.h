@@ -67,7 +67,7 @@ typedef struct weir_relay {
     size_t rest_size; /* bytes of this message that follow by weir_conn_ops.relay_more */
     const weir_prepared *prepared; /* PARSE, BIND, DESCRIBE and CLOSE of a statement: what its name
                                       stands for; NULL: nothing (the server will say so) */
-    bool unnamed;                  /* PARSE: the client gave no name */
+    bool unnamed;            /* PARSE, BIND, DESCRIBE: the client gave no name */
     uint8_t target;                /* DESCRIBE, CLOSE: 'S' or 'P' */
     weir_slice name;               /* DESCRIBE, CLOSE: of the target */
 } weir_relay;

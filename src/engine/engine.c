@@ -34,6 +34,8 @@ static void database_free(weir_database *d)
     free(d->user);
     free(d->password);
     free(d->shown);
+    free(d->label);
+    free(d->host);
     free(d);
 }
 
@@ -74,6 +76,10 @@ int weir_engine_add_database(weir_engine *engine, const weir_database_options *o
     d->user = copy(options->user, &failed);
     d->password = copy(options->password, &failed);
     d->shown = copy(options->shown, &failed);
+    d->label = copy(options->label ? options->label : options->name, &failed);
+    d->host = copy(options->host, &failed);
+    d->port = options->port;
+    d->mode = options->mode ? options->mode : "transaction";
     d->pool = options->pool;
     if (failed) {
         database_free(d);
@@ -147,6 +153,8 @@ int weir_worker_start(weir_engine *engine, unsigned index, struct weir_loop *loo
         return r;
     }
     engine->workers[index] = w;
+    if (engine->started == 0)
+        engine->started = weir_worker_now(w);
     *ret = w;
     return 0;
 }
@@ -165,6 +173,16 @@ void weir_worker_stop(weir_worker *worker)
 const char *weir_database_name(const weir_database *database)
 {
     return database->name;
+}
+
+const char *weir_database_label(const weir_database *database)
+{
+    return database->label;
+}
+
+bool weir_database_paused(const weir_database *database)
+{
+    return atomic_load(&database->paused);
 }
 
 const char *weir_database_shown(const weir_database *database)

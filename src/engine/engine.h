@@ -61,6 +61,10 @@ typedef struct weir_database_options {
     const char *dbname; /* of the server; NULL: the client's word is not passed on, name is used */
     const char *user, *password; /* of the server; user NULL: the client's name */
     const char *shown;           /* address without secrets, for SHOW */
+    const char *label;           /* what SHOW and metrics call it; NULL: name */
+    const char *host;            /* for SHOW; NULL: it has none */
+    unsigned port;
+    const char *mode; /* "transaction" or "session", for SHOW */
     weir_pool_options pool;      /* of each pool of the database (role READ for execute-backends) */
 } weir_database_options;
 
@@ -71,6 +75,7 @@ WEIR_MUST_CHECK int weir_engine_add_database(weir_engine *engine,
 /* By the name a client gave; NULL: there is none. */
 weir_database *weir_engine_find_database(weir_engine *engine, weir_slice name);
 const char *weir_database_name(const weir_database *database);
+const char *weir_database_label(const weir_database *database);
 weir_backend *weir_database_backend(const weir_database *database);
 
 /* ---- workers ---- */
@@ -173,6 +178,14 @@ const char *weir_pools_user(const weir_pools *pools);
 weir_pool *weir_pools_pool(const weir_pools *pools);
 const weir_database *weir_pools_database(const weir_pools *pools);
 const char *weir_database_shown(const weir_database *database);
+/* Sessions that use this pool now. */
+unsigned weir_pools_sessions(const weir_pools *pools);
+bool weir_database_paused(const weir_database *database);
+/* No pool of it failed to reach the server at its newest attempt. */
+bool weir_database_up(const weir_database *database);
+/* Sessions of a worker that are pinned, by the first bit of WEIR_EFFECT_* that pinned them. */
+#define WEIR_PIN_REASONS 10u
+uint64_t weir_worker_pinned(const weir_worker *worker, unsigned reason);
 /* Calls `visit` for each connection that a worker holds of a pool; on that worker's thread. */
 void weir_worker_each_conn(weir_worker *worker, const weir_pools *pools,
                            void (*visit)(void *user, weir_conn *conn), void *user);

@@ -30,13 +30,18 @@ struct weir_pools {
     weir_role role;
     weir_pool *pool;
     weir_buf *_Atomic welcome; /* what the server reports at login; made once */
+    _Atomic unsigned sessions;
+    _Atomic bool unreachable;  /* the newest attempt to open failed before the server answered */
     weir_lender lenders[]; /* one per worker */
 };
 
 struct weir_database {
     weir_engine *engine;
     unsigned index;
-    char *name, *dbname, *user, *password, *shown;
+    char *name, *dbname, *user, *password, *shown, *label, *host;
+    const char *mode;
+    unsigned port;
+    _Atomic bool paused;
     weir_backend *backend;
     weir_pool_options pool;
     weir_pools *_Atomic pools;
@@ -51,12 +56,14 @@ struct weir_worker {
     weir_time wake_at;
     weir_lexed lexed;
     weir_worker_stats stats;
+    _Atomic uint64_t pinned[WEIR_PIN_REASONS]; /* now */
 };
 
 struct weir_engine {
     weir_engine_options options;
     weir_database *databases[WEIR_DATABASES_MAX];
     unsigned database_count;
+    weir_time started; /* when the first worker was */
     _Atomic unsigned pools_count;
     weir_template_table *templates;
     weir_worker *workers[]; /* options.workers; NULL until started */

@@ -233,6 +233,17 @@ static weir_pools *pools_find(weir_pools *from, weir_slice user)
     return NULL;
 }
 
+/* A pool made while its database is paused is paused too. PAUSE sets the flag before it walks the
+ * pools, we publish the pool before we read the flag: one sees the other. */
+static void inherit_pause(weir_pools *p)
+{
+    bool paused;
+    do {
+        paused = atomic_load(&p->database->paused);
+        weir_pool_pause(p->pool, paused);
+    } while (paused != atomic_load(&p->database->paused));
+}
+
 int weir_pools_get(weir_database *database, weir_slice user, weir_pools **ret, weir_error *err)
 {
     weir_engine *engine = database->engine;
@@ -265,6 +276,7 @@ int weir_pools_get(weir_database *database, weir_slice user, weir_pools **ret, w
             return 0;
         }
     }
+    inherit_pause(p);
     for (unsigned i = 0; i < engine->options.workers; i++)
         weir_lender_nudge(&p->lenders[i]);
     *ret = p;
@@ -304,6 +316,7 @@ static void on_opened(void *engine, weir_conn *conn)
     weir_lender *l = conn->owner;
     keep_welcome(l->pools, conn);
     l->last_error.sqlstate[0] = '\0';
+    atomic_store(&l->pools->unreachable, false);
     weir_list_push_back(&l->conns, &conn->siblings);
     const weir_engine_host *host = &l->worker->engine->options.host;
     weir_pool_opened(l->shard, &conn->pooled, host->random(host->user, l->worker),
@@ -316,6 +329,7 @@ static void on_open_failed(void *engine, weir_conn *conn, bool fatal, const weir
     (void)engine;
     weir_lender *l = conn->owner;
     l->last_error = *err;
+    atomic_store(&l->pools->unreachable, !fatal); /* a refused password is an answer */
     weir_log_event(l->worker->engine->options.log, WEIR_LOG_POOL, WEIR_LOG_WARN,
                    "cannot connect to database", WEIR_F_STR("db", l->pools->database->name),
                    WEIR_F_STR("user", l->pools->user), WEIR_F_STR("sqlstate", err->sqlstate),
@@ -392,6 +406,19 @@ weir_pool *weir_pools_pool(const weir_pools *pools)
     return pools->pool;
 }
 
+unsigned weir_pools_sessions(const weir_pools *pools)
+{
+    return atomic_load_explicit(&pools->sessions, memory_order_relaxed);
+}
+
+bool weir_database_up(const weir_database *database)
+{
+    for (const weir_pools *p = weir_database_pools(database); p; p = p->next)
+        if (atomic_load(&p->unreachable))
+            return false;
+    return true;
+}
+
 const weir_database *weir_pools_database(const weir_pools *pools)
 {
     return pools->database;
@@ -420,6 +447,7 @@ void weir_engine_pause(weir_engine *engine, weir_database *database, bool paused
         weir_database *d = engine->databases[i];
         if (database && database != d)
             continue;
+        atomic_store(&d->paused, paused);
         for (weir_pools *p = weir_database_pools(d); p; p = p->next) {
             weir_pool_pause(p->pool, paused);
             nudge_all(p);

@@ -24,6 +24,7 @@ int weir_session_open(weir_session *session, weir_worker *worker, weir_database 
     session->events = events;
     session->worker = worker;
     session->pools = pools;
+    atomic_fetch_add_explicit(&pools->sessions, 1, memory_order_relaxed);
     session->conn = NULL;
     session->pinned = 0;
     weir_pool_waiter_init(&session->waiter);
@@ -59,6 +60,7 @@ void weir_session_close(weir_session *session)
         weir_pool_withdraw(l->shard, &session->waiter, weir_worker_now(session->worker));
         weir_lender_pump(l);
     }
+    atomic_fetch_sub_explicit(&session->pools->sessions, 1, memory_order_relaxed);
     session->pools = NULL;
 }
 
@@ -107,10 +109,29 @@ void weir_session_return(weir_session *session)
     weir_lender_pump(l);
 }
 
+static_assert(WEIR_EFFECT_DO == 1 << (WEIR_PIN_REASONS - 1), "a reason for each effect");
+
+/* Every change of `pinned`, counted by its lowest bit: what weir_effect_name names. */
+static void set_pinned(weir_session *session, unsigned effects)
+{
+    _Atomic uint64_t *count = session->worker->pinned;
+    if (session->pinned)
+        weir_count(&count[__builtin_ctz(session->pinned)], UINT64_MAX); /* one less */
+    session->pinned = effects;
+    if (effects)
+        weir_count(&count[__builtin_ctz(effects)], 1);
+}
+
+uint64_t weir_worker_pinned(const weir_worker *worker, unsigned reason)
+{
+    assert(reason < WEIR_PIN_REASONS);
+    return atomic_load_explicit(&worker->pinned[reason], memory_order_relaxed);
+}
+
 void weir_session_lost(weir_session *session)
 {
     session->conn = NULL;
-    session->pinned = 0;
+    set_pinned(session, 0);
 }
 
 int weir_session_pin(weir_session *session, unsigned effects, weir_error *err)
@@ -129,7 +150,7 @@ int weir_session_pin(weir_session *session, unsigned effects, weir_error *err)
         }
         weir_lender_pump(l);
     }
-    session->pinned |= effects;
+    set_pinned(session, session->pinned | effects);
     return 0;
 }
 
@@ -138,7 +159,7 @@ void weir_session_unpin(weir_session *session)
     if (!session->pinned)
         return;
     weir_lender *l = lender_of(session);
-    session->pinned = 0;
+    set_pinned(session, 0);
     weir_pool_unpin(l->shard, &session->conn->pooled, weir_worker_now(session->worker));
     weir_lender_pump(l);
 }

@@ -115,6 +115,29 @@ static void local_fatal(void *user, const weir_error *err)
     weir_client_fatal(user, err);
 }
 
+/* The clock itself: a statement may run and end within one turn of the loop. */
+static weir_time local_now(void *user)
+{
+    weir_client *c = user;
+    return weir_loop_clock(c->worker->loop);
+}
+
+static int local_login(weir_client *c)
+{
+    weir_buf params;
+    weir_buf_init(&params, 2 * WEIR_PG_STARTUP_SIZE_MAX);
+    const char *pairs[] = {"user", c->user, "database", c->database};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        r = weir_buf_append_cstr(&params, pairs[i]);
+    if (r == 0)
+        r = weir_buf_append(&params, weir_slice_make(c->params, c->params_len));
+    if (r == 0)
+        r = weir_local_login(c->local, weir_buf_slice(&params), c->id);
+    weir_buf_fini(&params);
+    return r;
+}
+
 int weir_client_local_init(weir_client *c)
 {
     const weir_config *config = c->worker->gateway->config;
@@ -122,13 +145,16 @@ int weir_client_local_init(weir_client *c)
                             .congested = local_congested,
                             .ready = local_ready,
                             .fatal = local_fatal,
+                            .now = local_now,
+                            .loop = c->worker->loop,
                             .user = c};
     weir_local_limits limits = {.rows_max = config->limits.rows,
                                 .result_size_max = config->limits.result_size,
                                 .prepared_max = config->limits.prepared,
                                 .statement_timeout = config->timeouts.statement,
                                 .acquire_timeout = config->pool.acquire_timeout};
-    return weir_local_new(&c->session, &host, &limits, &c->local);
+    int r = weir_local_new(&c->session, &host, &limits, &c->local);
+    return r < 0 ? r : local_login(c);
 }
 
 static size_t on_local(weir_client *c, weir_slice in)

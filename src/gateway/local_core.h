@@ -54,7 +54,8 @@ typedef struct local_portal {
     weir_buf kept;   /* whole DataRow messages not given out yet */
     size_t kept_pos; /* the next of them */
     char tag[64];
-    weir_buf owned; /* name, parameter bytes */
+    weir_buf owned;     /* name, parameter bytes as they came */
+    weir_buf rewritten; /* … and in SQLite's form, where that differs */
 } local_portal;
 
 /* ---- the run (local_run.c, local_rows.c) ---- */
@@ -65,6 +66,7 @@ typedef struct local_rows {
     const uint16_t *formats;
     uint16_t format_count;
     bool describe;      /* RowDescription (or NoData) goes out before the rows */
+    bool no_data;       /* … NoData too: the extended protocol has it */
     bool described;     /* … and has been written */
     bool describe_only; /* no rows are expected: learn the columns */
     size_t head;        /* where it begins in exec.out, until the loose types are patched */
@@ -86,9 +88,11 @@ typedef struct local_run {
     local_statement *statement;
     local_portal *portal;
     local_rows rows;
+    weir_encoder encoder;
     weir_buf control; /* text of a statement of our own */
     weir_role need;
     bool keep;     /* rows go to the portal, not to the client */
+    bool hold;     /* the connection stays with the transaction */
     bool borrowed; /* session->conn was borrowed for this run alone */
     bool in_call;  /* inside the backend's execute, resume or write */
     bool done;     /* … and on_done came meanwhile */
@@ -151,6 +155,9 @@ struct weir_local {
     local_statement *unnamed;
     local_portal *unnamed_portal;
     local_portal *held;
+    local_statement *hinted; /* its parameters' types are being looked up */
+    local_then control_then; /* of a command, while a statement of our own runs for it */
+    const char *control_tag;
     uint8_t *login; /* startup parameters: uint32 length, then the bytes */
     weir_buf out;
     local_tx tx;
@@ -202,6 +209,8 @@ WEIR_MUST_CHECK int local_run_describe(weir_local *l, local_statement *s, local_
 /* A statement of our own on the transaction's connection, or (`encoder`) on any reader. */
 WEIR_MUST_CHECK int local_run_control(weir_local *l, weir_slice text, const weir_encoder *encoder,
                                       local_then then);
+/* Takes a connection for the whole transaction: the writer, or a reader inside BEGIN. */
+WEIR_MUST_CHECK int local_run_hold(weir_local *l, weir_role role, local_then then);
 void local_run_free(local_run *run);
 void local_run_drained(weir_local *l);
 void local_run_abandon(weir_local *l);
@@ -235,6 +244,7 @@ WEIR_MUST_CHECK int local_held_resolve(weir_local *l, uint8_t next, weir_slice b
 void local_portals_close(weir_local *l); /* at the end of a transaction */
 void local_names_free(weir_local *l);
 void local_statements_close(weir_local *l);
-WEIR_MUST_CHECK int local_statement_close(weir_local *l, weir_slice name); /* 1: there is none */
+/* 1: there is none */
+int local_statement_close(weir_local *l, weir_slice name);
 
 #endif

@@ -399,10 +399,10 @@ static void open_session(weir_client *c)
         weir_client_fatal(c, &err);
         return;
     }
-    if (r == 0 && !c->relays)
-        r = weir_client_local_init(c);
     if (r == 0)
         r = give_id(c);
+    if (r == 0 && !c->relays)
+        r = weir_client_local_init(c);
     if (r != 0) {
         out_of_memory(c);
         return;

@@ -393,7 +393,10 @@ static int on_bind(weir_client *c, const weir_pg_frame *f)
         if (!admit_effects(c, f->type, p->statement.effects))
             return 0;
     }
-    return forward(c, &(weir_relay){.kind = WEIR_RELAY_BIND, .whole = f->whole, .prepared = p});
+    return forward(c, &(weir_relay){.kind = WEIR_RELAY_BIND,
+                                    .whole = f->whole,
+                                    .prepared = p,
+                                    .unnamed = name.len == 0});
 }
 
 static int on_target(weir_client *c, const weir_pg_frame *f)
@@ -406,6 +409,7 @@ static int on_target(weir_client *c, const weir_pg_frame *f)
     int r = forward(c, &(weir_relay){.kind = close ? WEIR_RELAY_CLOSE : WEIR_RELAY_DESCRIBE,
                                      .whole = f->whole,
                                      .prepared = p,
+                                     .unnamed = t.name.len == 0,
                                      .target = t.kind,
                                      .name = t.name});
     if (close && t.kind == 'S' && t.name.len > 0)
@@ -657,7 +661,11 @@ static void on_lost(weir_relay_sink *sink, const weir_error *err, size_t ready_o
         record(c, 0, err->sqlstate);
     if (c->state != WEIR_CLIENT_ACTIVE)
         return;
-    if (torn || pinned) {
+    if (torn) { /* words would be taken for the rest of a row */
+        weir_client_close(c, WEIR_SECOND);
+        return;
+    }
+    if (pinned) {
         weir_client_fatal(c, err);
         return;
     }

@@ -154,6 +154,12 @@ static int open_database(serving *s, const weir_config_database *d, weir_error *
                                      .user = d->backend == WEIR_CONFIG_SQLITE ? "weir" : d->user,
                                      .password = d->password,
                                      .shown = d->dsn_shown,
+                                     .label = d->label,
+                                     .host = d->host_count ? d->hosts[0].host : NULL,
+                                     .port = d->host_count ? d->hosts[0].port : 0,
+                                     .mode = d->pool.mode == WEIR_CONFIG_POOL_SESSION
+                                                 ? "session"
+                                                 : "transaction",
                                      .pool = pool_options(&d->pool)};
     r = weir_engine_add_database(weir_gateway_engine(s->gateway), &options, NULL);
     if (r < 0) {

@@ -134,7 +134,7 @@ void epoll_set_tcp_options(int fd, int family)
     };
     if (family == AF_UNIX)
         return;
-    /* None of them can fail on a connected socket but by its being gone, which reading tells. */
+    /* None of them can fail but by the connection's being gone, which reading tells. */
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
         (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
 }

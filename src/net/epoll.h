@@ -43,7 +43,7 @@ int epoll_listen(weir_loop *loop, const char *address, bool shared, weir_listene
 void epoll_listener_close(weir_listener *listener);
 void epoll_listener_event(void *object);
 void epoll_listeners_free(epoll_loop *loop);
-/* Options of each TCP connection, accepted or made. */
+/* Options of each TCP connection; set on a listener, they are inherited. */
 void epoll_set_tcp_options(int fd, int family);
 
 void epoll_watch_event(void *object, unsigned events);

@@ -55,7 +55,6 @@ static int adopt(epoll_listener *l, int fd, const struct sockaddr_storage *addre
 {
     weir_peer peer;
     weir_peer_set(&peer, address);
-    epoll_set_tcp_options(fd, address->ss_family);
     weir_ready_stream *s = NULL;
     epoll_loop *loop = epoll_loop_of(l->base.loop);
     int r = weir_ready_stream_new(&loop->ready, fd, WEIR_READY_OPEN, &peer, &s);
@@ -145,6 +144,7 @@ static int bind_and_listen(int fd, const struct sockaddr_storage *address, sockl
                bind(fd, (const struct sockaddr *)address, len) < 0) {
         r = -errno;
     }
+    epoll_set_tcp_options(fd, address->ss_family); /* accepted sockets inherit them (Linux) */
     if (r == 0 && listen(fd, BACKLOG) < 0)
         r = -errno;
     return r;

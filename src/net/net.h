@@ -1,15 +1,15 @@
 /* The event loop, completion style: users are handed bytes and told when writes are through; nobody
  * above this folder sees a descriptor or a readiness event. epoll today, the simulator's network
- * beside it (tests/ sim), io_uring addable: each implements net/loop_ops.h.
+ * beside it (tests/sim/), io_uring addable: each implements net/loop_ops.h.
  *
  * One loop belongs to one thread. Everything here is called on the loop's own thread, but
  * weir_loop_post, weir_loop_stop, weir_loop_clock and weir_loop_wall_ns.
  *
  * Life of a stream:
  *
- *      connect ──► OPENING ──on_open──► OPEN ──close──► CLOSING ──on_close──► (freed by the loop)
- *                      └────────────── error ─────────────────▲      OPEN ──move──► MOVING ──► OPEN
- * (there)
+ *   connect ─► OPENING ──on_open──► OPEN ──close──► CLOSING ──on_close──► (freed by the loop)
+ *                 │                  │  └──move──► MOVING ──arrived──► OPEN, on another loop
+ *                 └──────error───────┴──────────────────────on_close──► (freed by the loop)
  *
  * Ownership: a stream belongs to its loop and is freed after on_close returns, which is called
  * exactly once and is the last callback, never from inside a call of the user's. If weir_connect
@@ -80,6 +80,7 @@ typedef struct weir_timer {
     void (*fire)(struct weir_timer *timer, weir_loop *loop);
 } weir_timer;
 
+/* Before anything else, disarming included. */
 void weir_timer_init(weir_timer *timer, void (*fire)(weir_timer *timer, weir_loop *loop));
 /* (Re-)arms; WEIR_TIME_NEVER disarms. Fires once, not before `at`. Cheap when the timer is armed
  * for an earlier time already: it then fires early once and re-arms itself (fire is still called
@@ -90,15 +91,16 @@ void weir_timer_disarm(weir_loop *loop, weir_timer *timer);
 /* ---- streams ---- */
 
 typedef struct weir_stream_handler {
-    /* The connection stands (streams from weir_connect only). */
+    /* The connection stands (streams from weir_connect only). May be NULL. */
     void (*on_open)(weir_stream *stream);
     /* Bytes came: those left over from last time first. Borrowed until the callback returns.
      * Returns how many were consumed; the rest is kept and handed again, with more behind it, when
-     * more has come, the peer has ended, or reading is resumed. Never more than the limit of
-     * weir_stream_set_limit is handed at once; consuming nothing of that much, without pausing,
-     * closes the stream with -EMSGSIZE. */
+     * more has come, reading is resumed, or the peer has ended (then as long as any are consumed,
+     * before on_close). Never more than the limit of weir_stream_set_limit is handed at once;
+     * consuming nothing of that much, without pausing, closes the stream with -EMSGSIZE. */
     size_t (*on_bytes)(weir_stream *stream, weir_slice bytes);
-    /* The queue of unsent bytes was over its high-water mark and is now below a quarter of it. */
+    /* The queue of unsent bytes was over its high-water mark and is now below a quarter of it. May
+     * be NULL. */
     void (*on_drained)(weir_stream *stream);
     /* Gone. 0: the peer ended the stream (what was queued was sent first, or 5 s have passed), or
      * it was closed here; -errno: why it failed. */
@@ -148,8 +150,9 @@ bool weir_stream_local(const weir_stream *stream);
 
 /* Hands the stream, with kept and queued bytes, to another loop. No callback comes from the old
  * loop afterwards; on the new loop's thread `arrived` is called first, then kept bytes are handed
- * again (unless paused). The stream must be OPEN, and is no longer the caller's to touch. Both
- * loops charge the same weir_memory. */
+ * again (unless paused). The caller must have seen it open and not have closed it, and may not
+ * touch it any more. A failure of which it was not told yet is told on the new loop. Both loops
+ * charge the same weir_memory. */
 void weir_stream_move(weir_stream *stream, weir_loop *target,
                       void (*arrived)(weir_stream *stream, void *user), void *user);
 
@@ -186,6 +189,7 @@ void weir_listener_close(weir_listener *listener);
  */
 
 typedef struct weir_watch weir_watch;
+/* The descriptor stays the caller's; free the watch before closing it. -ENOTSUP: the simulator. */
 WEIR_MUST_CHECK int weir_watch_new(weir_loop *loop, int fd, bool readable, bool writable,
                                    void (*on_ready)(weir_watch *watch, bool readable,
                                                     bool writable),

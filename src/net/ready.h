@@ -91,6 +91,7 @@ struct weir_ready_stream {
     bool finished : 1;   /* ours */
     bool discarding : 1; /* CLOSING, and the peer is still sending */
     bool is_dirty : 1;
+    bool broken : 1; /* MOVING: `error` is to be told where it arrives */
 };
 
 /* Sets up what follows weir_loop in zeroed memory. -ENOMEM. */
@@ -162,8 +163,8 @@ void weir_ready_linger_step(weir_ready_stream *s);
 void weir_ready_linger(weir_ready_stream *s, weir_time linger);
 /* Reads once and hands the bytes. */
 void weir_ready_read(weir_ready_stream *s);
-/* Hands kept bytes again. */
-void weir_ready_hand_kept(weir_ready_stream *s);
+/* Hands kept bytes again; how many were consumed. */
+size_t weir_ready_hand_kept(weir_ready_stream *s);
 /* A task: a moving stream reached its new loop. */
 void weir_ready_arrive(weir_task *task, weir_loop *loop);
 /* What the bottom of the turn owes the stream; may free it. */

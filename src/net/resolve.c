@@ -44,7 +44,7 @@ static void collect(resolution *r, const struct addrinfo *found)
 static void look_up(weir_job *job)
 {
     resolution *r = WEIR_CONTAINER_OF(job, resolution, job);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     int error = getaddrinfo(r->host, r->port, &hints, &found);
     if (error == 0) {

@@ -5,7 +5,8 @@
  *                               │                 │ └──weir_ready_move─► MOVING   │ weir_ready_gone
  *                               └─────────────────┴──────────────────────────────┴─► CLOSED
  *
- * MOVING ends in weir_ready_arrive on the other loop, OPEN again. Callbacks other than on_bytes are
+ * MOVING (also out of a CLOSING or CLOSED of which the user was not told yet) ends in
+ * weir_ready_arrive on the other loop, OPEN again. Callbacks other than on_bytes are
  * made at the bottom of the turn only (weir_ready_run_due), which alone frees. */
 #include "net/ready.h"
 #include <stdlib.h>
@@ -22,7 +23,8 @@ static void set_state(weir_ready_stream *s, weir_ready_state to)
         [WEIR_READY_CLOSING] = 1 << WEIR_READY_OPEN,
         [WEIR_READY_CLOSED] =
             1 << WEIR_READY_OPENING | 1 << WEIR_READY_OPEN | 1 << WEIR_READY_CLOSING,
-        [WEIR_READY_MOVING] = 1 << WEIR_READY_OPEN,
+        [WEIR_READY_MOVING] =
+            1 << WEIR_READY_OPEN | 1 << WEIR_READY_CLOSING | 1 << WEIR_READY_CLOSED,
     };
     assert(from[to] >> s->state & 1);
     s->state = (uint8_t)to;
@@ -233,6 +235,18 @@ static void end(weir_ready_stream *s)
         weir_ready_gone(s, 0);
 }
 
+/* At the end, as long as the user takes any. */
+static void hand_again(weir_ready_stream *s)
+{
+    size_t consumed = weir_ready_hand_kept(s);
+    if (!s->ended || s->state != WEIR_READY_OPEN || s->paused)
+        return;
+    if (s->kept && consumed > 0)
+        weir_ready_later(s, WEIR_DUE_BYTES);
+    else
+        end(s);
+}
+
 static void finish_close(weir_ready_stream *s)
 {
     weir_ready_loop *loop = weir_ready_loop_of(s);
@@ -248,6 +262,12 @@ void weir_ready_move(weir_stream *stream, weir_loop *target,
                      void (*arrived)(weir_stream *stream, void *user), void *user)
 {
     weir_ready_stream *s = weir_ready_of(stream);
+    /* The user may not have been told yet that it failed, or that the peer has ended. */
+    s->broken = s->state == WEIR_READY_CLOSED;
+    if (s->state == WEIR_READY_CLOSING) {
+        assert(s->ended);
+        weir_timer_disarm(s->base.loop, &s->u.linger);
+    }
     set_state(s, WEIR_READY_MOVING);
     s->u.move.task.run = weir_ready_arrive;
     s->u.move.arrived = arrived;
@@ -289,7 +309,7 @@ void weir_ready_arrive(weir_task *task, weir_loop *base)
     if ((s->kept || s->ended) && !s->paused)
         weir_ready_later(s, WEIR_DUE_BYTES);
     arrived(&s->base, user);
-    if (s->error < 0 && s->state == WEIR_READY_OPEN)
+    if (s->broken && s->state == WEIR_READY_OPEN)
         weir_ready_gone(s, s->error);
 }
 
@@ -301,11 +321,8 @@ void weir_ready_run_due(weir_ready_stream *s)
     s->due = 0;
     if ((due & WEIR_DUE_OPENED) && s->state == WEIR_READY_OPENING)
         opened(s);
-    if ((due & WEIR_DUE_BYTES) && s->state == WEIR_READY_OPEN && !s->paused) {
-        weir_ready_hand_kept(s);
-        if (s->ended && s->state == WEIR_READY_OPEN && !s->paused)
-            end(s);
-    }
+    if ((due & WEIR_DUE_BYTES) && s->state == WEIR_READY_OPEN && !s->paused)
+        hand_again(s);
     if ((due & WEIR_DUE_DRAINED) && s->state == WEIR_READY_OPEN && !s->base.congested &&
         s->base.handler->on_drained)
         s->base.handler->on_drained(&s->base);

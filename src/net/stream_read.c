@@ -8,10 +8,12 @@ enum { FRONT_MAX = 4096, GATHER_STEP = 16 * 1024 };
 
 static void out_of_memory(weir_ready_stream *s)
 {
-    if (s->state == WEIR_READY_MOVING)
-        s->error = -ENOMEM; /* told where it arrives */
-    if (s->state == WEIR_READY_OPEN)
+    if (s->state == WEIR_READY_OPEN) {
         weir_ready_gone(s, -ENOMEM);
+    } else if (s->state == WEIR_READY_MOVING) {
+        s->error = -ENOMEM;
+        s->broken = true;
+    }
 }
 
 static void forget_kept(weir_ready_stream *s)
@@ -60,17 +62,18 @@ static size_t hand(weir_ready_stream *s, weir_slice bytes)
     return n;
 }
 
-void weir_ready_hand_kept(weir_ready_stream *s)
+size_t weir_ready_hand_kept(weir_ready_stream *s)
 {
     weir_chunk *kept = s->kept;
     if (!kept)
-        return;
+        return 0;
     size_t n = hand(s, weir_slice_make(weir_chunk_bytes(kept), weir_chunk_len(kept)));
     kept->begin += (uint32_t)n;
     if (weir_chunk_len(kept) == 0)
         forget_kept(s);
     else if (weir_chunk_len(kept) <= FRONT_MAX && kept->cap > WEIR_CHUNK_CAP)
         (void)replace_kept(s, weir_chunk_len(kept)); /* if it cannot be, the large one serves */
+    return n;
 }
 
 static void got_end(weir_ready_stream *s)
@@ -131,7 +134,7 @@ static void gather(weir_ready_stream *s)
     size_t n = 0;
     if (receive(s, kept->data + kept->end, room, &n)) {
         kept->end += (uint32_t)n;
-        weir_ready_hand_kept(s);
+        (void)weir_ready_hand_kept(s);
     }
 }
 
@@ -140,7 +143,7 @@ void weir_ready_read(weir_ready_stream *s)
     weir_ready_loop *loop = weir_ready_loop_of(s);
     size_t front = weir_chunk_len(s->kept);
     if (front >= s->base.kept_max) { /* full, or the limit was lowered */
-        weir_ready_hand_kept(s);
+        (void)weir_ready_hand_kept(s);
         return;
     }
     if (front > FRONT_MAX || front >= loop->read_size) {

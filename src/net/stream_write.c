@@ -35,6 +35,7 @@ static void take_out(weir_ready_stream *s, size_t n)
     s->base.queued -= n;
     while (n > 0) {
         weir_chunk *chunk = s->out;
+        assert(chunk); /* `queued` is the sum of the chain */
         size_t len = weir_chunk_len(chunk);
         if (n < len) {
             chunk->begin += (uint32_t)n;

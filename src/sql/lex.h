@@ -56,6 +56,9 @@ extern const uint8_t weir_char_fold[256];
 /* For each CHAR_SELF byte its token type. */
 weir_token_type weir_char_token(uint8_t c);
 
+/* Looks a word up (a quoted name only among functions and pg_temp; behind a dot likewise). */
+void weir_token_find_word(weir_token *t, weir_token_type previous);
+
 /* The next token; at the end TOKEN_END again and again. */
 void weir_scan_init(weir_scan *s, weir_dialect dialect, weir_slice text);
 void weir_scan_next(weir_scan *s, weir_token *ret);
@@ -88,8 +91,8 @@ typedef struct weir_boundary {
     weir_dialect dialect;
     unsigned depth;   /* of parentheses */
     unsigned body;    /* BEGIN ATOMIC and CASE inside of it, open */
-    unsigned words;   /* so far in this statement, saturating */
-    bool creates;     /* the first word is CREATE */
+    bool started;     /* the statement's first token has passed */
+    bool creates;     /* it was CREATE (or EXPLAIN, for SQLite) */
     bool in_trigger;  /* SQLite */
     uint8_t previous; /* word code of the previous token, 0 if it was no word */
     enum { TRIGGER_INSIDE, TRIGGER_SEMICOLON, TRIGGER_END } trigger;
@@ -102,14 +105,16 @@ bool weir_boundary_token(weir_boundary *b, const weir_token *t);
 typedef struct weir_classifier {
     weir_dialect dialect;
     weir_lexed *lexed;
-    unsigned tokens;         /* of this statement, saturating */
+    size_t tokens;               /* of this statement */
+    size_t operators;            /* of the whole text */
     unsigned depth, depth_first; /* of parentheses: now, and where the first word stood */
-    uint8_t first, second;   /* word codes; 0: none yet, or no word */
-    uint8_t previous;        /* word code of the previous token, 0 if it was no word */
+    unsigned cases;              /* CASE without END so far: nested like parentheses */
+    uint8_t first, second;       /* word codes; 0: none yet, or no word */
+    uint8_t previous;            /* word code of the previous token, 0 if it was no word */
     weir_token_type previous_type;
     unsigned call_effects; /* of the previous token, if "(" follows */
     unsigned effects;      /* of this statement */
-    bool first_seen, second_seen;
+    bool first_seen;
     bool writes, creates, analyzes, to, bad, pragma_asks, pragma_writes, pragma_sets;
 } weir_classifier;
 void weir_classifier_init(weir_classifier *c, weir_dialect dialect, weir_lexed *lexed);
@@ -120,14 +125,14 @@ weir_kind weir_kind_stronger(weir_kind a, weir_kind b);
 
 /* Per open parenthesis or bracket. Offsets into the text. */
 typedef struct weir_builder_level {
-    uint32_t start;          /* behind the parenthesis that opened this level */
+    uint32_t start;              /* behind the parenthesis that opened this level */
     uint32_t row_start, row_end; /* the last row kept; row_end 0: none */
-    uint32_t items;          /* of a list of nothing but literals */
-    bool pure;               /* so far nothing but literals and commas */
-    bool comma;              /* the last token of a pure list is a comma */
-    bool rows;               /* VALUES or IN: equal rows collapse */
-    bool row_comma;          /* only a comma since the row */
-    bool elided;             /* ", ..." stands behind the row */
+    uint32_t items;              /* of a list of nothing but literals */
+    bool pure;                   /* so far nothing but literals and commas */
+    bool comma;                  /* the last token of a pure list is a comma */
+    bool rows;                   /* VALUES or IN: equal rows collapse */
+    bool row_comma;              /* only a comma since the row */
+    bool elided;                 /* ", ..." stands behind the row */
 } weir_builder_level;
 
 /* Writes the template's text. Not initialised as a whole: 200 levels, of which few are used. */
@@ -141,9 +146,9 @@ typedef struct weir_builder {
     weir_builder_level levels[WEIR_SQL_DEPTH_MAX + 2];
 } weir_builder;
 void weir_builder_init(weir_builder *b, weir_buf *out);
-void weir_builder_token(weir_builder *b, weir_token *t);
+void weir_builder_token(weir_builder *b, const weir_token *t);
 void weir_builder_end_statement(weir_builder *b);
-/* Folds a word into the builder's spare room and looks it up; the word is written by `token`. */
+/* The last word: marks what is not whole, so that texts of different meaning never meet. */
 void weir_builder_finish(weir_builder *b, const weir_lexed *lexed);
 
 #endif

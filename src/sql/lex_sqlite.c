@@ -80,8 +80,8 @@ static void numbered(weir_scan *s, weir_token *t)
 
 static void operator_token(weir_scan *s, weir_token *t)
 {
-    static const char *const several[] = {"->>", "->", "==", "<=", "<>", "<<", ">=",
-                                          ">>",  "!=", "||"};
+    static const char *const several[] = {"->>", "->", "==", "<=", "<>",
+                                          "<<",  ">=", ">>", "!=", "||"};
     size_t left = (size_t)(s->end - s->p), n = 1;
     for (size_t i = 0; i < sizeof(several) / sizeof(several[0]); i++) {
         size_t len = strlen(several[i]);

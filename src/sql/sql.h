@@ -92,6 +92,7 @@ typedef struct weir_lexed {
     weir_transaction transaction; /* of the first statement */
     bool transaction_anywhere;    /* any of several statements is a transaction command */
     unsigned effects;
+    bool row_locks;    /* FOR UPDATE, FOR SHARE and kin */
     bool over_caps;    /* a cap was passed: text is not to be given to the grammar */
     bool unterminated; /* a quote, comment or dollar quote does not end */
 } weir_lexed;
@@ -164,6 +165,8 @@ const weir_template *weir_template_find(weir_template_table *table, uint32_t id,
 /* Calls `visit` for each template until it returns false. The caller is online. */
 void weir_template_each(weir_template_table *table,
                         bool (*visit)(void *user, const weir_template *t), void *user);
+/* True for the first who asks (and only for that one): it shall have the template analysed. */
+bool weir_template_ask_analysis(const weir_template *t);
 /* Publishes what analysis found (takes `footprint`); the old one is retired. */
 void weir_template_publish(const weir_template *t, weir_epoch_member *member,
                            weir_footprint *footprint);

@@ -17,13 +17,15 @@ typedef struct pg_backend {
     _Atomic uint32_t generation; /* of the schema, as far as we saw it change */
 } pg_backend;
 
-/* A statement prepared on one server connection. */
+/* A name of ours on one server connection. It is forgotten when the server has no such statement and
+ * nothing under way could make one. */
 typedef struct pg_prepared {
     weir_list lru;
     uint64_t content[2];
-    uint32_t generation;
-    uint32_t pending; /* Parses of it on the way */
-    bool valid;       /* the newest one that was answered succeeded */
+    uint32_t generation; /* of the newest Parse sent */
+    uint32_t batch;      /* ... and the batch (up to a Sync) that it was sent in */
+    uint32_t pending;    /* Parses and Closes of it that are not answered yet */
+    bool on_server;      /* as of the newest answer */
 } pg_prepared;
 
 typedef struct pg_prepared_table {
@@ -63,6 +65,7 @@ typedef struct pg_conn {
     bool error_told;  /* ... was told as one statement's */
     bool dropping;    /* a schema change is not yet committed */
     pg_prepared_table prepared;
+    uint32_t batch; /* counts the Syncs sent */
     char *database, *user, *password;
     weir_pg_auth_client auth;
     unsigned host;         /* being tried */
@@ -116,12 +119,13 @@ void pg_prepared_fini(pg_prepared_table *t);
 /* All names are gone (DISCARD ALL, DEALLOCATE ALL). */
 void pg_prepared_clear(pg_prepared_table *t);
 pg_prepared *pg_prepared_find(pg_prepared_table *t, const uint64_t content[2]);
-/* NULL when out of memory or when all are pending. `*ret_evicted` is set when another had to go
- * (its content is in `evicted`). */
-pg_prepared *pg_prepared_add(pg_prepared_table *t, const uint64_t content[2], bool *ret_evicted,
-                             uint64_t evicted[2]);
-/* A Parse with this tag (the content's first half) was answered. */
-void pg_prepared_answered(pg_prepared_table *t, uint64_t tag, bool good);
+/* NULL when out of memory. */
+pg_prepared *pg_prepared_add(pg_prepared_table *t, const uint64_t content[2]);
+/* The one to be closed when there are too many; NULL when there are not, or none can be spared. */
+pg_prepared *pg_prepared_surplus(pg_prepared_table *t);
+/* A Parse or Close with this tag (the content's first half) was answered: done, or failed or skipped. */
+void pg_prepared_parsed(pg_prepared_table *t, uint64_t tag, bool done);
+void pg_prepared_closed(pg_prepared_table *t, uint64_t tag, bool done);
 void pg_prepared_remove(pg_prepared_table *t, pg_prepared *p);
 /* Was this content seen here before? Remembers it. */
 bool pg_prepared_seen(pg_prepared_table *t, const uint64_t content[2]);

@@ -15,7 +15,7 @@ static weir_slice key_of(const uint64_t *tag)
 void pg_prepared_init(pg_prepared_table *t, weir_hash_seed seed, unsigned size_max)
 {
     *t = (pg_prepared_table){.size_max = size_max ? size_max : 1};
-    weir_map_init(&t->map, seed, t->size_max);
+    weir_map_init(&t->map, seed, 2 * (size_t)t->size_max + 1024); /* with those under way */
     weir_list_init(&t->lru);
 }
 
@@ -52,8 +52,10 @@ void pg_prepared_remove(pg_prepared_table *t, pg_prepared *p)
     free(p);
 }
 
-static pg_prepared *oldest_settled(pg_prepared_table *t)
+pg_prepared *pg_prepared_surplus(pg_prepared_table *t)
 {
+    if (t->map.len <= t->size_max)
+        return NULL;
     for (weir_list *n = t->lru.next; n != &t->lru; n = n->next) {
         pg_prepared *p = WEIR_CONTAINER_OF(n, pg_prepared, lru);
         if (p->pending == 0)
@@ -62,34 +64,32 @@ static pg_prepared *oldest_settled(pg_prepared_table *t)
     return NULL;
 }
 
-void pg_prepared_answered(pg_prepared_table *t, uint64_t tag, bool good)
+static void answered(pg_prepared_table *t, uint64_t tag, bool done, bool on_server)
 {
     pg_prepared *p = weir_map_find(&t->map, key_of(&tag));
-    if (!p)
-        return;
-    assert(p->pending > 0);
-    p->valid = good;
-    if (--p->pending == 0 && !good)
+    if (!p || p->pending == 0)
+        return; /* the table was cleared meanwhile (DISCARD ALL) */
+    if (done)
+        p->on_server = on_server;
+    if (--p->pending == 0 && !p->on_server)
         pg_prepared_remove(t, p);
 }
 
-pg_prepared *pg_prepared_add(pg_prepared_table *t, const uint64_t content[2], bool *ret_evicted,
-                             uint64_t evicted[2])
+void pg_prepared_parsed(pg_prepared_table *t, uint64_t tag, bool done)
 {
-    *ret_evicted = false;
+    answered(t, tag, done, true);
+}
+
+void pg_prepared_closed(pg_prepared_table *t, uint64_t tag, bool done)
+{
+    answered(t, tag, done, false);
+}
+
+pg_prepared *pg_prepared_add(pg_prepared_table *t, const uint64_t content[2])
+{
     pg_prepared *p = calloc(1, sizeof(*p));
     if (!p)
         return NULL;
-    if (t->map.len >= t->size_max) {
-        pg_prepared *oldest = oldest_settled(t);
-        if (!oldest) {
-            free(p);
-            return NULL;
-        }
-        memcpy(evicted, oldest->content, sizeof(oldest->content));
-        *ret_evicted = true;
-        pg_prepared_remove(t, oldest);
-    }
     memcpy(p->content, content, sizeof(p->content));
     weir_list_init(&p->lru);
     if (weir_map_put(&t->map, key_of(&p->content[0]), p, NULL) != 0) {

@@ -41,58 +41,72 @@ static int fake(pg_conn *c, uint8_t type)
     return r;
 }
 
-static int send_hidden_close(pg_conn *c, const uint64_t content[2])
+static int send_hidden_close(pg_conn *c, pg_prepared *p)
 {
     char name[PG_NAME_SIZE];
+    uint64_t tag = p->content[0];
     weir_buf out;
     weir_buf_init(&out, 128);
-    int r = weir_pg_write_target(&out, WEIR_PG_F_CLOSE, 'S', pg_prepared_name(content, name));
-    if (r == 0)
-        r = send(c, WEIR_PG_OWED_CLOSE, true, 0, weir_buf_slice(&out));
+    int r = weir_pg_write_target(&out, WEIR_PG_F_CLOSE, 'S', pg_prepared_name(p->content, name));
+    if (r == 0) {
+        p->pending++;
+        r = send(c, WEIR_PG_OWED_CLOSE, true, tag, weir_buf_slice(&out));
+    }
     weir_buf_fini(&out);
     return r;
 }
 
-/* Parses `content` under our name for it; `hidden`: the client did not ask for it now. */
+static int write_named_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p, bool hidden)
+{
+    char name[PG_NAME_SIZE];
+    weir_buf out;
+    weir_buf_init(&out, WEIR_PG_MESSAGE_SIZE_MAX);
+    int r = weir_pg_write_parse(&out, pg_prepared_name(s->content, name), s->text, s->oids);
+    if (r == 0) {
+        p->pending++;
+        p->batch = c->batch;
+        p->generation = atomic_load_explicit(&pg_backend_of(c)->generation, memory_order_relaxed);
+        r = send(c, WEIR_PG_OWED_PARSE, hidden, s->content[0], weir_buf_slice(&out));
+    }
+    weir_buf_fini(&out);
+    return r;
+}
+
+/* Parses `s` under our name for it; `hidden`: the client did not ask for it now. A statement that
+ * may stand there already is closed first: PostgreSQL refuses to parse over a name. */
 static int send_named_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p, bool hidden)
 {
     int r = 0;
     if (!p) {
-        bool evict;
-        uint64_t evicted[2];
-        p = pg_prepared_add(&c->prepared, s->content, &evict, evicted);
+        p = pg_prepared_add(&c->prepared, s->content);
         if (!p)
             return -ENOMEM;
-        if (evict)
-            r = send_hidden_close(c, evicted);
-    } else {
-        r = send_hidden_close(c, s->content);
+    } else if (p->pending > 0 || p->on_server) {
+        p->pending++; /* keeps it while the Close may be found to be skipped */
+        r = send_hidden_close(c, p);
+        p->pending--;
     }
-    if (r < 0)
-        return r;
-    p->pending++;
-    p->generation = atomic_load_explicit(&pg_backend_of(c)->generation, memory_order_relaxed);
-    char name[PG_NAME_SIZE];
-    weir_buf out;
-    weir_buf_init(&out, WEIR_PG_MESSAGE_SIZE_MAX);
-    r = weir_pg_write_parse(&out, pg_prepared_name(s->content, name), s->text, s->oids);
     if (r == 0)
-        r = send(c, WEIR_PG_OWED_PARSE, hidden, s->content[0], weir_buf_slice(&out));
-    weir_buf_fini(&out);
-    return r;
+        r = write_named_parse(c, s, p, hidden);
+    pg_prepared *surplus = r == 0 ? pg_prepared_surplus(&c->prepared) : NULL;
+    return surplus ? send_hidden_close(c, surplus) : r;
 }
 
+/* It stands on the server, as far as anything sent now can tell: it was parsed, or its Parse is on the way
+ * in this very batch, so that an error which swallows the one swallows the other. */
 static bool usable(const pg_conn *c, const pg_prepared *p)
 {
-    return p && p->generation ==
-                    atomic_load_explicit(&pg_backend_of(c)->generation, memory_order_relaxed);
+    uint32_t generation = atomic_load_explicit(&pg_backend_of(c)->generation, memory_order_relaxed);
+    if (!p || p->generation != generation)
+        return false;
+    return p->pending == 0 ? p->on_server : p->batch == c->batch;
 }
 
 static int relay_parse(pg_conn *c, const weir_relay *m)
 {
     const weir_prepared *s = m->prepared;
     pg_prepared *p = pg_prepared_find(&c->prepared, s->content);
-    if (usable(c, p) && p->pending == 0)
+    if (usable(c, p))
         return fake(c, WEIR_PG_B_PARSE_COMPLETE);
     if (!p && m->unnamed && !pg_prepared_seen(&c->prepared, s->content)) {
         memcpy(c->prepared.unnamed, s->content, sizeof(s->content));
@@ -103,15 +117,16 @@ static int relay_parse(pg_conn *c, const weir_relay *m)
 
 /* The statement under a name of ours on this connection; `*ret_as_is`: the client's own words will
  * do. */
-static int ensure_prepared(pg_conn *c, const weir_prepared *s, bool *ret_as_is)
+static int ensure_prepared(pg_conn *c, const weir_relay *m, bool *ret_as_is)
 {
+    const weir_prepared *s = m->prepared;
     *ret_as_is = !s;
     if (!s)
         return 0;
     pg_prepared *p = pg_prepared_find(&c->prepared, s->content);
     if (usable(c, p))
         return 0;
-    if (!p && memcmp(c->prepared.unnamed, s->content, sizeof(s->content)) == 0) {
+    if (!p && m->unnamed && memcmp(c->prepared.unnamed, s->content, sizeof(s->content)) == 0) {
         *ret_as_is = true;
         return 0;
     }
@@ -122,7 +137,7 @@ static int ensure_prepared(pg_conn *c, const weir_prepared *s, bool *ret_as_is)
 static int relay_bind(pg_conn *c, const weir_relay *m)
 {
     bool as_is;
-    int r = ensure_prepared(c, m->prepared, &as_is);
+    int r = ensure_prepared(c, m, &as_is);
     if (r < 0 || as_is)
         return r < 0 ? r : send(c, WEIR_PG_OWED_BIND, false, 0, m->whole);
     weir_pg_reader reader = weir_pg_reader_make(weir_slice_skip(m->whole, 5));
@@ -150,7 +165,7 @@ static int relay_describe(pg_conn *c, const weir_relay *m)
     if (m->target == 'P')
         return send(c, WEIR_PG_OWED_DESCRIBE_PORTAL, false, 0, m->whole);
     bool as_is;
-    int r = ensure_prepared(c, m->prepared, &as_is);
+    int r = ensure_prepared(c, m, &as_is);
     if (r < 0 || as_is)
         return r < 0 ? r : send(c, WEIR_PG_OWED_DESCRIBE_STATEMENT, false, 0, m->whole);
     char name[PG_NAME_SIZE];
@@ -188,6 +203,7 @@ static int relay_message(pg_conn *c, const weir_relay *m)
     case WEIR_RELAY_EXECUTE:
         return send(c, WEIR_PG_OWED_EXECUTE, false, 0, m->whole);
     case WEIR_RELAY_SYNC:
+        c->batch++;
         return send(c, WEIR_PG_OWED_SYNC, false, 0, m->whole);
     case WEIR_RELAY_FUNCTION:
         return send(c, WEIR_PG_OWED_FUNCTION, false, 0, m->whole);
@@ -260,7 +276,9 @@ static void on_skipped(pg_conn *c)
     uint64_t tag;
     while (weir_pg_owed_next_skipped(&c->owed, &kind, &tag)) {
         if (kind == WEIR_PG_OWED_PARSE && tag)
-            pg_prepared_answered(&c->prepared, tag, false);
+            pg_prepared_parsed(&c->prepared, tag, false);
+        if (kind == WEIR_PG_OWED_CLOSE && tag)
+            pg_prepared_closed(&c->prepared, tag, false);
         if (is_statement(kind)) {
             on_statement(c, c->error_told ? NULL : c->sqlstate);
             c->error_told = true;
@@ -326,7 +344,7 @@ static bool on_error(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
     if (strcmp(c->sqlstate, "0A000") == 0 && starts_with(e.message, "cached plan must not change"))
         schema_changed(c);
     if (v->completes && v->kind == WEIR_PG_OWED_PARSE && v->tag)
-        pg_prepared_answered(&c->prepared, v->tag, false);
+        pg_prepared_parsed(&c->prepared, v->tag, false);
     if (v->completes && v->kind == WEIR_PG_OWED_EXECUTE) {
         on_statement(c, c->sqlstate);
         c->error_told = true;
@@ -390,7 +408,11 @@ static bool on_frame(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
         return v->forward;
     case WEIR_PG_B_PARSE_COMPLETE:
         if (v->tag)
-            pg_prepared_answered(&c->prepared, v->tag, true);
+            pg_prepared_parsed(&c->prepared, v->tag, true);
+        return v->forward;
+    case WEIR_PG_B_CLOSE_COMPLETE:
+        if (v->tag)
+            pg_prepared_closed(&c->prepared, v->tag, true);
         return v->forward;
     case WEIR_PG_B_ERROR:
         return on_error(c, f, v);

@@ -1,6 +1,6 @@
 /* The authorizer. Clients share connections, so nothing that changes one for the next borrower is
- * allowed: ATTACH and DETACH, temporary objects, load_extension, and every PRAGMA that is not on the
- * list below (which reads, or changes the database itself and not the connection). */
+ * allowed: ATTACH and DETACH, temporary objects, load_extension, and every PRAGMA that is not on
+ * the list below (which reads, or changes the database itself and not the connection). */
 #include "backend/sqlite/authorize.h"
 #include <stdlib.h>
 #include <strings.h>

@@ -13,13 +13,13 @@ typedef struct weir_sqlite_collector {
     weir_access *items; /* strings are the arena's */
     size_t count, cap;
     weir_arena strings;
-    bool incomplete;   /* more than can be kept, or out of memory */
-    bool trusted;      /* our own statements are under way: anything goes, nothing is collected */
-    bool preparing;    /* a client's text; else SQLite's own nested statements */
-    bool transaction;  /* BEGIN, COMMIT, ROLLBACK, a savepoint */
-    bool pragma;       /* any */
-    bool pragma_write; /* one that writes although sqlite3_stmt_readonly may say otherwise */
-    bool whole_table;  /* reads a table as such, as count(*) does: one step may take long */
+    bool incomplete;     /* more than can be kept, or out of memory */
+    bool trusted;        /* our own statements are under way: anything goes, nothing is collected */
+    bool preparing;      /* a client's text; else SQLite's own nested statements */
+    bool transaction;    /* BEGIN, COMMIT, ROLLBACK, a savepoint */
+    bool pragma;         /* any */
+    bool pragma_write;   /* one that writes although sqlite3_stmt_readonly may say otherwise */
+    bool whole_table;    /* reads a table as such, as count(*) does: one step may take long */
     const char *refused; /* words for what was refused; NULL: nothing */
     const char *refused_hint;
 } weir_sqlite_collector;

@@ -1,7 +1,7 @@
 /* SQLite's result codes and messages as SQLSTATEs and words. Most codes say it all; SQLITE_ERROR
- * does not, so its kinds are told apart by the message's text (SQLite's messages are stable: its own
- * test suite compares them). Constraint errors are put the way PostgreSQL does, with SQLite's own
- * words as the detail. */
+ * does not, so its kinds are told apart by the message's text (SQLite's messages are stable: its
+ * own test suite compares them). Constraint errors are put the way PostgreSQL does, with SQLite's
+ * own words as the detail. */
 #include "backend/sqlite/errors.h"
 #include <stdio.h>
 #include <string.h>
@@ -174,9 +174,10 @@ static void constraint_error(int code, const char *message, const char *state, w
         break;
     case SQLITE_CONSTRAINT_NOTNULL:
         split_columns(words, table, sizeof(table), columns, sizeof(columns));
-        weir_error_set(err, state,
-                       "null value in column \"%s\" of relation \"%s\" violates not-null constraint",
-                       columns, table);
+        weir_error_set(
+            err, state,
+            "null value in column \"%s\" of relation \"%s\" violates not-null constraint", columns,
+            table);
         break;
     case SQLITE_CONSTRAINT_CHECK:
         weir_error_set(err, state, "new row violates check constraint \"%s\"", words);

@@ -21,19 +21,20 @@
 #include "net/net.h"
 
 typedef struct weir_sqlite_options {
-    const char *path;       /* a file, made if absent; ":memory:" (gone when the backend is) */
-    weir_log *log;          /* may be NULL */
-    weir_memory *memory;    /* each connection's cache_size is charged here; may be NULL */
-    unsigned executors;     /* threads for reads; 0: one per core */
-    weir_time busy_timeout; /* toward other processes; 0: 5 s */
-    bool synchronous_full;  /* an acknowledged commit survives a power cut, not only a crash */
-    bool read_only;         /* also when the file does not allow more */
-    size_t cache_size;      /* of pages, per connection; 0: 8 MiB */
-    size_t mmap_size;       /* 0: none */
+    const char *path;        /* a file, made if absent; ":memory:" (gone when the backend is) */
+    weir_log *log;           /* may be NULL */
+    weir_memory *memory;     /* each connection's cache_size is charged here; may be NULL */
+    unsigned executors;      /* threads for reads; 0: one per core */
+    weir_time busy_timeout;  /* toward other processes; 0: 5 s */
+    bool synchronous_full;   /* an acknowledged commit survives a power cut, not only a crash */
+    bool read_only;          /* also when the file does not allow more */
+    size_t cache_size;       /* of pages, per connection; 0: 8 MiB */
+    size_t mmap_size;        /* 0: none */
     unsigned statements_max; /* prepared statements kept per connection; 0: 100 */
-    /* What a text touches, as SQLite's authorizer says; called on whichever thread prepared it, each
-     * time it is prepared anew on some connection (views and triggers may have changed). Not called
-     * when the accesses are too many to be kept. All borrowed during the call. May be NULL. */
+    /* What a text touches, as SQLite's authorizer says; called on whichever thread prepared it,
+     * each time it is prepared anew on some connection (views and triggers may have changed). Not
+     * called when the accesses are too many to be kept. All borrowed during the call. May be NULL.
+     */
     void (*on_accesses)(void *user, weir_slice text, const weir_access *accesses, size_t count,
                         bool read_only);
     void *user;
@@ -50,8 +51,8 @@ bool weir_sqlite_read_only(const weir_backend *backend);
 
 /* Like `claim`, for a lent reader that is inside a transaction and runs nothing: `granted` gives
  * that same connection, allowed to write, executing on the writer's thread. A write whose snapshot
- * is not the newest fails with 40001. `unclaim` rolls back what is open and makes it a reader again:
- * its `clean` says LATER until `became_clean`. */
+ * is not the newest fails with 40001. `unclaim` rolls back what is open and makes it a reader
+ * again: its `clean` says LATER until `became_clean`. */
 void weir_sqlite_upgrade(weir_backend *backend, weir_conn *conn, weir_claim *claim);
 
 /* Gives up a `write` that waits or runs (57014), harmless if its outcome is already decided. On the

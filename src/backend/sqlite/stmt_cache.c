@@ -81,8 +81,7 @@ weir_sqlite_stmt *weir_sqlite_stmt_cache_add(weir_sqlite_stmt_cache *cache, weir
         memcpy(stmt->text, text.data, text.len);
     weir_list_push_back(&cache->lent, &stmt->node);
     bool keeps = text.len <= TEXT_LEN_MAX && !weir_map_find(&cache->by_text, text);
-    if (keeps && has_room(cache) &&
-        weir_map_put(&cache->by_text, text_of(stmt), stmt, NULL) == 0) {
+    if (keeps && has_room(cache) && weir_map_put(&cache->by_text, text_of(stmt), stmt, NULL) == 0) {
         stmt->kept = true;
         cache->count++;
     }
@@ -95,6 +94,7 @@ void weir_sqlite_stmt_cache_give(weir_sqlite_stmt_cache *cache, weir_sqlite_stmt
         destroy(cache, stmt);
         return;
     }
+    atomic_store_explicit(&stmt->orphan, false, memory_order_relaxed);
     sqlite3_reset(stmt->handle);
     sqlite3_clear_bindings(stmt->handle);
     weir_list_remove(&stmt->node);
@@ -104,6 +104,17 @@ void weir_sqlite_stmt_cache_give(weir_sqlite_stmt_cache *cache, weir_sqlite_stmt
 void weir_sqlite_stmt_cache_drop(weir_sqlite_stmt_cache *cache, weir_sqlite_stmt *stmt)
 {
     destroy(cache, stmt);
+}
+
+void weir_sqlite_stmt_cache_give_orphans(weir_sqlite_stmt_cache *cache)
+{
+    weir_list *next;
+    for (weir_list *n = cache->lent.next; n != &cache->lent; n = next) {
+        next = n->next;
+        weir_sqlite_stmt *stmt = WEIR_CONTAINER_OF(n, weir_sqlite_stmt, node);
+        if (atomic_load_explicit(&stmt->orphan, memory_order_relaxed))
+            weir_sqlite_stmt_cache_give(cache, stmt);
+    }
 }
 
 void weir_sqlite_stmt_cache_give_all(weir_sqlite_stmt_cache *cache)

@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 typedef struct weir_sqlite_stmt {
     weir_list node;       /* of the cache's `idle` or `lent` */
@@ -16,6 +17,7 @@ typedef struct weir_sqlite_stmt {
     bool transaction;     /* BEGIN, COMMIT, … */
     bool alone;           /* cannot share a transaction: VACUUM, PRAGMA */
     bool whole_table;     /* one step may take long: not in place */
+    atomic_bool orphan;   /* lent to nobody any more: given back before anything else runs */
     unsigned param_total;
     int reprepared; /* SQLITE_STMTSTATUS_REPREPARE as last seen */
     size_t text_len;
@@ -42,6 +44,8 @@ weir_sqlite_stmt *weir_sqlite_stmt_cache_add(weir_sqlite_stmt_cache *cache, weir
 void weir_sqlite_stmt_cache_give(weir_sqlite_stmt_cache *cache, weir_sqlite_stmt *stmt);
 /* The same, and forgets it: it could not be prepared, or will hardly be seen again. */
 void weir_sqlite_stmt_cache_drop(weir_sqlite_stmt_cache *cache, weir_sqlite_stmt *stmt);
+/* Takes back the lent ones that are orphans. */
+void weir_sqlite_stmt_cache_give_orphans(weir_sqlite_stmt_cache *cache);
 /* Takes all lent ones back. */
 void weir_sqlite_stmt_cache_give_all(weir_sqlite_stmt_cache *cache);
 

@@ -127,6 +127,9 @@ int weir_pg_base64_decode(weir_slice text, uint8_t *ret, size_t size_max, size_t
                 ret[at++] = (uint8_t)(group >> (16 - 8 * byte));
         }
     }
+    if ((group & ((1u << 8 * padding) - 1)) !=
+        0) /* bits that padding hides: two texts, one value */
+        return -EINVAL;
     *ret_len = len;
     return 0;
 }

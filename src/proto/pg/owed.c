@@ -26,9 +26,10 @@
  *     A CopyDone sent ahead of the CopyInResponse is remembered on the entry before it
  *     (`copies_ended`), and where there is one the Syncs behind it count.
  *  5. An error during COPY IN with such Syncs: whether it struck before or after the server read
- *     them cannot be known, each of the latter would be answered. The likely is assumed (they were
- *     ignored), and the connection is doubtful. Anything but data sent during COPY IN makes the
- *     server end the session: doubtful as well.
+ *     them cannot be known (a trigger of the statement may fail before the first read); each of the
+ *     latter is answered. The likely is assumed (they were ignored), a Ready too many is passed on,
+ *     and the connection is doubtful. Anything but data sent during COPY IN makes the server end
+ *     the session: doubtful as well.
  */
 #include "proto/pg/owed.h"
 #include "proto/pg/pg.h"
@@ -392,12 +393,24 @@ static void on_error(weir_pg_owed *q, weir_pg_owed_entry *e, weir_pg_owed_verdic
     *ret = (weir_pg_owed_verdict){!e->hidden, true, e->kind, e->u.tag};
     if (q->copy_syncs > 0)
         q->doubtful = true; /* case 5 */
+    q->syncs_in_doubt += q->copy_syncs;
     q->copying = false;
     q->copy_syncs = 0;
     if (ends_with_ready(e->kind))
         q->failed = true; /* case 3 */
     else
         ret->forward = fail_batch(q);
+}
+
+/* Nothing is owed, yet a Ready comes: a Sync in doubt was answered after all (case 5). */
+static int on_reply_in_doubt(weir_pg_owed *q, uint8_t type, weir_pg_owed_verdict *ret)
+{
+    if (type != WEIR_PG_B_READY || q->syncs_in_doubt == 0)
+        return -EPROTO;
+    q->syncs_in_doubt--;
+    q->skipping = false;
+    *ret = (weir_pg_owed_verdict){true, true, WEIR_PG_OWED_SYNC, 0};
+    return 0;
 }
 
 int weir_pg_owed_on(weir_pg_owed *q, uint8_t type, weir_pg_owed_verdict *ret)
@@ -417,7 +430,7 @@ int weir_pg_owed_on(weir_pg_owed *q, uint8_t type, weir_pg_owed_verdict *ret)
         on_error(q, e, ret);
         break;
     default:
-        r = e ? on_reply(q, e, type, ret) : -EPROTO;
+        r = e ? on_reply(q, e, type, ret) : on_reply_in_doubt(q, type, ret);
     }
     if (r != 0)
         q->doubtful = true;
@@ -463,7 +476,13 @@ size_t weir_pg_owed_count(const weir_pg_owed *q)
 
 size_t weir_pg_owed_ready_count(const weir_pg_owed *q)
 {
-    return q->ready;
+    const weir_pg_owed_entry *ring = q->large ? q->large : q->small;
+    size_t n = 0;
+    for (uint32_t i = q->skipped; i < q->len; i++) {
+        const weir_pg_owed_entry *e = &ring[(q->head + i) & (q->cap - 1)];
+        n += ends_with_ready(e->kind) && !e->hidden;
+    }
+    return n;
 }
 
 bool weir_pg_owed_is_empty(const weir_pg_owed *q)

@@ -48,10 +48,11 @@ typedef struct weir_pg_owed {
     weir_pg_owed_entry *large; /* NULL: `small` is the ring */
     struct weir_pg_owed_bytes *given;
     uint32_t cap, head, len, len_max;
-    uint32_t skipped; /* the first entries: the server skipped them, nobody fetched them yet */
-    uint32_t owed;    /* entries that the server will answer */
-    uint32_t ready;   /* of these, those that a ReadyForQuery ends */
-    uint32_t copy_syncs;
+    uint32_t skipped;    /* the first entries: the server skipped them, nobody fetched them yet */
+    uint32_t owed;       /* entries that the server will answer */
+    uint32_t ready;      /* of these, those that a ReadyForQuery ends */
+    uint32_t copy_syncs; /* Syncs the server ignores, as far as the COPY under way goes well */
+    uint32_t syncs_in_doubt; /* ... it did not go well: each may have been answered after all */
     bool skipping, copying, failed, described, batch_open, doubtful;
 } weir_pg_owed;
 
@@ -90,7 +91,8 @@ bool weir_pg_owed_next_skipped(weir_pg_owed *q, weir_pg_owed_kind *ret_kind, uin
 
 /* Entries the server will still answer (interjections not counted). */
 size_t weir_pg_owed_count(const weir_pg_owed *q);
-/* ReadyForQuery messages still to come. */
+/* ReadyForQuery messages still to come that the client is owed. Counts: for the loss of a server.
+ */
 size_t weir_pg_owed_ready_count(const weir_pg_owed *q);
 /* Nothing is owed, no interjection waits, and the count can be believed. */
 bool weir_pg_owed_is_empty(const weir_pg_owed *q);

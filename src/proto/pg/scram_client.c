@@ -27,7 +27,7 @@ static int read_server_first(const weir_pg_auth_client *auth, weir_slice message
                              first_message *ret)
 {
     weir_slice salt, iterations;
-    weir_slice ours = weir_slice_cstr(auth->client_first_bare + sizeof("n=,r=") - 1);
+    weir_slice ours = weir_slice_cstr(strchr(auth->client_first_bare, ',') + sizeof(",r=") - 1);
     if (message.len >= WEIR_PG_SCRAM_MESSAGE_MAX / 2 ||
         weir_pg_scram_attribute(&message, 'r', &ret->nonce) != 0 ||
         !weir_pg_scram_is_nonce(ret->nonce) || ret->nonce.len <= ours.len ||

@@ -103,7 +103,7 @@ static const broken files[] = {
     /* databases */
     {"databases:\n  app:\n    pool:\n      max_size: 1\n",
      "w.yaml:2: database \"app\" has no dsn, as in dsn: postgres://host/name"},
-    {"databases:\n  app: sqlite:\n",
+    {"databases:\n  app: \"sqlite:\"\n",
      "w.yaml:2: database \"app\": the SQLite DSN names no file, as in sqlite:demo.db"},
     {"databases:\n  weir: sqlite:x\n",
      "w.yaml:2: the name \"weir\" is that of the admin database: choose another"},

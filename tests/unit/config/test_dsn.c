@@ -17,6 +17,7 @@ typedef struct example {
 static const example good[] = {
     {"sqlite:demo.db", "demo.db", "sqlite:demo.db"},
     {"sqlite:///var/a b.db", "/var/a b.db", "sqlite:/var/a b.db"},
+    {"sqlite::memory:", ":memory:", "sqlite::memory:"},
     {"sqlite:/var/a.db", "/var/a.db", "sqlite:/var/a.db"},
     {"postgres://", "- - - /var/run/postgresql|5432 ", "postgres://%2Fvar%2Frun%2Fpostgresql:5432"},
     {"postgresql://u:p@h/d", "u p d h|5432 ", "postgres://u@h:5432/d"},
@@ -66,7 +67,6 @@ static const char *const bad[][2] = {
     {"mysql://x", "unknown scheme \"mysql:\""},
     {"sqlite:", "names no file"},
     {"sqlite://x", "sqlite:///ABSOLUTE/PATH"},
-    {"sqlite::memory:", "private to one connection"},
     {"sqlite:a?mode=ro", "no options"},
     {"postgres://h:x/d", "port"},
     {"postgres://h:0/d", "port"},

@@ -203,6 +203,7 @@ static void test_config_empty_files_and_sections_are_fine(void **state)
                                         "--- {}\n"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         weir_config_free(load_text(texts[i]));
+    weir_config_free(load(&(weir_config_source){.file_name = "w.yaml"}));
 }
 
 static void test_config_names_come_from_settings_and_environment(void **state)

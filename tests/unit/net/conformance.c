@@ -111,9 +111,14 @@ void net_pair(net_bed *bed, net_end *server, net_end *client)
                      0);
 }
 
-void net_run(net_bed *bed, unsigned ends)
+void net_expect(unsigned ends)
 {
     running.left = ends;
+}
+
+void net_run(net_bed *bed, unsigned ends)
+{
+    net_expect(ends);
     weir_loop_run(bed->loop);
     weir_listener_close(running.listener);
     running.listener = NULL;

@@ -46,6 +46,8 @@ size_t net_consume(net_end *end, weir_slice bytes);
 uint8_t net_pattern(size_t at);
 /* Sends the pattern up to `to_send`, as far as back-pressure lets; goes on by itself. */
 void net_pump(net_end *end);
+/* Stops the loop when so many ends have closed. */
+void net_expect(unsigned ends);
 /* Runs until `ends` have closed (net_end.closed). */
 void net_run(net_bed *bed, unsigned ends);
 void net_stop_after(net_bed *bed, weir_time delay);

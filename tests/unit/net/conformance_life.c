@@ -284,17 +284,28 @@ static void link_run(weir_task *task, weir_loop *loop)
     }
 }
 
+typedef struct starter {
+    weir_task task;
+    chain all[100];
+    unsigned next;
+} starter;
+
+static void post_all(weir_task *task, weir_loop *loop)
+{
+    starter *s = WEIR_CONTAINER_OF(task, starter, task);
+    for (unsigned i = 0; i < 100; i++) {
+        s->all[i] = (chain){.number = i, .next = &s->next};
+        s->all[i].task.run = link_run;
+        weir_loop_post(loop, &s->all[i].task);
+    }
+}
+
 static void tasks_run_in_the_order_of_posting(net_bed *bed)
 {
-    static chain all[100];
-    unsigned next = 0;
-    for (unsigned i = 0; i < 100; i++) {
-        all[i] = (chain){.number = i, .next = &next};
-        all[i].task.run = link_run;
-        weir_loop_post(bed->loop, &all[i].task);
-    }
+    starter s = {.task.run = post_all};
+    weir_loop_post(bed->loop, &s.task);
     weir_loop_run(bed->loop);
-    assert_int_equal(next, 200);
+    assert_int_equal(s.next, 200);
 }
 
 static void resolved(void *user, const char *const *addresses, size_t count, const char *reason)
@@ -317,7 +328,8 @@ static void numeric_addresses_resolve_without_an_executor(net_bed *bed)
 static size_t ask_quiet(net_end *end, weir_slice bytes)
 {
     net_consume(end, bytes);
-    weir_stream_close(end->stream, 0);
+    if (end->got == 10)
+        weir_stream_close(end->stream, 0);
     return bytes.len;
 }
 
@@ -345,7 +357,7 @@ static void freeing_a_loop_drops_what_is_open(net_bed *bed)
 {
     static net_end server;
     static net_end client;
-    server = (net_end){.bed = bed};
+    server = (net_end){.bed = bed, .open = write_and_pause};
     client = (net_end){.bed = bed, .open = write_and_pause};
     weir_listener *listener = NULL;
     assert_int_equal(

@@ -534,13 +534,14 @@ const char *rig_check(rig *r)
 
 const char *rig_check_quiescent(rig *r)
 {
-    for (int i = 0; i < 3 || r->pending_count > 0; i++) {
+    /* First back-off (10 s at most) passes, then what yields to older waiters; short enough in the
+     * end that nothing opened meanwhile retires. */
+    const weir_time rounds[] = {11 * WEIR_SECOND, 11 * WEIR_SECOND, 2 * WEIR_MS, 2 * WEIR_MS};
+    for (size_t i = 0; i < sizeof(rounds) / sizeof(rounds[0]) && !r->error[0]; i++) {
         rig_complete_all(r);
-        /* Back-off (10 s at most) and the yield to older waiters pass. */
-        rig_advance(r, 11 * WEIR_SECOND);
-        if (r->error[0] || i > 1000)
-            return rig_check(r);
+        rig_advance(r, rounds[i]);
     }
+    rig_complete_all(r);
     tally t = tally_up(r);
     bool free_place = t.counted < r->options.size_max;
     if (t.waiting > 0 && !r->paused && (free_place || t.idle > 0))

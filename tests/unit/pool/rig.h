@@ -1,6 +1,6 @@
 /* A pool with several shards, driven in one thread: the test decides when each connection opens,
- * each message arrives and time passes. What a shard asked for and has not got yet is on one list of
- * pending things. After every call rig_check tells what broke, in words. */
+ * each message arrives and time passes. What a shard asked for and has not got yet is on one list
+ * of pending things. After every call rig_check tells what broke, in words. */
 #ifndef WEIR_TESTS_POOL_RIG_H
 #define WEIR_TESTS_POOL_RIG_H
 

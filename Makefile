@@ -1,0 +1,70 @@
+# Thin: the build is Meson's, what takes more than a line is in tools/. `make help` lists the targets.
+PYTHON := /usr/bin/python3
+PREFIX ?= /usr/local
+ARGS   ?= sqlite:demo.db
+TIME   ?= 60
+SEEDS  ?= 10000
+
+.DEFAULT_GOAL := build
+.PHONY: help build run test lint bench fuzz sim soak interop install clean
+
+help:
+	@echo 'make build                build/release/weir (installs what building needs)'
+	@echo 'make run [ARGS=DSN...]    serve the demo database, or what ARGS says'
+	@echo 'make test                 every test, from nothing; ends with a count'
+	@echo 'make lint                 format, warnings, clang-tidy, cppcheck, layers, lengths'
+	@echo 'make bench                side by side with peers, into bench/results/'
+	@echo 'make fuzz TIME=60         the fuzz targets, TIME seconds in all'
+	@echo 'make sim SEEDS=10000      the simulator'
+	@echo 'make soak                 the long versions of the checkers'
+	@echo 'make interop              drivers from other registries'
+	@echo 'make install PREFIX=...   binary, man page, systemd unit'
+	@echo 'make clean                removes build/'
+
+build:
+	@tools/install-deps.sh build
+	@tools/build.sh release
+
+# An unfinished demo.db never has its name (tools/demo.py renames at the end).
+run: build
+	@test -e demo.db || $(PYTHON) tools/demo.py demo.db
+	@exec build/release/weir serve $(ARGS)
+
+test:
+	@tools/install-deps.sh build test
+	@tools/test.sh
+
+lint:
+	@tools/install-deps.sh build test lint
+	@tools/lint.sh
+
+bench:
+	@tools/install-deps.sh build test bench
+	@tools/build.sh release
+	@$(PYTHON) bench/run.py
+
+fuzz:
+	@tools/install-deps.sh build test
+	@tools/build.sh asan
+	@TIME=$(TIME) tools/fuzz.sh
+
+sim:
+	@tools/install-deps.sh build test
+	@tools/build.sh asan
+	@WEIR_SIM_SEEDS=$(SEEDS) meson test -C build/asan --no-rebuild --suite sim --timeout-multiplier 0 --print-errorlogs
+
+soak:
+	@$(MAKE) --no-print-directory sim SEEDS=1000000
+	@$(MAKE) --no-print-directory fuzz TIME=14400
+
+interop:
+	@tools/install-deps.sh build test
+	@tools/build.sh release
+	@tools/interop.sh
+
+install:
+	@tools/install-deps.sh build
+	@tools/build.sh install '$(PREFIX)'
+
+clean:
+	rm -rf build

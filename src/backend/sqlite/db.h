@@ -1,0 +1,72 @@
+/* One SQLite connection: its handle, statement cache, authorizer, and the guard that ends a run.
+ * Used by one thread at a time; only weir_sqlite_guard_cancel may come from another. */
+#ifndef WEIR_BACKEND_SQLITE_DB_H
+#define WEIR_BACKEND_SQLITE_DB_H
+
+#include "backend/sqlite/authorize.h"
+#include "backend/sqlite/sqlite.h"
+#include "backend/sqlite/stmt_cache.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* VM instructions that a run on a loop's own thread may take (some hundred microseconds). */
+#define WEIR_SQLITE_STEPS_IN_PLACE 20000u
+
+typedef enum weir_sqlite_stop {
+    WEIR_SQLITE_STOP_NONE,
+    WEIR_SQLITE_STOP_CANCEL,
+    WEIR_SQLITE_STOP_DEADLINE,
+    WEIR_SQLITE_STOP_BUDGET
+} weir_sqlite_stop;
+
+/* Ends a run that is cancelled, late or over its budget. A cancel never reaches a later run:
+ * `cancelled` is cleared when a run is submitted, and sqlite3_interrupt (which ends the long single
+ * instructions between two looks) is called only under the lock while the run is active and nothing
+ * else on the connection is suspended; SQLite forgets it when the next statement starts. */
+typedef struct weir_sqlite_guard {
+    pthread_mutex_t lock; /* over active, interruptible */
+    bool active;
+    bool interruptible;
+    atomic_bool cancelled;
+    bool in_place;          /* on a loop's thread: within the budget, and never sleeping */
+    weir_time deadline;     /* of the statement */
+    weir_time wait_until;   /* for other processes' locks */
+    weir_time busy_timeout; /* the same, counted from the first wait */
+    uint64_t steps;
+    weir_sqlite_stop why;
+    void (*on_tick)(void *user); /* now and then while it runs or waits; may be NULL */
+    void *tick_user;
+} weir_sqlite_guard;
+
+typedef struct weir_sqlite_db {
+    sqlite3 *handle;
+    weir_sqlite_stmt_cache cache;
+    weir_sqlite_collector collector;
+    weir_sqlite_guard guard;
+    const weir_sqlite_options *options;
+    weir_value *cells; /* of the row under way */
+    size_t cells_cap;
+    int wal_pages; /* in the WAL after this connection's newest commit */
+    bool charged;  /* cache_size, to options->memory */
+} weir_sqlite_db;
+
+/* The monotonic clock, as weir_loop_clock has it: threads here have no loop. */
+weir_time weir_sqlite_now(void);
+
+/* `writer`: makes the file if absent and switches it to WAL. On failure `err` says why and what to
+ * do: -ENOENT, -EACCES, -EINVAL, -EBUSY, -ENOMEM, -EIO. The options are borrowed for life. */
+WEIR_MUST_CHECK int weir_sqlite_db_open(const weir_sqlite_options *options, bool writer,
+                                        weir_sqlite_db **ret, weir_error *err);
+void weir_sqlite_db_close(weir_sqlite_db *db);
+/* A statement of our own, one that gives no rows. Returns SQLite's code; the statement is cached.
+ */
+WEIR_MUST_CHECK int weir_sqlite_db_command(weir_sqlite_db *db, const char *sql);
+bool weir_sqlite_db_in_transaction(const weir_sqlite_db *db);
+
+void weir_sqlite_guard_begin(weir_sqlite_db *db, weir_time deadline, bool in_place,
+                             bool interruptible);
+weir_sqlite_stop weir_sqlite_guard_end(weir_sqlite_db *db);
+/* From any thread: the run under way (or submitted) is given up. */
+void weir_sqlite_guard_cancel(weir_sqlite_db *db);
+
+#endif

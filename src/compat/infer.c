@@ -1,0 +1,334 @@
+/* What a statement's text alone says about types: of result columns that declare none, and of
+ * parameters. Only what holds for every row; the rest stays unknown. */
+#include "compat/compat.h"
+#include "compat/token.h"
+
+/* ---- results ---- */
+
+typedef struct result_rule {
+    const char *function;
+    uint32_t oid;
+} result_rule;
+
+/* Functions whose result has one storage class whatever they are given (or is NULL). */
+static const result_rule rules[] = {
+    {"count", WEIR_OID_INT8},
+    {"length", WEIR_OID_INT8},
+    {"instr", WEIR_OID_INT8},
+    {"changes", WEIR_OID_INT8},
+    {"total_changes", WEIR_OID_INT8},
+    {"last_insert_rowid", WEIR_OID_INT8},
+    {"row_number", WEIR_OID_INT8},
+    {"rank", WEIR_OID_INT8},
+    {"dense_rank", WEIR_OID_INT8},
+    {"unicode", WEIR_OID_INT8},
+    {"avg", WEIR_OID_FLOAT8},
+    {"total", WEIR_OID_FLOAT8},
+    {"julianday", WEIR_OID_FLOAT8},
+    {"sum", WEIR_OID_NUMERIC}, /* integers or reals: a numeric holds both */
+    {"upper", WEIR_OID_TEXT},
+    {"lower", WEIR_OID_TEXT},
+    {"hex", WEIR_OID_TEXT},
+    {"typeof", WEIR_OID_TEXT},
+    {"group_concat", WEIR_OID_TEXT},
+    {"printf", WEIR_OID_TEXT},
+    {"quote", WEIR_OID_TEXT},
+};
+
+static uint32_t rule_of(weir_slice name)
+{
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        if (weir_slice_eq_nocase(name, rules[i].function))
+            return rules[i].oid;
+    return 0;
+}
+
+/* A cast's integer types say how large a parameter may be, not how large a result is. */
+static uint32_t widest(uint32_t oid)
+{
+    if (oid == WEIR_OID_INT2 || oid == WEIR_OID_INT4)
+        return WEIR_OID_INT8;
+    return oid == WEIR_OID_FLOAT4 ? WEIR_OID_FLOAT8 : oid;
+}
+
+/* Behind an opening parenthesis: skips to behind its partner. */
+static void skip_parentheses(weir_slice *rest)
+{
+    unsigned depth = 1;
+    while (depth > 0) {
+        weir_token t = weir_token_next(rest);
+        if (t.kind == WEIR_TOKEN_END)
+            return;
+        depth += weir_token_is(t, "(") ? 1u : 0u;
+        depth -= weir_token_is(t, ")") ? 1u : 0u;
+    }
+}
+
+static bool item_ends(weir_slice rest)
+{
+    weir_token t = weir_token_peek(rest);
+    return t.kind == WEIR_TOKEN_END || weir_token_is(t, ",") || weir_token_is(t, "from") ||
+           weir_token_is(t, "as") || weir_token_is(t, ";") || t.kind == WEIR_TOKEN_QUOTED ||
+           weir_token_is(t, "limit") || weir_token_is(t, "where");
+}
+
+/* CAST(… AS type) */
+static uint32_t cast_type(weir_slice rest)
+{
+    unsigned depth = 1;
+    while (depth > 0) {
+        weir_token t = weir_token_next(&rest);
+        if (t.kind == WEIR_TOKEN_END)
+            return 0;
+        depth += weir_token_is(t, "(") ? 1u : 0u;
+        depth -= weir_token_is(t, ")") ? 1u : 0u;
+        if (depth == 1 && weir_token_is(t, "as"))
+            return widest(weir_compat_named_oid(weir_token_next(&rest).text));
+    }
+    return 0;
+}
+
+static uint32_t literal_type(weir_token t)
+{
+    if (t.kind == WEIR_TOKEN_STRING)
+        return WEIR_OID_TEXT;
+    if (t.kind == WEIR_TOKEN_BLOB)
+        return WEIR_OID_BYTEA;
+    for (size_t i = 0; i < t.text.len; i++)
+        if (t.text.data[i] < '0' || t.text.data[i] > '9')
+            return WEIR_OID_FLOAT8;
+    return t.text.len < 19 ? WEIR_OID_INT8 : 0;
+}
+
+/* One item of the select list: an operand, perhaps `::type`, and nothing else. */
+static uint32_t item_type(weir_slice rest)
+{
+    weir_token t = weir_token_next(&rest);
+    uint32_t oid = 0;
+    if (t.kind == WEIR_TOKEN_STRING || t.kind == WEIR_TOKEN_NUMBER || t.kind == WEIR_TOKEN_BLOB) {
+        oid = literal_type(t);
+    } else if (t.kind == WEIR_TOKEN_WORD && weir_token_accept(&rest, "(")) {
+        oid = weir_token_is(t, "cast") ? cast_type(rest) : rule_of(t.text);
+        skip_parentheses(&rest);
+        weir_slice over = rest;
+        if (weir_token_accept(&over, "over") && weir_token_accept(&over, "(")) {
+            skip_parentheses(&over);
+            rest = over;
+        }
+    } else if (weir_token_accept(&rest, ".")) {
+        (void)weir_token_next(&rest);
+    }
+    while (weir_token_accept(&rest, "::"))
+        oid = widest(weir_compat_named_oid(weir_token_next(&rest).text));
+    return item_ends(rest) ? oid : 0;
+}
+
+/* Moves behind the comma that ends the item; false: the list ends. */
+static bool next_item(weir_slice *rest)
+{
+    for (;;) {
+        weir_token t = weir_token_next(rest);
+        if (weir_token_is(t, "("))
+            skip_parentheses(rest);
+        if (weir_token_is(t, ","))
+            return true;
+        if (t.kind == WEIR_TOKEN_END || weir_token_is(t, "from") || weir_token_is(t, "union"))
+            return false;
+    }
+}
+
+static bool has_set_operation(weir_slice text)
+{
+    for (;;) {
+        weir_token t = weir_token_next(&text);
+        if (t.kind == WEIR_TOKEN_END)
+            return false;
+        if (weir_token_is(t, "("))
+            skip_parentheses(&text);
+        if (weir_token_is(t, "union") || weir_token_is(t, "intersect") ||
+            weir_token_is(t, "except"))
+            return true;
+    }
+}
+
+size_t weir_compat_result_hints(weir_slice text, weir_compat_hint *out, size_t max)
+{
+    size_t n = 0;
+    if (!weir_token_accept(&text, "select") || has_set_operation(text))
+        return 0;
+    if (!weir_token_accept(&text, "distinct"))
+        (void)weir_token_accept(&text, "all");
+    do {
+        weir_slice star = text;
+        weir_token first = weir_token_next(&star);
+        bool qualified = weir_token_accept(&star, ".") && weir_token_accept(&star, "*");
+        if (weir_token_is(first, "*") || qualified)
+            break; /* positions are unknown from here on */
+        if (n < max)
+            out[n] = (weir_compat_hint){.oid = item_type(text)};
+        n++;
+    } while (next_item(&text));
+    return n < max ? n : max;
+}
+
+/* ---- parameters ---- */
+
+/* $3 or ?3: 3. */
+static size_t param_number(weir_token t)
+{
+    size_t n = 0;
+    if (t.kind != WEIR_TOKEN_PARAM || (t.text.data[0] != '$' && t.text.data[0] != '?'))
+        return 0;
+    for (size_t i = 1; i < t.text.len; i++) {
+        if (t.text.data[i] < '0' || t.text.data[i] > '9' || n > 100000)
+            return 0;
+        n = n * 10 + (size_t)(t.text.data[i] - '0');
+    }
+    return n;
+}
+
+static bool is_comparison(weir_token t)
+{
+    static const char *const ops[] = {"=", "==", "<", ">", "<=", ">=", "<>", "!=", "like", "is"};
+    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+        if (weir_token_is(t, ops[i]))
+            return true;
+    return false;
+}
+
+typedef struct param_reader {
+    weir_slice rest;
+    weir_token last[3];  /* newest first */
+    weir_slice compared; /* the column that is compared with what is being read */
+    weir_slice in_list;  /* … of an IN list that is open */
+} param_reader;
+
+static void hint(weir_compat_hint *h, uint32_t oid, weir_slice column)
+{
+    if (h->oid == 0 && h->column.len == 0)
+        *h = (weir_compat_hint){.oid = oid, .column = column};
+}
+
+static weir_slice name_of(weir_token t)
+{
+    bool named = t.kind == WEIR_TOKEN_WORD || t.kind == WEIR_TOKEN_QUOTED;
+    return named ? t.text : (weir_slice){0};
+}
+
+static void on_param(param_reader *p, weir_compat_hint *h)
+{
+    weir_slice after = p->rest;
+    if (weir_token_accept(&after, "::")) {
+        hint(h, weir_compat_named_oid(weir_token_next(&after).text), (weir_slice){0});
+    } else if (weir_token_accept(&after, "as") && weir_token_is(p->last[1], "cast")) {
+        hint(h, weir_compat_named_oid(weir_token_next(&after).text), (weir_slice){0});
+    } else if (weir_token_is(p->last[0], "limit") || weir_token_is(p->last[0], "offset")) {
+        hint(h, WEIR_OID_INT8, (weir_slice){0});
+    } else if (is_comparison(p->last[0]) || weir_token_is(p->last[0], "between")) {
+        hint(h, 0, name_of(p->last[1]));
+    } else if (weir_token_is(p->last[0], "and") && p->compared.len > 0) {
+        hint(h, 0, p->compared); /* BETWEEN $1 AND $2 */
+    } else if (p->in_list.len > 0) {
+        hint(h, 0, p->in_list);
+    } else {
+        weir_token op = weir_token_next(&after); /* $1 = column */
+        if (is_comparison(op))
+            hint(h, 0, name_of(weir_token_next(&after)));
+    }
+}
+
+static void advance(param_reader *p, weir_token t)
+{
+    if (weir_token_is(t, "between"))
+        p->compared = name_of(p->last[0]);
+    else if (weir_token_is(t, "where") || weir_token_is(t, "or"))
+        p->compared = (weir_slice){0};
+    if (weir_token_is(t, "(") && weir_token_is(p->last[0], "in"))
+        p->in_list = name_of(p->last[1]);
+    else if (weir_token_is(t, ")"))
+        p->in_list = (weir_slice){0};
+    p->last[2] = p->last[1];
+    p->last[1] = p->last[0];
+    p->last[0] = t;
+}
+
+/* INSERT INTO t (a, b) VALUES ($1, $2), …: position by position. */
+static void insert_hints(weir_slice text, weir_compat_hint *out, size_t max)
+{
+    weir_slice columns = {0};
+    weir_token t;
+    while ((t = weir_token_next(&text)).kind != WEIR_TOKEN_END && !weir_token_is(t, "values"))
+        if (weir_token_is(t, "(") && columns.len == 0)
+            columns = text;
+    weir_slice column = columns;
+    unsigned depth = 0;
+    while (columns.len > 0 && (t = weir_token_next(&text)).kind != WEIR_TOKEN_END) {
+        if (weir_token_is(t, "(") && depth++ == 0)
+            column = columns;
+        if (weir_token_is(t, ")") && depth > 0)
+            depth--;
+        if (weir_token_is(t, ",") && depth == 1) {
+            (void)weir_token_next(&column);
+            (void)weir_token_accept(&column, ",");
+        }
+        size_t n = param_number(t);
+        if (n > 0 && n <= max && depth == 1 && !weir_token_is(weir_token_peek(text), "::"))
+            hint(&out[n - 1], 0, name_of(weir_token_peek(column)));
+    }
+}
+
+void weir_compat_param_hints(weir_slice text, weir_compat_hint *out, size_t max)
+{
+    param_reader p = {.rest = text};
+    weir_token t;
+    for (size_t i = 0; i < max; i++)
+        out[i] = (weir_compat_hint){0};
+    if (weir_token_is(weir_token_peek(text), "insert"))
+        insert_hints(text, out, max);
+    while ((t = weir_token_next(&p.rest)).kind != WEIR_TOKEN_END) {
+        size_t n = param_number(t);
+        if (n > 0 && n <= max)
+            on_param(&p, &out[n - 1]);
+        advance(&p, t);
+    }
+}
+
+/* ---- the columns of the tables that a text names ---- */
+
+static int put_name(weir_slice written, weir_buf *out)
+{
+    char name[128];
+    weir_compat_name_fold(written, name, sizeof(name));
+    int r = weir_buf_append_u8(out, '\'');
+    for (const char *c = name; r == 0 && *c; c++) {
+        r = weir_buf_append_u8(out, (uint8_t)*c);
+        if (r == 0 && *c == '\'')
+            r = weir_buf_append_u8(out, '\'');
+    }
+    return r == 0 ? weir_buf_append_u8(out, '\'') : r;
+}
+
+int weir_compat_columns_query(weir_slice text, weir_buf *out)
+{
+    static const char head[] = "SELECT lower(c.name), c.type FROM sqlite_master AS m, "
+                               "pragma_table_info(m.name) AS c WHERE m.type IN ('table', 'view') "
+                               "AND lower(m.name) IN (";
+    size_t found = 0;
+    bool wanted = false;
+    int r = weir_buf_append(out, weir_slice_cstr(head));
+    for (weir_token t; r == 0 && (t = weir_token_next(&text)).kind != WEIR_TOKEN_END;) {
+        bool named = t.kind == WEIR_TOKEN_WORD || t.kind == WEIR_TOKEN_QUOTED;
+        if (wanted && named) {
+            if (weir_token_accept(&text, "."))
+                t = weir_token_next(&text);
+            r = found++ > 0 ? weir_buf_append(out, WEIR_SLICE_LIT(", ")) : 0;
+            if (r == 0)
+                r = put_name(t.text, out);
+        }
+        wanted = weir_token_is(t, "from") || weir_token_is(t, "join") || weir_token_is(t, "into") ||
+                 weir_token_is(t, "update") || weir_token_is(t, ",");
+    }
+    if (r < 0)
+        return r;
+    return found > 0 ? weir_buf_append_u8(out, ')') : WEIR_COMPAT_REFUSED;
+}

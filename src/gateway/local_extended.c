@@ -1,0 +1,761 @@
+/* The extended protocol: Parse, Bind, Describe, Execute, Close, Flush, Sync.
+ *
+ * Two messages are held back until the next one is seen. Describe of a portal, because the Execute
+ * that usually follows knows the types of columns that nothing declares. Execute of a statement
+ * that writes, outside a transaction: before a Sync it commits alone and may share a commit with
+ * others (group commit); before anything else it begins an implicit transaction that ends at Sync.
+ *
+ * Invariant: a message held back is answered before the next one is looked at. Names live until
+ * closed; portals until their transaction ends; the unnamed ones also until the next of their kind.
+ */
+#include "gateway/local_core.h"
+#include <stdlib.h>
+
+#define PREPARED_MAX_DEFAULT 4096u
+
+struct local_names {
+    weir_map statements, portals;
+};
+
+/* ---- names ---- */
+
+static local_names *names_of(weir_local *l)
+{
+    if (!l->names) {
+        l->names = calloc(1, sizeof(*l->names));
+        if (!l->names)
+            return NULL;
+        size_t max = l->limits.prepared_max ? l->limits.prepared_max : PREPARED_MAX_DEFAULT;
+        weir_map_init(&l->names->statements, (weir_hash_seed){{0}}, max);
+        weir_map_init(&l->names->portals, (weir_hash_seed){{0}}, max);
+    }
+    return l->names;
+}
+
+static void drop_empty_names(weir_local *l)
+{
+    if (!l->names || l->names->statements.len > 0 || l->names->portals.len > 0)
+        return;
+    weir_map_fini(&l->names->statements);
+    weir_map_fini(&l->names->portals);
+    free(l->names);
+    l->names = NULL;
+}
+
+static local_statement *find_statement(const weir_local *l, weir_slice name)
+{
+    if (name.len == 0)
+        return l->unnamed;
+    return l->names ? weir_map_find(&l->names->statements, name) : NULL;
+}
+
+static local_portal *find_portal(const weir_local *l, weir_slice name)
+{
+    if (name.len == 0)
+        return l->unnamed_portal;
+    return l->names ? weir_map_find(&l->names->portals, name) : NULL;
+}
+
+int local_statement_close(weir_local *l, weir_slice name)
+{
+    local_statement *s = find_statement(l, name);
+    if (!s)
+        return 1;
+    if (name.len == 0)
+        l->unnamed = NULL;
+    else
+        (void)weir_map_remove(&l->names->statements, name);
+    local_statement_unref(s);
+    drop_empty_names(l);
+    return 0;
+}
+
+static void close_portal(weir_local *l, weir_slice name)
+{
+    local_portal *p = find_portal(l, name);
+    if (!p)
+        return;
+    if (name.len == 0)
+        l->unnamed_portal = NULL;
+    else
+        (void)weir_map_remove(&l->names->portals, name);
+    local_portal_unref(p);
+    drop_empty_names(l);
+}
+
+void local_portals_close(weir_local *l)
+{
+    size_t pos = 0;
+    local_portal *p = NULL;
+    close_portal(l, (weir_slice){0});
+    while (l->names && (p = weir_map_next(&l->names->portals, &pos)) != NULL) {
+        close_portal(l, p->name);
+        pos = 0; /* the map changed */
+    }
+}
+
+void local_statements_close(weir_local *l)
+{
+    size_t pos = 0;
+    local_statement *s = NULL;
+    (void)local_statement_close(l, (weir_slice){0});
+    while (l->names && (s = weir_map_next(&l->names->statements, &pos)) != NULL) {
+        (void)local_statement_close(l, s->name);
+        pos = 0;
+    }
+}
+
+void local_names_free(weir_local *l)
+{
+    local_portals_close(l);
+    local_statements_close(l);
+}
+
+/* Takes the reference. WEIR_MAP_FULL, -ENOMEM: not kept, and the reference is gone. */
+static int keep_statement(weir_local *l, local_statement *s)
+{
+    int r = 0;
+    if (s->name.len == 0) {
+        local_statement_unref(l->unnamed);
+        l->unnamed = s;
+        return 0;
+    }
+    local_names *names = names_of(l);
+    r = names ? weir_map_put(&names->statements, s->name, s, NULL) : -ENOMEM;
+    if (r != 0) {
+        local_statement_unref(s);
+        drop_empty_names(l);
+    }
+    return r;
+}
+
+static int keep_portal(weir_local *l, local_portal *p)
+{
+    if (p->name.len == 0) {
+        local_portal_unref(l->unnamed_portal);
+        l->unnamed_portal = p;
+        return 0;
+    }
+    local_names *names = names_of(l);
+    int r = names ? weir_map_put(&names->portals, p->name, p, NULL) : -ENOMEM;
+    if (r != 0) {
+        local_portal_unref(p);
+        drop_empty_names(l);
+    }
+    return r;
+}
+
+/* ---- errors ---- */
+
+static int fail(weir_local *l, const char *sqlstate, const char *what, weir_slice name)
+{
+    weir_error err;
+    weir_error_set(&err, sqlstate, "weir: %s \"%.*s\"", what, (int)(name.len < 63 ? name.len : 63),
+                   (const char *)name.data);
+    local_fail(l, &err);
+    return 0;
+}
+
+static int too_many(weir_local *l, int r)
+{
+    weir_error err;
+    weir_error_set(&err, "53400", "weir: this session has too many prepared statements or portals");
+    weir_error_hint(&err, "Close some, or raise limits.prepared.");
+    if (r > 0)
+        local_fail(l, &err);
+    else
+        local_check(l, r);
+    return 0;
+}
+
+/* Only what ends a failed transaction is done in it. */
+static bool refused_in_failed(weir_local *l, const local_statement *s)
+{
+    weir_command_kind kind = s->command.kind;
+    weir_error err;
+    if (l->tx.state != LOCAL_TX_FAILED || kind == WEIR_COMMAND_COMMIT ||
+        kind == WEIR_COMMAND_ROLLBACK || kind == WEIR_COMMAND_ROLLBACK_TO ||
+        kind == WEIR_COMMAND_EMPTY)
+        return false;
+    weir_error_set(&err, "25P02",
+                   "weir: current transaction is aborted, commands ignored until end of "
+                   "transaction block");
+    local_fail(l, &err);
+    return true;
+}
+
+/* ---- Parse ---- */
+
+static int take_oids(local_statement *s, weir_slice oids, uint16_t given, unsigned total)
+{
+    unsigned count = total > given ? total : given;
+    if (count > UINT16_MAX)
+        return WEIR_COMPAT_REFUSED;
+    free(s->oids);
+    s->oids = calloc(count > 0 ? count : 1, sizeof(*s->oids));
+    if (!s->oids)
+        return -ENOMEM;
+    weir_pg_reader r = weir_pg_reader_make(oids);
+    for (uint16_t i = 0; i < given; i++)
+        s->oids[i] = weir_pg_read_u32(&r);
+    s->param_count = (uint16_t)count;
+    return 0;
+}
+
+static void parsed(weir_local *l, local_statement *s)
+{
+    int r = keep_statement(l, local_statement_ref(s));
+    if (r != 0)
+        (void)too_many(l, r);
+    else
+        local_check(l, weir_pg_write_empty(&l->out, WEIR_PG_B_PARSE_COMPLETE));
+}
+
+static void parse_described(weir_local *l, bool ok)
+{
+    local_run *run = l->run;
+    local_statement *s = run->statement;
+    if (!ok) {
+        weir_error err = run->error;
+        local_fail(l, &err);
+        return;
+    }
+    unsigned total = run->exec.param_total;
+    if (total > s->param_count) {
+        uint32_t *more = total <= UINT16_MAX ? realloc(s->oids, total * sizeof(*more)) : NULL;
+        if (!more) {
+            local_broken(l, -ENOMEM);
+            return;
+        }
+        memset(more + s->param_count, 0, (total - s->param_count) * sizeof(*more));
+        s->oids = more;
+        s->param_count = (uint16_t)total;
+    }
+    local_columns_fini(&s->columns);
+    s->columns = run->rows.columns;
+    run->rows.columns = (local_columns){0};
+    s->read_only = run->exec.read_only;
+    s->described = true;
+    parsed(l, s);
+}
+
+static int check_parse(weir_local *l, const weir_pg_parse *m)
+{
+    weir_slice rest = m->text;
+    (void)weir_compat_split(rest, &rest);
+    if (m->name.len > 0 && find_statement(l, m->name))
+        return fail(l, "42P05", "prepared statement already exists:", m->name), 1;
+    if (weir_compat_split(rest, &rest).len > 0)
+        return fail(l, "42601", "cannot insert multiple commands into a prepared statement",
+                    m->name),
+               1;
+    return 0;
+}
+
+static int on_parse(weir_local *l, weir_slice body)
+{
+    weir_pg_parse m;
+    weir_error err = {0};
+    local_statement *s = NULL;
+    int r = weir_pg_parse_read(body, &m);
+    if (r != 0 || check_parse(l, &m) != 0)
+        return r;
+    weir_slice rest = m.text;
+    r = local_statement_new(l, m.name, weir_compat_split(rest, &rest), &s, &err);
+    if (r == 0)
+        r = take_oids(s, m.oids, m.oid_count, 0);
+    if (r > 0) {
+        local_fail(l, &err);
+    } else if (r < 0) {
+        local_broken(l, r);
+    } else if (!refused_in_failed(l, s)) {
+        if (s->command.kind != WEIR_COMMAND_NONE)
+            parsed(l, s);
+        else
+            local_check(l, local_run_describe(l, s, parse_described));
+    }
+    local_statement_unref(s);
+    return 0;
+}
+
+/* ---- Bind ---- */
+
+static weir_value to_value(const weir_compat_value *c)
+{
+    static const weir_value_type types[] = {WEIR_VALUE_NULL, WEIR_VALUE_INTEGER, WEIR_VALUE_REAL,
+                                            WEIR_VALUE_TEXT, WEIR_VALUE_BLOB};
+    weir_value v = {.type = types[c->type]};
+    if (c->type == WEIR_COMPAT_INTEGER)
+        v.u.integer = c->integer;
+    else if (c->type == WEIR_COMPAT_REAL)
+        v.u.real = c->real;
+    else
+        v.u.bytes = c->bytes;
+    return v;
+}
+
+/* Values of `values`, which p owns already. Rewritten ones are offsets until all are read. */
+static int read_values(local_portal *p, const weir_pg_bind *m, weir_slice values, size_t *offsets,
+                       weir_error *err)
+{
+    size_t pos = 0;
+    weir_slice bytes;
+    bool null = false;
+    for (size_t i = 0; weir_pg_value_next(values, &pos, &bytes, &null); i++) {
+        weir_compat_value v = {.type = WEIR_COMPAT_NULL};
+        offsets[i] = SIZE_MAX;
+        if (null)
+            continue;
+        uint16_t format = weir_pg_format_at(m->formats, m->format_count, i);
+        int r = weir_compat_param_read(p->statement->oids[i], format, bytes, &p->rewritten, &v,
+                                       &offsets[i], err);
+        if (r != 0)
+            return r;
+        p->params[i] = to_value(&v);
+    }
+    for (size_t i = 0; i < m->value_count; i++)
+        if (offsets[i] != SIZE_MAX &&
+            (p->params[i].type == WEIR_VALUE_TEXT || p->params[i].type == WEIR_VALUE_BLOB))
+            p->params[i].u.bytes.data = p->rewritten.data + offsets[i];
+    return 0;
+}
+
+static int take_values(local_portal *p, const weir_pg_bind *m, weir_error *err)
+{
+    size_t count = m->value_count;
+    p->params = calloc(count > 0 ? count : 1, sizeof(*p->params));
+    size_t *offsets = calloc(count > 0 ? count : 1, sizeof(*offsets));
+    int r = p->params && offsets ? weir_buf_append(&p->owned, m->portal) : -ENOMEM;
+    if (r == 0)
+        r = weir_buf_append(&p->owned, m->values);
+    if (r == 0) {
+        p->name = weir_slice_make(p->owned.data, m->portal.len);
+        weir_slice values = weir_slice_make(p->owned.data, p->owned.len);
+        r = read_values(p, m, weir_slice_skip(values, m->portal.len), offsets, err);
+    }
+    free(offsets);
+    return r;
+}
+
+static int take_formats(local_portal *p, const weir_pg_bind *m, weir_error *err)
+{
+    p->formats = calloc(m->result_format_count > 0 ? m->result_format_count : 1, sizeof(uint16_t));
+    if (!p->formats)
+        return -ENOMEM;
+    p->format_count = m->result_format_count;
+    weir_pg_reader r = weir_pg_reader_make(m->result_formats);
+    for (size_t i = 0; i < p->format_count; i++) {
+        p->formats[i] = weir_pg_read_u16(&r);
+        if (p->formats[i] > 1) {
+            weir_error_set(err, "22023", "weir: unsupported format code: %u", p->formats[i]);
+            return WEIR_COMPAT_REFUSED;
+        }
+    }
+    return 0;
+}
+
+static int check_bind(const weir_pg_bind *m, const local_statement *s, weir_error *err)
+{
+    if (m->value_count != s->param_count) {
+        weir_error_set(err, "08P01",
+                       "weir: bind message supplies %u parameters, but prepared statement "
+                       "\"%.*s\" requires %u",
+                       m->value_count, (int)(s->name.len < 63 ? s->name.len : 63),
+                       (const char *)s->name.data, s->param_count);
+        return WEIR_COMPAT_REFUSED;
+    }
+    if (m->format_count > 1 && m->format_count != m->value_count) {
+        weir_error_set(err, "08P01",
+                       "weir: bind message has %u parameter formats but %u parameters",
+                       m->format_count, m->value_count);
+        return WEIR_COMPAT_REFUSED;
+    }
+    for (size_t i = 0; i < m->value_count; i++) {
+        if (weir_pg_format_at(m->formats, m->format_count, i) > 1) {
+            weir_error_set(err, "22023", "weir: unsupported format code of parameter %zu", i + 1);
+            return WEIR_COMPAT_REFUSED;
+        }
+    }
+    return 0;
+}
+
+static int bind(weir_local *l, const weir_pg_bind *m, local_statement *s)
+{
+    weir_error err = {0};
+    local_portal *p = calloc(1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    p->refs = 1;
+    p->statement = local_statement_ref(s);
+    weir_buf_init(&p->owned, WEIR_PG_MESSAGE_SIZE_MAX);
+    weir_buf_init(&p->rewritten, WEIR_PG_MESSAGE_SIZE_MAX);
+    weir_buf_init(&p->kept, SIZE_MAX);
+    int r = check_bind(m, s, &err);
+    if (r == 0)
+        r = take_values(p, m, &err);
+    if (r == 0)
+        r = take_formats(p, m, &err);
+    if (r != 0) {
+        local_portal_unref(p);
+        if (r > 0)
+            local_fail(l, &err);
+        return r < 0 ? r : 0;
+    }
+    r = keep_portal(l, p);
+    if (r != 0)
+        return too_many(l, r);
+    return weir_pg_write_empty(&l->out, WEIR_PG_B_BIND_COMPLETE);
+}
+
+static int on_bind(weir_local *l, weir_slice body)
+{
+    weir_pg_bind m;
+    int r = weir_pg_bind_read(body, &m);
+    if (r != 0)
+        return r;
+    local_statement *s = find_statement(l, m.statement);
+    if (!s)
+        return fail(l, "26000", "prepared statement does not exist:", m.statement);
+    if (m.portal.len > 0 && find_portal(l, m.portal))
+        return fail(l, "42P03", "portal already exists:", m.portal);
+    if (!refused_in_failed(l, s))
+        local_check(l, bind(l, &m, s));
+    return 0;
+}
+
+/* ---- Describe ---- */
+
+static void send_columns(weir_local *l, const local_statement *s, const local_portal *p)
+{
+    weir_pg_column own[3];
+    const local_columns *c = &s->columns;
+    bool command = s->command.kind != WEIR_COMMAND_NONE;
+    size_t count = command ? local_command_columns(s, own) : c->count;
+    weir_pg_column *items = command ? own : c->items;
+    for (size_t i = 0; i < count; i++)
+        items[i].format = !p || p->format_count == 0 || command
+                              ? 0
+                              : p->formats[p->format_count == 1 || i >= p->format_count ? 0 : i];
+    local_check(l, count == 0 ? weir_pg_write_empty(&l->out, WEIR_PG_B_NO_DATA)
+                              : weir_pg_write_row_description(&l->out, items, count));
+}
+
+static void send_statement(weir_local *l, const local_statement *s)
+{
+    uint32_t *oids = calloc(s->param_count ? s->param_count : 1u, sizeof(*oids));
+    if (!oids) {
+        local_broken(l, -ENOMEM);
+        return;
+    }
+    for (size_t i = 0; i < s->param_count; i++)
+        oids[i] = s->oids[i] ? s->oids[i] : WEIR_OID_TEXT;
+    local_check(l, weir_pg_write_param_description(&l->out, oids, s->param_count));
+    free(oids);
+    send_columns(l, s, NULL);
+}
+
+/* The types of parameters that were named nowhere: those of the columns they meet. */
+static int on_column_row(void *user, weir_buf *out, const weir_value *cells, size_t count)
+{
+    local_statement *s = user;
+    weir_compat_hint hints[64];
+    char declared[128];
+    (void)out;
+    if (count != 2 || cells[0].type != WEIR_VALUE_TEXT || cells[1].type != WEIR_VALUE_TEXT)
+        return 0;
+    weir_slice type = cells[1].u.bytes, name = cells[0].u.bytes;
+    size_t len = type.len < sizeof(declared) - 1 ? type.len : sizeof(declared) - 1;
+    memcpy(declared, type.data, len);
+    declared[len] = '\0';
+    weir_compat_param_hints(s->source, hints, 64);
+    for (size_t i = 0; i < s->param_count && i < 64; i++) {
+        char wanted[128];
+        weir_compat_name_fold(hints[i].column, wanted, sizeof(wanted));
+        if (s->oids[i] == 0 && hints[i].column.len > 0 && weir_slice_eq_nocase(name, wanted))
+            s->oids[i] = weir_compat_declared_oid(declared);
+    }
+    return 0;
+}
+
+static int on_column_head(void *user, weir_buf *out, const weir_column *columns, size_t count)
+{
+    (void)user, (void)out, (void)columns, (void)count;
+    return 0;
+}
+
+static void hints_read(weir_local *l, bool ok)
+{
+    (void)ok; /* without them it is text */
+    local_statement *s = l->hinted;
+    l->hinted = NULL;
+    send_statement(l, s);
+    local_statement_unref(s);
+}
+
+static void take_plain_hints(local_statement *s, bool *ret_columns)
+{
+    weir_compat_hint hints[64];
+    weir_compat_param_hints(s->source, hints, 64);
+    *ret_columns = false;
+    for (size_t i = 0; i < s->param_count && i < 64; i++) {
+        if (s->oids[i] == 0)
+            s->oids[i] = hints[i].oid;
+        if (s->oids[i] == 0 && hints[i].column.len > 0)
+            *ret_columns = true;
+    }
+}
+
+static void describe_statement(weir_local *l, local_statement *s)
+{
+    bool columns = false;
+    weir_buf query;
+    if (!s->oids_resolved) {
+        s->oids_resolved = true;
+        take_plain_hints(s, &columns);
+    }
+    weir_buf_init(&query, WEIR_SQL_TEXT_MAX);
+    if (columns && weir_compat_columns_query(s->source, &query) == 0) {
+        weir_encoder encoder = {.columns = on_column_head, .row = on_column_row, .user = s};
+        l->hinted = local_statement_ref(s);
+        local_check(l, local_run_control(l, weir_buf_slice(&query), &encoder, hints_read));
+    } else {
+        send_statement(l, s);
+    }
+    weir_buf_fini(&query);
+}
+
+static int on_describe(weir_local *l, weir_slice body)
+{
+    weir_pg_target m;
+    int r = weir_pg_target_read(body, &m);
+    if (r != 0)
+        return r;
+    if (m.kind == 'S') {
+        local_statement *s = find_statement(l, m.name);
+        if (!s)
+            return fail(l, "26000", "prepared statement does not exist:", m.name);
+        if (!refused_in_failed(l, s))
+            describe_statement(l, s);
+        return 0;
+    }
+    local_portal *p = find_portal(l, m.name);
+    if (!p)
+        return fail(l, "34000", "portal does not exist:", m.name);
+    if (p->started || p->statement->command.kind != WEIR_COMMAND_NONE) {
+        send_columns(l, p->statement, p);
+        return 0;
+    }
+    l->held = local_portal_ref(p);
+    l->held_kind = LOCAL_HELD_DESCRIBE;
+    return 0;
+}
+
+/* ---- Execute ---- */
+
+/* The size of the DataRow at the front of what is kept. */
+static size_t kept_message(const local_portal *p)
+{
+    uint8_t type = 0;
+    size_t size = 0;
+    weir_slice rest = weir_slice_skip(weir_buf_slice(&p->kept), p->kept_pos);
+    int r = weir_pg_frame_head(rest, WEIR_PG_MESSAGE_SIZE_MAX, &type, &size);
+    return r == 0 ? size : rest.len;
+}
+
+static void finish_portal(weir_local *l, local_portal *p)
+{
+    weir_buf_fini(&p->kept);
+    p->kept_pos = 0;
+    local_send_tag(l, p->tag);
+    if (strncmp(p->tag, "SELECT ", 7) == 0)
+        memcpy(p->tag, "SELECT 0", 9); /* what an Execute after the last row says */
+}
+
+static void give_kept(weir_local *l, local_portal *p, uint32_t rows_max)
+{
+    size_t begin = p->kept_pos;
+    uint32_t rows = 0;
+    while (p->kept_pos < p->kept.len && (rows_max == 0 || rows < rows_max)) {
+        p->kept_pos += kept_message(p);
+        rows++;
+    }
+    if (p->kept_pos > begin) {
+        local_flush(l);
+        l->host.write(l->host.user, weir_slice_make(p->kept.data + begin, p->kept_pos - begin));
+    }
+    if (rows_max > 0 && rows == rows_max)
+        local_check(l, weir_pg_write_empty(&l->out, WEIR_PG_B_PORTAL_SUSPENDED));
+    else
+        finish_portal(l, p);
+}
+
+static void make_tag(local_portal *p, const local_run *run)
+{
+    weir_buf tag;
+    weir_buf_init(&tag, sizeof(p->tag) - 1);
+    if (weir_compat_tag(run->statement->text, run->exec.outcome.returned_rows, run->rows.count,
+                        run->exec.outcome.changes, &tag) == 0 &&
+        tag.len > 0)
+        memcpy(p->tag, tag.data, tag.len);
+    weir_buf_fini(&tag);
+}
+
+static void portal_ran(weir_local *l, bool ok)
+{
+    local_run *run = l->run;
+    if (!ok) {
+        weir_error err = run->error;
+        local_fail(l, &err);
+        return;
+    }
+    local_portal *p = local_portal_ref(run->portal);
+    if (run->rows.describe && !run->rows.described)
+        local_check(l, weir_pg_write_empty(&l->out, WEIR_PG_B_NO_DATA));
+    make_tag(p, run);
+    p->finished = true;
+    if (run->keep) {
+        p->kept = run->exec.out;
+        run->exec.out = (weir_buf){0};
+        if (run->rows.describe && run->rows.described) {
+            p->kept_pos = kept_message(p);
+            local_flush(l);
+            l->host.write(l->host.user, weir_slice_make(p->kept.data, p->kept_pos));
+        }
+        give_kept(l, p, p->rows_max);
+    } else {
+        local_send_tag(l, p->tag);
+        if (strncmp(p->tag, "SELECT ", 7) == 0)
+            memcpy(p->tag, "SELECT 0", 9);
+    }
+    local_portal_unref(p);
+}
+
+static void command_ran(weir_local *l, bool ok)
+{
+    (void)l, (void)ok;
+}
+
+static void run_portal(weir_local *l, local_portal *p)
+{
+    bool describe = p->describe_owed;
+    p->describe_owed = false;
+    p->started = true;
+    local_check(l, local_run_statement(l, p->statement, p, describe, portal_ran));
+}
+
+static void execute(weir_local *l, local_portal *p)
+{
+    local_statement *s = p->statement;
+    if (s->command.kind != WEIR_COMMAND_NONE) {
+        /* The command may close its own portal (COMMIT). */
+        (void)local_statement_ref(s);
+        local_command_run(l, s, command_ran);
+        local_statement_unref(s);
+    } else if (p->finished) {
+        give_kept(l, p, p->rows_max);
+    } else if (p->started) {
+        (void)fail(l, "55000", "portal cannot be run:", p->name);
+    } else if (local_statement_writes(s) && !local_tx_in_block(l)) {
+        l->held = local_portal_ref(p);
+        l->held_kind = LOCAL_HELD_EXECUTE;
+    } else {
+        run_portal(l, p);
+    }
+}
+
+static int on_execute(weir_local *l, weir_slice body)
+{
+    weir_pg_execute m;
+    int r = weir_pg_execute_read(body, &m);
+    if (r != 0)
+        return r;
+    local_portal *p = find_portal(l, m.portal);
+    if (!p)
+        return fail(l, "34000", "portal does not exist:", m.portal);
+    if (refused_in_failed(l, p->statement))
+        return 0;
+    p->rows_max = m.rows_max;
+    execute(l, p);
+    return 0;
+}
+
+/* ---- what is held back ---- */
+
+static bool executes(const local_portal *p, uint8_t next, weir_slice body)
+{
+    weir_pg_execute m;
+    return next == WEIR_PG_F_EXECUTE && weir_pg_execute_read(body, &m) == 0 &&
+           weir_slice_eq(m.portal, p->name);
+}
+
+int local_held_resolve(weir_local *l, uint8_t next, weir_slice body)
+{
+    local_portal *p = l->held;
+    local_held kind = (local_held)l->held_kind;
+    l->held = NULL;
+    l->held_kind = LOCAL_HELD_NONE;
+    if (kind == LOCAL_HELD_DESCRIBE) {
+        if (executes(p, next, body))
+            p->describe_owed = true;
+        else
+            send_columns(l, p->statement, p);
+    } else {
+        if (next != WEIR_PG_F_SYNC)
+            local_tx_begin_implicit(l);
+        run_portal(l, p);
+    }
+    local_portal_unref(p);
+    return l->phase == LOCAL_REST ? 0 : WEIR_LOCAL_BUSY;
+}
+
+/* ---- the rest ---- */
+
+static int on_close(weir_local *l, weir_slice body)
+{
+    weir_pg_target m;
+    int r = weir_pg_target_read(body, &m);
+    if (r != 0)
+        return r;
+    if (m.kind == 'S')
+        (void)local_statement_close(l, m.name); /* an unknown name is no error */
+    else
+        close_portal(l, m.name);
+    local_check(l, weir_pg_write_empty(&l->out, WEIR_PG_B_CLOSE_COMPLETE));
+    return 0;
+}
+
+static void synced(weir_local *l, bool ok)
+{
+    (void)ok;
+    l->skipping = false;
+    local_send_ready(l);
+}
+
+static int on_sync(weir_local *l, weir_slice body)
+{
+    if (body.len > 0)
+        return -EPROTO;
+    l->skipping = false;
+    local_tx_end_implicit(l, synced);
+    return 0;
+}
+
+int local_extended_feed(weir_local *l, const weir_pg_frame *frame)
+{
+    switch (frame->type) {
+    case WEIR_PG_F_PARSE:
+        return on_parse(l, frame->body);
+    case WEIR_PG_F_BIND:
+        return on_bind(l, frame->body);
+    case WEIR_PG_F_DESCRIBE:
+        return on_describe(l, frame->body);
+    case WEIR_PG_F_EXECUTE:
+        return on_execute(l, frame->body);
+    case WEIR_PG_F_CLOSE:
+        return on_close(l, frame->body);
+    case WEIR_PG_F_SYNC:
+        return on_sync(l, frame->body);
+    default:
+        return 0; /* Flush: replies leave by themselves */
+    }
+}

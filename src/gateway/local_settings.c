@@ -1,0 +1,333 @@
+/* SET, RESET, SHOW and the other commands that touch nothing but the session.
+ *
+ * Invariant: a setting changed inside a transaction block has its former value in `before` until
+ * the block ends; it comes back if the block is undone, or if the change was SET LOCAL. */
+#include "gateway/local_core.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define VALUE_MAX 256u
+#define CHANGED_MAX 128u
+
+typedef struct changed {
+    struct changed *next;
+    bool in_block; /* `before` counts */
+    bool local;
+    char name[LOCAL_NAME_MAX];
+    char value[VALUE_MAX];
+    char before[VALUE_MAX];
+} changed;
+
+struct local_settings {
+    changed *first;
+    size_t count;
+};
+
+void local_settings_free(local_settings *settings)
+{
+    while (settings && settings->first) {
+        changed *c = settings->first;
+        settings->first = c->next;
+        free(c);
+    }
+    free(settings);
+}
+
+/* The name as it is kept: as the table spells it, or folded. */
+static const weir_setting *canonical(weir_slice written, char name[LOCAL_NAME_MAX])
+{
+    weir_compat_name_fold(written, name, LOCAL_NAME_MAX);
+    const weir_setting *s = weir_setting_find(weir_slice_cstr(name));
+    if (s)
+        (void)snprintf(name, LOCAL_NAME_MAX, "%s", s->name);
+    return s;
+}
+
+static changed *find_changed(const weir_local *l, const char *name)
+{
+    for (changed *c = l->settings ? l->settings->first : NULL; c; c = c->next)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
+
+static const char *isolation_name(unsigned isolation)
+{
+    return isolation == WEIR_ISOLATION_SERIALIZABLE      ? "serializable"
+           : isolation == WEIR_ISOLATION_REPEATABLE_READ ? "repeatable read"
+                                                         : "read committed";
+}
+
+/* Values that are state rather than text. */
+static const char *live_value(const weir_local *l, const char *name)
+{
+    bool block = local_tx_in_block(l);
+    if (strcmp(name, "transaction_isolation") == 0)
+        return isolation_name(block ? l->tx.isolation : l->default_isolation);
+    if (strcmp(name, "default_transaction_isolation") == 0)
+        return isolation_name(l->default_isolation);
+    if (strcmp(name, "transaction_read_only") == 0)
+        return (block ? l->tx.read_only : l->default_read_only) ? "on" : "off";
+    if (strcmp(name, "default_transaction_read_only") == 0)
+        return l->default_read_only ? "on" : "off";
+    return NULL;
+}
+
+/* NULL: there is no such setting. */
+const char *local_setting_value(const weir_local *l, weir_slice written)
+{
+    char name[LOCAL_NAME_MAX];
+    const weir_setting *s = canonical(written, name);
+    const char *live = live_value(l, name);
+    const changed *c = find_changed(l, name);
+    if (live)
+        return live;
+    if (c)
+        return c->value;
+    if (!s)
+        return NULL;
+    weir_slice login = local_login_value(l, s->name);
+    if (strcmp(s->name, "session_authorization") == 0)
+        login = local_login_value(l, "user");
+    /* Startup values lie zero-terminated inside the packet's copy. */
+    return login.len > 0 ? (const char *)login.data : s->value;
+}
+
+static unsigned isolation_of(const char *value)
+{
+    return strcmp(value, "serializable") == 0      ? WEIR_ISOLATION_SERIALIZABLE
+           : strcmp(value, "repeatable read") == 0 ? WEIR_ISOLATION_REPEATABLE_READ
+                                                   : WEIR_ISOLATION_READ_COMMITTED;
+}
+
+/* A value took effect: tell whoever acts on it. */
+static void effect(weir_local *l, const char *name, const char *value)
+{
+    int64_t ms = 0;
+    const weir_setting *s = weir_setting_find(weir_slice_cstr(name));
+    if (strcmp(name, "statement_timeout") == 0 && weir_setting_milliseconds(value, &ms) == 0)
+        l->limits.statement_timeout = ms * WEIR_MS;
+    else if (strcmp(name, "default_transaction_isolation") == 0)
+        l->default_isolation = (uint8_t)isolation_of(value);
+    else if (strcmp(name, "default_transaction_read_only") == 0)
+        l->default_read_only = strcmp(value, "on") == 0;
+    else if (strcmp(name, "transaction_read_only") == 0 && local_tx_in_block(l))
+        l->tx.read_only = strcmp(value, "on") == 0;
+    if (s && s->reported)
+        local_check(l, weir_pg_write_param_status(&l->out, weir_slice_cstr(s->name),
+                                                  weir_slice_cstr(value)));
+}
+
+static changed *add_changed(weir_local *l, const char *name, const char *value)
+{
+    if (!l->settings && !(l->settings = calloc(1, sizeof(*l->settings))))
+        return NULL;
+    changed *c = l->settings->count < CHANGED_MAX ? calloc(1, sizeof(*c)) : NULL;
+    if (!c)
+        return NULL;
+    (void)snprintf(c->name, sizeof(c->name), "%s", name);
+    (void)snprintf(c->value, sizeof(c->value), "%s", value);
+    c->next = l->settings->first;
+    l->settings->first = c;
+    l->settings->count++;
+    return c;
+}
+
+static int change(weir_local *l, const char *name, const char *value, bool local, weir_error *err)
+{
+    const char *now = local_setting_value(l, weir_slice_cstr(name));
+    changed *c = find_changed(l, name);
+    if (!c)
+        c = add_changed(l, name, now ? now : "");
+    if (!c) {
+        weir_error_set(err, "53200", "weir: too many settings are changed in this session");
+        return WEIR_COMPAT_REFUSED;
+    }
+    if (local_tx_in_block(l) && !c->in_block) {
+        memcpy(c->before, c->value, sizeof(c->before));
+        c->in_block = true;
+        c->local = local;
+    } else if (!local) {
+        c->local = false;
+    }
+    bool same = strcmp(c->value, value) == 0;
+    (void)snprintf(c->value, sizeof(c->value), "%s", value);
+    if (!same || live_value(l, name))
+        effect(l, name, value);
+    return 0;
+}
+
+void local_settings_end_transaction(weir_local *l, bool done)
+{
+    for (changed *c = l->settings ? l->settings->first : NULL; c; c = c->next) {
+        if (c->in_block && (!done || c->local) && strcmp(c->value, c->before) != 0) {
+            memcpy(c->value, c->before, sizeof(c->value));
+            effect(l, c->name, c->value);
+        }
+        c->in_block = c->local = false;
+    }
+}
+
+/* ---- the commands ---- */
+
+static void unknown_setting(weir_slice name, weir_error *err)
+{
+    weir_error_set(err, "42704", "weir: unrecognized configuration parameter \"%.*s\"",
+                   (int)(name.len < 63 ? name.len : 63), (const char *)name.data);
+}
+
+static int set(weir_local *l, const weir_command *c, weir_error *err)
+{
+    char name[LOCAL_NAME_MAX], value[VALUE_MAX];
+    const weir_setting *s = canonical(c->name, name);
+    if (!s && !strchr(name, '.')) {
+        unknown_setting(c->name, err);
+        return WEIR_COMPAT_REFUSED;
+    }
+    if (c->value.len > 0)
+        weir_compat_value_fold(c->value, value, sizeof(value));
+    else
+        (void)snprintf(value, sizeof(value), "%s", s ? s->value : "");
+    int r = s && c->value.len > 0 ? weir_setting_check(s, value, sizeof(value), err) : 0;
+    if (r != 0)
+        return r;
+    if (c->local && !local_tx_in_block(l)) {
+        local_send_warning(l, "25P01", "SET LOCAL can only be used in transaction blocks");
+        return 0;
+    }
+    return change(l, name, value, c->local, err);
+}
+
+static int reset_all(weir_local *l, weir_error *err)
+{
+    int r = 0;
+    for (changed *c = l->settings ? l->settings->first : NULL; r == 0 && c; c = c->next) {
+        const weir_setting *s = weir_setting_find(weir_slice_cstr(c->name));
+        weir_slice login = s ? local_login_value(l, s->name) : (weir_slice){0};
+        const char *value = login.len > 0 ? (const char *)login.data : s ? s->value : "";
+        r = change(l, c->name, value, false, err);
+    }
+    return r;
+}
+
+static int reset(weir_local *l, const weir_command *c, weir_error *err)
+{
+    if (c->name.len == 0)
+        return reset_all(l, err);
+    weir_command as_default = {.kind = WEIR_COMMAND_SET, .name = c->name};
+    return set(l, &as_default, err);
+}
+
+static int send_row(weir_local *l, const char *const *cells, size_t count)
+{
+    size_t mark = 0;
+    int r = weir_pg_row_begin(&l->out, (uint16_t)count, &mark);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = weir_pg_row_cell(&l->out, weir_slice_cstr(cells[i]));
+    return r == 0 ? weir_pg_row_end(&l->out, mark) : r;
+}
+
+static int show(weir_local *l, const weir_command *c, weir_error *err)
+{
+    const weir_setting *s = NULL;
+    if (c->name.len > 0) {
+        const char *value = local_setting_value(l, c->name);
+        if (value)
+            return send_row(l, &value, 1);
+        unknown_setting(c->name, err);
+        return WEIR_COMPAT_REFUSED;
+    }
+    int r = 0;
+    for (size_t i = 0; r == 0 && (s = weir_setting_at(i)) != NULL; i++) {
+        const char *cells[3] = {s->name, local_setting_value(l, weir_slice_cstr(s->name)), ""};
+        r = send_row(l, cells, 3);
+    }
+    return r;
+}
+
+size_t local_command_columns(const local_statement *s, weir_pg_column out[3])
+{
+    static const char *const all[] = {"name", "setting", "description"};
+    if (s->command.kind != WEIR_COMMAND_SHOW)
+        return 0;
+    size_t count = s->command.name.len > 0 ? 1 : 3;
+    for (size_t i = 0; i < count; i++)
+        out[i] = (weir_pg_column){.name = weir_slice_cstr(all[i]),
+                                  .type_oid = WEIR_OID_TEXT,
+                                  .type_size = -1,
+                                  .type_modifier = -1};
+    if (count == 1) {
+        const weir_setting *known = weir_setting_find(s->command.name);
+        out[0].name = known ? weir_slice_cstr(known->name) : s->command.name;
+    }
+    return count;
+}
+
+static int deallocate(weir_local *l, const weir_command *c, weir_error *err)
+{
+    char name[LOCAL_NAME_MAX];
+    if (c->name.len == 0) {
+        local_statements_close(l);
+        return 0;
+    }
+    weir_compat_name_fold(c->name, name, sizeof(name));
+    if (local_statement_close(l, weir_slice_cstr(name)) == 0)
+        return 0;
+    weir_error_set(err, "26000", "weir: prepared statement \"%s\" does not exist", name);
+    return WEIR_COMPAT_REFUSED;
+}
+
+static int discard_all(weir_local *l, weir_error *err)
+{
+    if (local_tx_in_block(l)) {
+        weir_error_set(err, "25001", "weir: DISCARD ALL cannot run inside a transaction block");
+        return WEIR_COMPAT_REFUSED;
+    }
+    local_portals_close(l);
+    local_statements_close(l);
+    return reset_all(l, err);
+}
+
+static int run_command(weir_local *l, const weir_command *c, weir_error *err)
+{
+    switch (c->kind) {
+    case WEIR_COMMAND_SET:
+        return set(l, c, err);
+    case WEIR_COMMAND_RESET:
+        return reset(l, c, err);
+    case WEIR_COMMAND_SHOW:
+        return show(l, c, err);
+    case WEIR_COMMAND_DISCARD_ALL:
+        return discard_all(l, err);
+    case WEIR_COMMAND_DEALLOCATE:
+        return deallocate(l, c, err);
+    case WEIR_COMMAND_REFUSED:
+        weir_error_set(err, "0A000", "%s", c->message);
+        weir_error_hint(err, "%s", c->hint);
+        return WEIR_COMPAT_REFUSED;
+    default:
+        return 0; /* IGNORED */
+    }
+}
+
+void local_command_run(weir_local *l, local_statement *s, local_then then)
+{
+    const weir_command *c = &s->command;
+    weir_error err;
+    if (c->kind >= WEIR_COMMAND_BEGIN && c->kind <= WEIR_COMMAND_SET_TRANSACTION) {
+        local_tx_command(l, s, then);
+        return;
+    }
+    if (c->kind == WEIR_COMMAND_EMPTY) {
+        local_check(l, weir_pg_write_empty(&l->out, WEIR_PG_B_EMPTY_QUERY));
+        then(l, true);
+        return;
+    }
+    int r = run_command(l, c, &err);
+    local_check(l, r);
+    if (r > 0)
+        local_fail(l, &err);
+    else if (r == 0)
+        local_send_tag(l, c->tag);
+    then(l, r == 0);
+}

@@ -1,0 +1,101 @@
+"""Fixtures: `weir` starts gateways, `postgres` is a server for the whole run, `own_postgres` one
+that a test may stop, `served` a gateway on an empty database of either kind."""
+
+import faulthandler
+import signal
+
+import pytest
+
+from support import Postgres, Served, Weir
+
+SECONDS_MAX = 120
+
+
+@pytest.fixture(autouse=True)
+def bounded_time(request):
+    """No test may hang: an exception first, and the end of the run if that does not help."""
+    mark = request.node.get_closest_marker("seconds")
+    limit = mark.args[0] if mark else SECONDS_MAX
+
+    def on_alarm(*_):
+        raise TimeoutError(f"the test took more than {limit} s")
+
+    old = signal.signal(signal.SIGALRM, on_alarm)
+    signal.alarm(int(limit))
+    faulthandler.dump_traceback_later(limit + 90, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, old)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "seconds(n): the test may take so long")
+
+
+@pytest.fixture
+def weir(tmp_path, bounded_time):
+    """weir(dsn, config=text, settings={key: value}): a gateway that serves; it is stopped, and how
+    it ended is checked, after the test."""
+    started = []
+
+    def make(dsn=None, config=None, settings=None, environment=None, start=True, **more):
+        arguments = [dsn] if dsn else []
+        if config is not None:
+            file = tmp_path / f"weir{len(started)}.yaml"
+            file.write_text(config)
+            arguments += ["-c", file]
+        for key, value in (settings or {}).items():
+            arguments += ["--set", f"{key}={value}"]
+        gateway = Weir(tmp_path, arguments, environment)
+        started.append(gateway)
+        return gateway.start(**more) if start else gateway
+
+    yield make
+    failure = None
+    for gateway in started:
+        try:
+            gateway.stop()
+        except AssertionError as e:
+            failure = failure or e
+    if failure:
+        raise failure
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    server = Postgres()
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def own_postgres():
+    server = Postgres()
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def serve(request, weir, tmp_path):
+    """serve(settings): a gateway on an empty database, once for each kind of backend."""
+
+    def make(settings=None, **more):
+        if request.param == "sqlite":
+            gateway = weir(f"sqlite:{tmp_path}/e2e.db", settings=settings, **more)
+            return Served("sqlite", gateway)
+        server = request.getfixturevalue("postgres")
+        dbname = server.database()
+        gateway = weir(server.dsn(dbname), settings=settings, **more)
+        return Served("postgres", gateway, server, dbname)
+
+    return make
+
+
+@pytest.fixture
+def served(serve):
+    return serve()

@@ -1,0 +1,113 @@
+#!/bin/sh
+# Installs what building, testing, linting or benchmarking needs, from Debian's packages alone.
+# usage: tools/install-deps.sh [build|test|lint|bench]...   (default: build)
+#
+# Silent and quick when all is there. Starts no service: while packages are being installed,
+# policy-rc.d forbids it, and PostgreSQL is told to make no cluster of its own.
+set -eu
+
+build='gcc libc6-dev meson ninja-build pkg-config libpg-query-dev libprotobuf-c-dev libsqlite3-dev
+  libssl-dev libxxhash-dev libzstd-dev libjansson-dev libyaml-dev libmicrohttpd-dev
+  libcurl4-openssl-dev libpq-dev python3'
+test='libcmocka-dev python3-pytest python3-hypothesis python3-psycopg python3-psycopg2
+  python3-asyncpg postgresql postgresql-client postgresql-contrib redis-server valgrind'
+lint='clang-format clang-tidy cppcheck'
+bench='pgbouncer gnuplot-nox linux-perf postgresql postgresql-contrib'
+
+policy=/usr/sbin/policy-rc.d
+cluster=/etc/postgresql-common/createcluster.conf
+saved=
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "install-deps: needs root: run as root, or install sudo, or by hand: apt-get install$missing" >&2
+        exit 1
+    fi
+}
+
+# Prints those of its arguments that are not installed, each behind a space.
+not_installed() {
+    have=" $(dpkg-query -W -f '${Package}/${db:Status-Status} ' "$@" 2>/dev/null || true)"
+    for package; do
+        case $have in
+        *" $package/installed "*) ;;
+        *) printf ' %s' "$package" ;;
+        esac
+    done
+}
+
+restore_policy() {
+    [ -n "$saved" ] || return 0
+    if [ "$saved" = absent ]; then
+        as_root rm -f "$policy"
+    else
+        as_root mv -f "$saved" "$policy"
+    fi
+    saved=
+}
+
+forbid_services() {
+    if [ -e "$policy" ] || [ -L "$policy" ]; then
+        as_root mv -f "$policy" "$policy.before-weir"
+        saved=$policy.before-weir
+    else
+        saved=absent
+    fi
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+}
+
+# A cluster would be created, though not started, and be started at the next boot.
+forbid_cluster() {
+    case "$missing " in
+    *' postgresql '*) ;;
+    *) return 0 ;;
+    esac
+    if [ ! -e "$cluster" ] && [ -z "$(not_installed postgresql-common)" ]; then
+        return 0 # somebody removed the file on purpose
+    fi
+    [ ! -e "$cluster" ] || return 0
+    as_root mkdir -p "${cluster%/*}"
+    echo 'create_main_cluster = false' | as_root tee "$cluster" >/dev/null
+    echo "install-deps: wrote $cluster (no PostgreSQL cluster is created)"
+}
+
+wanted=
+for set in "${@:-build}"; do
+    case $set in
+    build) wanted="$wanted $build" ;;
+    test) wanted="$wanted $test" ;;
+    lint) wanted="$wanted $lint" ;;
+    bench) wanted="$wanted $bench" ;;
+    *)
+        echo "usage: $0 [build|test|lint|bench]..." >&2
+        exit 2
+        ;;
+    esac
+done
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "install-deps: this is no Debian: install the equivalents of:" $wanted >&2
+    exit 1
+fi
+missing=$(not_installed $wanted)
+[ -n "$missing" ] || exit 0
+
+echo "install-deps: installing$missing"
+trap restore_policy EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+forbid_services
+forbid_cluster
+if ! as_root apt-get update -qq ||
+    ! as_root env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get install -y -qq \
+        --no-install-recommends -o Dpkg::Options::=--force-confdef \
+        -o Dpkg::Options::=--force-confold $missing; then
+    echo "install-deps: apt-get failed (its words are above); to try by hand: apt-get install$missing" >&2
+    exit 1
+fi
+echo 'install-deps: done'
