@@ -1,18 +1,20 @@
 #!/usr/bin/python3
-"""Holds the source to its shape: which layer includes which, how long files, functions and lines are,
-and which archives are free of the outside world.
+"""Reads the include lines: a layer includes only what the table allows, and of another layer only its
+public headers.
 
-usage: tools/layers.py [BUILD]     BUILD (default build/release) holds the archives for the last check
+usage: tools/layers.py [ROOT]
 
-The table below is the one of docs/architecture.md."""
+The table is the one of docs/architecture.md; docs/decisions/0001 argues it. Where a row names a
+header instead of a layer, only that header may be included. Public headers are those that the
+layer's meson.build names behind `# Public headers:`."""
 
-import pathlib
 import re
-import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-CORES = {"base", "catalog", "sql", "pool", "compat", "config", "proto/pg"}
+import tree
+
+PURE = ("base", "catalog", "sql", "proto/pg", "pool", "config", "compat", "engine")
+BACKEND_INTERFACE = {"engine/backend.h", "engine/exec.h"}
 ALLOWED = {
     "base": set(),
     "catalog": {"base"},
@@ -21,26 +23,19 @@ ALLOWED = {
     "pool": {"base"},
     "config": {"base"},
     "compat": {"base", "sql", "catalog", "proto/pg"},
-    "engine": {"base", "catalog", "sql", "pool"},
+    "engine": {"base", "sql", "catalog", "pool"},
     "net": {"base"},
-    "backend/postgres": {"base", "sql", "catalog", "net", "proto/pg", "engine", "pool"},
-    "backend/sqlite": {"base", "sql", "catalog", "net", "engine", "pool"},
-    "gateway": CORES | {"engine", "net", "backend/postgres", "backend/sqlite"},
-    "ops": {"base", "engine", "config", "net", "gateway", "sql", "pool"},
-    "cli": CORES | {"engine", "gateway", "ops", "backend/postgres", "backend/sqlite"},
+    "backend/postgres": {"base", "sql", "catalog", "net", "proto/pg", *BACKEND_INTERFACE},
+    "backend/sqlite": {"base", "sql", "catalog", "net", *BACKEND_INTERFACE},
+    "gateway": {*PURE, "net", "backend/postgres", "backend/sqlite"},
+    "ops": {"base", "engine", "config", "net"},
+    "cli": {*PURE, "gateway/gateway.h", "ops", "backend/postgres", "backend/sqlite"},
 }
-PURE = ("base", "catalog", "sql", "proto/pg", "pool", "config", "compat", "engine")
-# Sockets, clocks, threads, environment, randomness, files.
-OUTSIDE = re.compile(r"(socket|bind|listen|accept4?|connect|send|sendto|sendmsg|recv|recvfrom|recvmsg|"
-                     r"poll|epoll_\w+|select|clock_gettime|gettimeofday|time|nanosleep|usleep|sleep|"
-                     r"pthread_create|thrd_create|fork|execve?|getenv|secure_getenv|rand|random|"
-                     r"getrandom|arc4random|open|open64|openat|fopen|fopen64|read|write)$")
-LINES_MAX = {".c": 800, ".h": 300}
-FUNCTION_MAX, COLUMNS_MAX = 70, 100
+INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
 
 
 def layer_of(path):
-    """The longest layer name that `path` (relative to src/) begins with; None for unknown folders."""
+    """The longest layer name that `path` (relative to src/) begins with; None for others."""
     parts = path.split("/")
     for length in (2, 1):
         if len(parts) > length and "/".join(parts[:length]) in ALLOWED:
@@ -48,63 +43,40 @@ def layer_of(path):
     return None
 
 
-def check_includes(path, text):
-    mine = layer_of(str(path.relative_to(ROOT / "src")))
-    if mine is None:
-        yield f"{path}: its folder is no layer: add it to tools/layers.py and docs/architecture.md"
-        return
-    for number, line in enumerate(text.splitlines(), 1):
-        match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
-        other = layer_of(match.group(1)) if match else None
-        if other and other != mine and other not in ALLOWED[mine]:
-            yield f"{path}:{number}: {mine} may not include {match.group(1)}"
+def public_headers(source, layer):
+    """None: the layer does not exist."""
+    build = source / layer / "meson.build"
+    if not build.exists():
+        return None
+    lines = re.findall(r"^# Public headers?:((?:.*\n)(?:#.*\n)*)", build.read_text(), re.M)
+    return {f"{layer}/{name}" for line in lines for name in re.findall(r"[\w/]+\.h\b", line)}
 
 
-def check_lengths(path, text):
-    lines = text.splitlines()
-    if len(lines) > LINES_MAX[path.suffix]:
-        yield f"{path}: {len(lines)} lines, at most {LINES_MAX[path.suffix]}"
-    start = None
-    for number, line in enumerate(lines, 1):
-        if len(line) > COLUMNS_MAX:
-            yield f"{path}:{number}: {len(line)} columns, at most {COLUMNS_MAX}"
-        if line == "{":
-            start = number
-        elif line == "}" and start is not None:
-            if number - start - 1 > FUNCTION_MAX:
-                yield f"{path}:{start}: a function of {number - start - 1} lines, at most {FUNCTION_MAX}"
-            start = None
-    if not text.lstrip().startswith("/*"):
-        yield f"{path}: does not begin with what it is for"
+def include_problem(source, mine, included):
+    other = layer_of(included)
+    if other is None or other == mine:
+        return None
+    if other not in ALLOWED[mine] and included not in ALLOWED[mine]:
+        return f"{mine} may not include {included}"
+    if included not in (public_headers(source, other) or ()):
+        return f"{included} is private to {other}: its meson.build does not call it public"
+    return None
 
 
-def check_purity(build):
-    for layer in PURE:
-        for archive in (build / "src" / layer).glob("*.a"):
-            symbols = subprocess.run(["nm", "-u", archive], check=True, capture_output=True,
-                                     text=True).stdout
-            for name in sorted({line.split()[-1].split("@")[0] for line in symbols.splitlines()
-                                if line.startswith(" ")}):
-                if OUTSIDE.match(name):
-                    yield f"{archive}: {layer} is pure and may not use {name}"
-
-
-def main():
-    build = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/release")
-    problems = []
-    for path in sorted(p for p in (ROOT / "src").rglob("*.[ch]")):
-        text = path.read_text()
-        problems += check_includes(path, text)
-        problems += check_lengths(path, text)
-    for folder in ("tests", "bench", "examples"):
-        for path in sorted((ROOT / folder).rglob("*.[ch]")):
-            problems += check_lengths(path, path.read_text())
-    problems += check_purity(build)
-    for problem in problems:
-        print(problem.replace(f"{ROOT}/", ""))
-    print(f"layers: {len(problems)} problems")
-    return 1 if problems else 0
+def problems(root):
+    source = root / "src"
+    for path in tree.files(root, ("src",), (".c", ".h")):
+        name = path.relative_to(root)
+        mine = layer_of(str(path.relative_to(source)))
+        if mine is None:
+            yield f"{name}:1: its folder is no layer: see tools/layers.py and docs/architecture.md"
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            match = INCLUDE.match(line)
+            problem = include_problem(source, mine, match.group(1)) if match else None
+            if problem:
+                yield f"{name}:{number}: {problem}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tree.report("layers", problems(tree.root_argument())))

@@ -1,12 +1,70 @@
 /* weir serve: arguments to a configuration, and the gateway on it. */
 #include "cli/cli.h"
 #include "gateway/gateway.h"
+#include "gateway/report.h"
+#include "ops/ops.h"
+
+/* ---- admin HTTP beside the gateway ---- */
+
+typedef struct admin {
+    const weir_config *config;
+    weir_gateway *gateway;
+    weir_ops *ops;
+} admin;
+
+static unsigned count_clients(void *user)
+{
+    return weir_gateway_clients(((const admin *)user)->gateway);
+}
+
+static unsigned count_consoles(void *user)
+{
+    return weir_gateway_consoles(((const admin *)user)->gateway);
+}
+
+static bool is_draining(void *user)
+{
+    return weir_gateway_draining(((const admin *)user)->gateway);
+}
+
+static int make_report(void *user, weir_loop *home, weir_slice name,
+                       void (*done)(void *done_user, const weir_report *report), void *done_user)
+{
+    return weir_gateway_report(((const admin *)user)->gateway, home, name, done, done_user);
+}
+
+static int start_admin(void *user, weir_gateway *gateway, weir_loop *control,
+                       const char **ret_address, weir_error *err)
+{
+    admin *a = user;
+    weir_ops_host host = {.engine = weir_gateway_engine(gateway),
+                          .memory = weir_gateway_memory(gateway),
+                          .log = weir_gateway_log(gateway),
+                          .clients = count_clients,
+                          .consoles = count_consoles,
+                          .draining = is_draining,
+                          .report = make_report,
+                          .user = a};
+    a->gateway = gateway;
+    int r = weir_ops_start(control, a->config, &host, &a->ops, err);
+    if (r == 0)
+        *ret_address = weir_ops_address(a->ops);
+    return r;
+}
+
+static void stop_admin(void *user)
+{
+    admin *a = user;
+    weir_ops_stop(a->ops);
+}
 
 /* The gateway runs until it is told to stop. */
 static int run_gateway(const weir_config *config)
 {
     weir_error err = {0};
-    int r = weir_gateway_serve(config, NULL, &err);
+    admin a = {.config = config};
+    weir_gateway_extension extension = {.start = start_admin, .stop = stop_admin, .user = &a};
+    int r = weir_gateway_serve(config, *config->admin ? &extension : NULL, &err);
     if (r == 0)
         return CLI_OK;
     cli_complain(err.hint, "%s", err.message[0] != '\0' ? err.message : strerrordesc_np(-r));

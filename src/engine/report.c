@@ -32,7 +32,7 @@ static void append(weir_report *r, uint32_t len, const void *bytes)
     if (r->error < 0)
         return;
     memcpy(r->cells.data + r->cells.len, &len, sizeof(len));
-    if (size > 0)
+    if (bytes)
         memcpy(r->cells.data + r->cells.len + sizeof(len), bytes, size);
     r->cells.len += sizeof(len) + size;
     if (++r->filled == r->column_count) {
@@ -148,6 +148,7 @@ static void add_pool(weir_database_totals *sum, const weir_pools *p, weir_time n
     sum->lent += stats.lent;
     sum->pinned += stats.pinned;
     sum->waiting += stats.waiting;
+    sum->timeouts += stats.timeouts + stats.refused;
     sum->sessions += weir_pools_sessions(p);
     sum->wait_ns += get(&waits.sum_ns);
     sum->waits += get(&waits.count);

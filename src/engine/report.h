@@ -67,7 +67,7 @@ extern const weir_report_source weir_engine_reports[];
 /* A database's figures summed over workers. */
 typedef struct weir_database_totals {
     uint64_t queries, transactions, rows, errors, slow, bytes_in, bytes_out, query_ns, wait_ns,
-        waits;
+        waits, timeouts;
     unsigned pools, paused;
     uint64_t opening, idle, lent, pinned, waiting, sessions;
 } weir_database_totals;

@@ -30,6 +30,8 @@ bool weir_console_leave(weir_console *console, void (*gone)(void *user));
 
 /* One whole frontend message but Terminate. -EPROTO. */
 WEIR_MUST_CHECK int weir_console_feed(weir_console *console, const weir_pg_frame *frame);
+/* Ends a wait (PAUSE); harmless if there is none. */
+void weir_console_cancel(weir_console *console);
 bool weir_console_at_rest(const weir_console *console);
 
 #endif

@@ -70,6 +70,8 @@ bool weir_client_at_rest(const weir_client *c)
         return true;
     if (c->relays)
         return !c->session.conn && !c->relay.waiting && !c->relay.batch;
+    if (c->console)
+        return weir_console_at_rest(c->console);
     return !c->local || weir_local_at_rest(c->local);
 }
 
@@ -80,7 +82,9 @@ weir_client *weir_client_find(weir_gateway_worker *worker, uint32_t id)
 
 void weir_client_cancel(weir_client *c)
 {
-    if (c->local)
+    if (c->console)
+        weir_console_cancel(c->console);
+    else if (c->local)
         weir_local_cancel(c->local);
     else if (c->relays && c->session.conn && c->relay.flights > 0)
         c->session.conn->ops->cancel(c->session.conn);
@@ -104,7 +108,7 @@ static void local_ready(void *user)
     weir_client *c = user;
     if (c->closed || c->state != WEIR_CLIENT_ACTIVE)
         return;
-    if (atomic_load(&c->worker->gateway->draining) && weir_local_at_rest(c->local))
+    if (atomic_load(&c->worker->gateway->draining) && weir_client_at_rest(c))
         weir_client_goodbye(c);
     else
         weir_stream_resume(c->stream);
@@ -157,6 +161,25 @@ int weir_client_local_init(weir_client *c)
     return r < 0 ? r : local_login(c);
 }
 
+/* ---- the admin database ---- */
+
+int weir_client_console_init(weir_client *c)
+{
+    weir_console_host host = {
+        .write = local_write, .ready = local_ready, .fatal = local_fatal, .user = c};
+    int r = weir_console_new(c->worker->gateway, c->worker->loop, &host, &c->console);
+    if (r == 0)
+        atomic_fetch_add(&c->worker->gateway->consoles, 1);
+    return r;
+}
+
+static_assert((int)WEIR_LOCAL_BUSY == WEIR_CONSOLE_BUSY, "told alike");
+
+static int feed(weir_client *c, const weir_pg_frame *f)
+{
+    return c->console ? weir_console_feed(c->console, f) : weir_local_feed(c->local, f);
+}
+
 static size_t on_local(weir_client *c, weir_slice in)
 {
     size_t used = 0, limit = c->worker->gateway->config->limits.message_size;
@@ -171,7 +194,7 @@ static size_t on_local(weir_client *c, weir_slice in)
             return in.len;
         }
         if (r == 0)
-            r = weir_local_feed(c->local, &f);
+            r = feed(c, &f);
         if (r == WEIR_LOCAL_BUSY) {
             weir_stream_pause(c->stream);
             return used;
@@ -191,14 +214,27 @@ static size_t on_local(weir_client *c, weir_slice in)
 
 /* ---- the stream ---- */
 
+/* Packet by packet: what is behind one may be the next, and nothing more may come. */
+static size_t on_login(weir_client *c, weir_slice in)
+{
+    size_t used = 0, n = 1;
+    while (n > 0 && used < in.len &&
+           (c->state == WEIR_CLIENT_STARTUP || c->state == WEIR_CLIENT_AUTH)) {
+        weir_slice rest = weir_slice_skip(in, used);
+        n = c->state == WEIR_CLIENT_AUTH ? weir_client_on_auth(c, rest)
+                                         : weir_client_on_startup(c, rest);
+        used += n;
+    }
+    return used;
+}
+
 static size_t on_bytes(weir_stream *stream, weir_slice in)
 {
     weir_client *c = weir_stream_user(stream);
     switch (c->state) {
     case WEIR_CLIENT_STARTUP:
-        return weir_client_on_startup(c, in);
     case WEIR_CLIENT_AUTH:
-        return weir_client_on_auth(c, in);
+        return on_login(c, in);
     case WEIR_CLIENT_WELCOME:
         weir_stream_pause(stream);
         return 0;
@@ -234,7 +270,14 @@ static void client_free(weir_client *c)
     free(c->params);
     atomic_fetch_sub(&w->client_count, 1);
     atomic_fetch_sub(&w->gateway->clients, 1);
+    if (c->console)
+        atomic_fetch_sub(&w->gateway->consoles, 1);
     free(c);
+}
+
+static void console_gone(void *user)
+{
+    client_free(user);
 }
 
 static void on_close(weir_stream *stream, int error)
@@ -247,6 +290,8 @@ static void on_close(weir_stream *stream, int error)
                        WEIR_F_STR("reason", error ? strerror(-error) : "closed"));
     weir_local_free(c->local);
     c->local = NULL;
+    if (c->console && weir_console_leave(c->console, console_gone))
+        return; /* a report names it still */
     weir_session_close(&c->session);
     if (c->state == WEIR_CLIENT_CANCEL && c->relay.flights) /* its message is still on the way */
         return;

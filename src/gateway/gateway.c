@@ -119,6 +119,16 @@ weir_engine *weir_gateway_engine(weir_gateway *gateway)
     return gateway->engine;
 }
 
+weir_memory *weir_gateway_memory(weir_gateway *gateway)
+{
+    return gateway->options.memory;
+}
+
+weir_log *weir_gateway_log(weir_gateway *gateway)
+{
+    return gateway->log;
+}
+
 void *weir_gateway_hook(weir_gateway *gateway, unsigned index)
 {
     return &gateway->workers[index];
@@ -155,6 +165,16 @@ int weir_gateway_add_worker(weir_gateway *gateway, unsigned index, weir_loop *lo
 unsigned weir_gateway_clients(const weir_gateway *gateway)
 {
     return atomic_load(&gateway->clients);
+}
+
+unsigned weir_gateway_consoles(const weir_gateway *gateway)
+{
+    return atomic_load(&gateway->consoles);
+}
+
+bool weir_gateway_draining(const weir_gateway *gateway)
+{
+    return atomic_load(&gateway->draining);
 }
 
 /* ---- listening ---- */

@@ -27,6 +27,8 @@ WEIR_MUST_CHECK int weir_gateway_new(const weir_gateway_options *options, weir_g
 /* No client, listener or connection may be left. */
 void weir_gateway_free(weir_gateway *gateway);
 weir_engine *weir_gateway_engine(weir_gateway *gateway);
+weir_memory *weir_gateway_memory(weir_gateway *gateway);
+weir_log *weir_gateway_log(weir_gateway *gateway);
 
 /* Before the loops run: gives worker `index` its loop. */
 WEIR_MUST_CHECK int weir_gateway_add_worker(weir_gateway *gateway, unsigned index, weir_loop *loop);
@@ -44,6 +46,9 @@ void weir_gateway_drain(weir_gateway *gateway);
 /* Closes every client that is left, from any thread. */
 void weir_gateway_close_clients(weir_gateway *gateway);
 unsigned weir_gateway_clients(const weir_gateway *gateway);
+/* Those of them that are in the admin database. */
+unsigned weir_gateway_consoles(const weir_gateway *gateway);
+bool weir_gateway_draining(const weir_gateway *gateway);
 /* Closes what is left and takes the workers out; on each worker's own thread. */
 void weir_gateway_stop_worker(weir_gateway *gateway, unsigned index);
 

@@ -3,6 +3,7 @@
 #define WEIR_GATEWAY_INTERNAL_H
 
 #include "base/map.h"
+#include "gateway/admin.h"
 #include "gateway/gateway.h"
 #include "gateway/local.h"
 #include "proto/pg/auth.h"
@@ -31,6 +32,7 @@ struct weir_gateway {
     uint8_t mock_key[32];          /* makes unknown users look like known ones */
     _Atomic bool draining, closing;
     _Atomic unsigned clients;
+    _Atomic unsigned consoles;     /* those of them in database `weir` */
     _Atomic unsigned analyses;     /* waiting or under way */
     weir_gateway_worker workers[]; /* options.workers */
 };
@@ -93,10 +95,10 @@ typedef struct weir_client {
     uint64_t fingerprint;
     weir_pg_auth_server *auth; /* while AUTH */
     weir_local *local;
+    weir_console *console; /* in database `weir` */
     weir_time since; /* connected; then: state of the timer's concern */
     bool relays;
     bool holds; /* session pooling: its connection stays with it */
-    bool admin;
     bool closed; /* the stream is gone */
     weir_relay_state relay;
 } weir_client;
@@ -138,5 +140,6 @@ extern const weir_session_events weir_client_session_events;
 
 /* ---- local glue (client.c) ---- */
 int weir_client_local_init(weir_client *c);
+int weir_client_console_init(weir_client *c);
 
 #endif

@@ -248,9 +248,8 @@ static int append_options(weir_buf *out, weir_slice options)
                 word[n++] = (char)options.data[i];
         }
         word[n] = '\0';
-        const char *w = strncmp(word, "--", 2) == 0   ? word + 2
-                        : strncmp(word, "-c", 2) == 0 ? word + 2
-                                                      : word;
+        bool dashed = word[0] == '-' && (word[1] == '-' || word[1] == 'c');
+        const char *w = dashed ? word + 2 : word;
         const char *eq = strchr(w, '=');
         if (!eq)
             continue;
@@ -380,11 +379,42 @@ static int give_id(weir_client *c)
     return weir_map_put(&w->by_id, weir_slice_make(&c->id, sizeof(c->id)), c, NULL);
 }
 
+/* Of configured users those marked admin; without any, whoever sits at this machine. */
+static bool may_administer(const weir_client *c)
+{
+    const weir_config *config = c->worker->gateway->config;
+    const weir_config_user *user = find_user(config, c->user);
+    return config->user_count > 0 ? user && user->admin : weir_stream_local(c->stream);
+}
+
+static void open_console(weir_client *c)
+{
+    if (!may_administer(c)) {
+        weir_error err;
+        weir_error_set(&err, "42501", "weir: user \"%s\" may not use database \"%s\"", c->user,
+                       c->database);
+        weir_error_hint(&err, "Set admin: true for the user in the configuration.");
+        weir_client_fatal(c, &err);
+        return;
+    }
+    int r = weir_client_console_init(c);
+    if (r == 0)
+        r = give_id(c);
+    if (r == 0)
+        weir_client_welcome(c);
+    else
+        out_of_memory(c);
+}
+
 static void open_session(weir_client *c)
 {
     weir_gateway *g = c->worker->gateway;
     weir_error err;
     c->state = WEIR_CLIENT_WELCOME;
+    if (strcmp(c->database, WEIR_ADMIN_DATABASE) == 0) {
+        open_console(c);
+        return;
+    }
     weir_database *d = weir_engine_find_database(g->engine, weir_slice_cstr(c->database));
     if (!d) {
         weir_error_set(&err, "3D000", "weir: no database \"%s\" is configured", c->database);

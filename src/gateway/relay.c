@@ -596,6 +596,12 @@ size_t weir_client_on_relay(weir_client *c, weir_slice in)
 static void on_bytes(weir_relay_sink *sink, weir_slice bytes)
 {
     weir_client *c = client_of(sink);
+#ifdef WEIR_TEST_FAULT_WRONG_CLIENT /* a build that the simulator must see through */
+    weir_list *next = c->node.next == &c->worker->clients ? c->worker->clients.next : c->node.next;
+    static unsigned count;
+    if (++count % 500 == 0)
+        c = WEIR_CONTAINER_OF(next, weir_client, node);
+#endif
     weir_client_write(c, bytes);
     weir_session_count_bytes(&c->session, 0, bytes.len);
 }
@@ -611,6 +617,9 @@ static void on_ready(weir_relay_sink *sink, char status, size_t owed)
     c->relay.status = status;
     if (status != 'I')
         return;
+#ifdef WEIR_TEST_FAULT_EARLY_RELEASE /* a build that the simulator must see through */
+    owed = 0;
+#endif
     weir_session_count_transaction(&c->session);
     if (c->relay.unpin && owed == 0) {
         c->relay.unpin = false;

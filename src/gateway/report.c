@@ -38,7 +38,8 @@ static void add_time(weir_report *r, weir_loop *loop, weir_time at)
     char text[40];
     struct tm tm;
     time_t wall = (time_t)((weir_loop_wall_ns(loop) - (weir_loop_now(loop) - at)) / WEIR_SECOND);
-    size_t n = gmtime_r(&wall, &tm) ? strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm) : 0;
+    size_t n =
+        gmtime_r(&wall, &tm) ? strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm) : 0;
     weir_report_slice(r, weir_slice_make(text, n));
 }
 
@@ -367,8 +368,8 @@ static bool find(weir_slice name, report_kind *ret, const weir_report_source **r
         }
     for (const weir_report_source *s = weir_engine_reports; s->name; s++)
         if (weir_slice_eq_nocase(name, s->name)) {
-            *ret = (report_kind){.name = s->name, .columns = s->columns,
-                                 .column_count = s->column_count};
+            *ret = (report_kind){
+                .name = s->name, .columns = s->columns, .column_count = s->column_count};
             *ret_source = s;
             return true;
         }

@@ -8,7 +8,7 @@ import pytest
 
 from support import Postgres, Served, Weir
 
-SECONDS_MAX = 120
+SECONDS_MAX = 60
 
 
 @pytest.fixture(autouse=True)

@@ -65,7 +65,9 @@ class Weir:
         line = self.process.stdout.readline()
         timer.cancel()
         found = re.fullmatch(r"weir: ready listen=(\S+):(\d+) admin=(\S+)\n", line)
-        assert found, f"no ready line but {line!r}; stderr: {self.stderr()}"
+        if not found:
+            self.kill()
+            raise AssertionError(f"no ready line but {line!r}; stderr: {self.stderr()}")
         self.address = [found[1], int(found[2])]
         self.admin = found[3]
         return self

@@ -74,7 +74,7 @@ static int begin_method(weir_pg_auth_server *auth, weir_buf *out)
         return weir_pg_write_auth(out, AUTH_MD5, weir_slice_make(auth->salt, sizeof(auth->salt)));
     case WEIR_PG_AUTH_SCRAM:
         /* A list of names, each zero-terminated, and a zero byte behind the last. */
-        return weir_pg_write_auth(out, AUTH_SASL, WEIR_SLICE_LIT("SCRAM-SHA-256\0"));
+        return weir_pg_write_auth(out, AUTH_SASL, WEIR_SLICE_LIT("SCRAM-SHA-256\0\0"));
     }
     return -EINVAL;
 }

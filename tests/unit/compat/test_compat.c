@@ -1,5 +1,5 @@
-/* The type codecs against PostgreSQL's own byte vectors (numeric_send and its kin of version 15), the
- * translation of texts, and the reading of commands. */
+/* The type codecs against PostgreSQL's own byte vectors (numeric_send and its kin of version 15),
+ * the translation of texts, and the reading of commands. */
 #include "compat/compat.h"
 #include "compat/values.h"
 #include <setjmp.h>

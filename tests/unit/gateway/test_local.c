@@ -73,7 +73,7 @@ static void note(const char *where, weir_slice text)
 {
     size_t len = strlen(w->journal);
     (void)snprintf(w->journal + len, sizeof(w->journal) - len, "%s:%.*s|", where, (int)text.len,
-                   (const char *)text.data);
+                   text.len ? (const char *)text.data : "");
 }
 
 static bool begins(weir_slice text, const char *word)

@@ -1,0 +1,195 @@
+"""The competitors as processes: each on free loopback ports, ended by pid, measured from /proc."""
+
+import os
+import pathlib
+import pwd
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BUILD = pathlib.Path(os.environ.get("WEIR_BUILD") or ROOT / "build/release")
+TICK = os.sysconf("SC_CLK_TCK")
+POOL_SIZE = 8
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for_port(port, process, seconds=30):
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise SystemExit(f"bench: nobody listens on port {port}: {process.args[0]}")
+            time.sleep(0.05)
+
+
+def raise_file_limit():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def environment():
+    """PG* and WEIR_* of the caller must not leak into what is measured."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "WEIR_"))}
+    return {**env, "LC_ALL": "C.UTF-8"}
+
+
+def stat_fields(pid):
+    """/proc/PID/stat from the third field on (proc(5)); the name may hold anything."""
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return text[text.rindex(")") + 2:].split()
+
+
+def cpu_of(pid, ended_children=False):
+    """utime + stime of all threads (+ cutime + cstime), in seconds."""
+    fields = stat_fields(pid)
+    return sum(int(t) for t in fields[11:15 if ended_children else 13]) / TICK
+
+
+def rss_of(pid):
+    """Resident bytes."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) * 1024
+
+
+def children_of(pid):
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if int(stat_fields(entry.name)[1]) == pid:
+                    found.append(int(entry.name))
+            except OSError:
+                pass  # it ended meanwhile
+    return found
+
+
+class Server:
+    """A process with a port. `cpu` is its own; PostgreSQL's includes its children's."""
+
+    def __init__(self, name, command, port, unprivileged=False, **more):
+        self.name, self.port = name, port
+        if unprivileged and os.geteuid() == 0:
+            command = [*as_postgres(), *command]
+        self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
+                                        env=environment(), **more)
+
+    def ready(self):
+        wait_for_port(self.port, self.process)
+        return self
+
+    def cpu(self):
+        return cpu_of(self.process.pid)
+
+    def rss(self):
+        return rss_of(self.process.pid)
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def as_postgres():
+    user = pwd.getpwnam("postgres")
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--"]
+
+
+def workdir():
+    path = pathlib.Path(tempfile.mkdtemp(prefix="weir-bench-"))
+    if os.geteuid() == 0:
+        user = pwd.getpwnam("postgres")
+        os.chown(path, user.pw_uid, user.pw_gid)
+    return path
+
+
+class Postgres(Server):
+    def __init__(self, directory, scale):
+        installed = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"),
+                           key=lambda p: float(p.parent.name))
+        if not installed:
+            raise SystemExit("bench: no PostgreSQL server is installed")
+        self.bin, data = installed[-1], directory / "data"
+        subprocess.run([*(as_postgres() if os.geteuid() == 0 else []), self.bin / "initdb", "-D",
+                        data, "-U", "postgres", "--auth=trust", "--no-sync", "--locale=C.UTF-8"],
+                       check=True, stdout=subprocess.DEVNULL, cwd=directory, env=environment())
+        port = free_port()
+        settings = {"port": port, "listen_addresses": "127.0.0.1", "fsync": "off",
+                    "unix_socket_directories": directory, "max_connections": 200,
+                    "shared_buffers": "512MB", "autovacuum": "off", "log_min_messages": "fatal"}
+        options = [o for k, v in settings.items() for o in ("-c", f"{k}={v}")]
+        super().__init__("direct", [self.bin / "postgres", "-D", data, *options], port, True,
+                         cwd=directory, stderr=(directory / "postgres.log").open("w"))
+        self.ready()
+        subprocess.run(["pgbench", "-q", "-i", "-I", "dtGvp", "-s", str(scale), *self.arguments()],
+                       check=True, capture_output=True, env=environment())
+
+    def arguments(self, port=None):
+        return ["-h", "127.0.0.1", "-p", str(port or self.port), "-U", "postgres", "postgres"]
+
+    def cpu(self):
+        own = cpu_of(self.process.pid, ended_children=True)
+        for pid in children_of(self.process.pid):
+            try:
+                own += cpu_of(pid)
+            except OSError:
+                pass  # ended: it is in the postmaster's figure a moment later
+        return own
+
+
+def pgbouncer(directory, postgres):
+    port = free_port()
+    config = directory / f"pgbouncer-{port}.ini"
+    config.write_text(f"""[databases]
+postgres = host=127.0.0.1 port={postgres.port} dbname=postgres user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = {POOL_SIZE}
+min_pool_size = {POOL_SIZE}
+max_client_conn = 10000
+ignore_startup_parameters = extra_float_digits
+log_connections = 0
+log_disconnections = 0
+""")
+    program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+    return Server("PgBouncer", [program, "-q", config], port, True,
+                  stderr=(directory / "pgbouncer.log").open("w")).ready()
+
+
+def weir(directory, dsn, *options):
+    port = free_port()
+    return Server("Weir", [BUILD / "src/cli/weir", "serve", dsn, "--listen", f"127.0.0.1:{port}",
+                           "--set", "admin.listen=off", "--set", "workers=1", *options], port,
+                  cwd=directory, stdout=subprocess.DEVNULL,
+                  stderr=(directory / "weir.log").open("a")).ready()
+
+
+def weir_postgres(directory, postgres):
+    return weir(directory, f"postgres://postgres@127.0.0.1:{postgres.port}/postgres",
+                "--set", f"pool.min_size={POOL_SIZE}", "--set", f"pool.max_size={POOL_SIZE}")
+
+
+def relay(postgres):
+    port = free_port()
+    return Server("bare relay", [BUILD / "bench/bench_relay", port, postgres.port], port).ready()

@@ -1,0 +1,33 @@
+/* The console's language, private to gateway/: a text to a command. Pure. */
+#ifndef WEIR_GATEWAY_ADMIN_COMMAND_H
+#define WEIR_GATEWAY_ADMIN_COMMAND_H
+
+#include "base/error.h"
+#include "base/slice.h"
+
+typedef enum weir_admin_verb {
+    WEIR_ADMIN_EMPTY,
+    WEIR_ADMIN_SHOW,
+    WEIR_ADMIN_PAUSE,
+    WEIR_ADMIN_RESUME,
+    WEIR_ADMIN_RELOAD,
+    WEIR_ADMIN_SHUTDOWN, /* also DRAIN */
+    WEIR_ADMIN_BEGIN,    /* drivers say these unasked: they do nothing here */
+    WEIR_ADMIN_END,
+    WEIR_ADMIN_NOTHING
+} weir_admin_verb;
+
+#define WEIR_ADMIN_ARGUMENT_MAX 127u
+
+typedef struct weir_admin_command {
+    weir_admin_verb verb;
+    const char *tag;                            /* of CommandComplete; static */
+    char argument[WEIR_ADMIN_ARGUMENT_MAX + 1]; /* SHOW: the report; PAUSE, RESUME: the database;
+                                                   "" if none */
+} weir_admin_command;
+
+/* Words are told apart by space and comments, in any case; a name may be "quoted"; a `;` may end
+ * it. -EINVAL: 42601 in `err`, with the commands as hint. */
+WEIR_MUST_CHECK int weir_admin_parse(weir_slice text, weir_admin_command *ret, weir_error *err);
+
+#endif
