@@ -34,7 +34,7 @@ static void database_free(weir_database *d)
     free(d->user);
     free(d->password);
     free(d->shown);
-    free(d->label);
+    free(d->label_asked);
     free(d->host);
     free(d);
 }
@@ -60,6 +60,19 @@ static char *copy(const char *text, bool *failed)
     return r;
 }
 
+/* Labels are unique, as names are: metrics would be read as one otherwise. */
+static void settle_label(weir_engine *engine, weir_database *d)
+{
+    d->label = d->label_asked ? d->label_asked : d->name;
+    for (unsigned i = 0; i < engine->database_count; i++) {
+        weir_database *other = engine->databases[i];
+        if (strcmp(other->label, d->label) == 0)
+            d->label = d->name;
+        if (strcmp(other->label, d->name) == 0)
+            other->label = other->name;
+    }
+}
+
 int weir_engine_add_database(weir_engine *engine, const weir_database_options *options,
                              weir_database **ret)
 {
@@ -76,10 +89,10 @@ int weir_engine_add_database(weir_engine *engine, const weir_database_options *o
     d->user = copy(options->user, &failed);
     d->password = copy(options->password, &failed);
     d->shown = copy(options->shown, &failed);
-    d->label = copy(options->label ? options->label : options->name, &failed);
+    d->label_asked = copy(options->label, &failed);
     d->host = copy(options->host, &failed);
     d->port = options->port;
-    d->mode = options->mode ? options->mode : "transaction";
+    d->session_pooling = options->session_pooling;
     d->pool = options->pool;
     if (failed) {
         database_free(d);
@@ -88,6 +101,7 @@ int weir_engine_add_database(weir_engine *engine, const weir_database_options *o
     d->backend = options->backend;
     d->backend->events = &weir_lender_events;
     d->backend->engine = engine;
+    settle_label(engine, d);
     engine->databases[engine->database_count++] = d;
     if (ret)
         *ret = d;
@@ -183,6 +197,11 @@ const char *weir_database_label(const weir_database *database)
 bool weir_database_paused(const weir_database *database)
 {
     return atomic_load(&database->paused);
+}
+
+bool weir_database_session_pooling(const weir_database *database)
+{
+    return database->session_pooling;
 }
 
 const char *weir_database_shown(const weir_database *database)

@@ -64,7 +64,7 @@ typedef struct weir_database_options {
     const char *label;           /* what SHOW and metrics call it; NULL: name */
     const char *host;            /* for SHOW; NULL: it has none */
     unsigned port;
-    const char *mode; /* "transaction" or "session", for SHOW */
+    bool session_pooling; /* a session keeps its connection until it ends */
     weir_pool_options pool;      /* of each pool of the database (role READ for execute-backends) */
 } weir_database_options;
 
@@ -75,6 +75,7 @@ WEIR_MUST_CHECK int weir_engine_add_database(weir_engine *engine,
 /* By the name a client gave; NULL: there is none. */
 weir_database *weir_engine_find_database(weir_engine *engine, weir_slice name);
 const char *weir_database_name(const weir_database *database);
+bool weir_database_session_pooling(const weir_database *database);
 const char *weir_database_label(const weir_database *database);
 weir_backend *weir_database_backend(const weir_database *database);
 

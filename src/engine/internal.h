@@ -38,8 +38,9 @@ struct weir_pools {
 struct weir_database {
     weir_engine *engine;
     unsigned index;
-    char *name, *dbname, *user, *password, *shown, *label, *host;
-    const char *mode;
+    char *name, *dbname, *user, *password, *shown, *label_asked, *host;
+    const char *label; /* label_asked, or name where another database has that label */
+    bool session_pooling;
     unsigned port;
     _Atomic bool paused;
     weir_backend *backend;

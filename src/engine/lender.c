@@ -91,7 +91,7 @@ static void move(weir_lender *l, weir_conn *conn, weir_pool_shard *to)
 static void report_leak(weir_lender *l, weir_conn *conn)
 {
     weir_log_event(l->worker->engine->options.log, WEIR_LOG_POOL, WEIR_LOG_WARN,
-                   "connection held for too long", WEIR_F_STR("db", l->pools->database->name),
+                   "connection held for too long", WEIR_F_STR("db", l->pools->database->label),
                    WEIR_F_STR("user", l->pools->user), WEIR_F_INT("server", conn->id),
                    WEIR_F_DURATION("held", weir_worker_now(l->worker) - conn->pooled.state_since));
 }
@@ -296,7 +296,8 @@ static void keep_welcome(weir_pools *p, const weir_conn *conn)
         return;
     weir_buf_init(kept, bytes.len);
     weir_buf *none = NULL;
-    if (weir_buf_append(kept, bytes) == 0 && atomic_compare_exchange_strong(&p->welcome, &none, kept))
+    if (weir_buf_append(kept, bytes) == 0 &&
+        atomic_compare_exchange_strong(&p->welcome, &none, kept))
         return;
     weir_buf_fini(kept);
     free(kept);
@@ -331,7 +332,7 @@ static void on_open_failed(void *engine, weir_conn *conn, bool fatal, const weir
     l->last_error = *err;
     atomic_store(&l->pools->unreachable, !fatal); /* a refused password is an answer */
     weir_log_event(l->worker->engine->options.log, WEIR_LOG_POOL, WEIR_LOG_WARN,
-                   "cannot connect to database", WEIR_F_STR("db", l->pools->database->name),
+                   "cannot connect to database", WEIR_F_STR("db", l->pools->database->label),
                    WEIR_F_STR("user", l->pools->user), WEIR_F_STR("sqlstate", err->sqlstate),
                    WEIR_F_STR("reason", err->message));
     weir_pool_open_failed(l->shard, fatal, weir_worker_now(l->worker));

@@ -170,6 +170,16 @@ void weir_database_sum(weir_engine *engine, const weir_database *database, weir_
 
 /* ---- databases ---- */
 
+static const char *mode_of(const weir_database *d)
+{
+    return d->session_pooling ? "session" : "transaction";
+}
+
+static const char *pool_mode(const weir_database *d)
+{
+    return d->session_pooling ? "session" : "transaction";
+}
+
 static const weir_report_column database_columns[] = {
     {"name", WEIR_REPORT_TEXT},
     {"host", WEIR_REPORT_TEXT},
@@ -205,7 +215,7 @@ static void fill_databases(weir_report *r, weir_engine *engine, weir_worker *at)
         weir_report_int(r, d->pool.size_max);
         weir_report_int(r, d->pool.size_min);
         weir_report_int(r, 0);
-        weir_report_text(r, d->mode);
+        weir_report_text(r, pool_mode(d));
         weir_report_int(r, 0);
         weir_report_int(r, (int64_t)(sum.opening + sum.idle + sum.lent));
         weir_report_int(r, sum.paused);
@@ -269,7 +279,7 @@ static void fill_pool(weir_report *r, const weir_pools *p, weir_time now)
     weir_report_int(r, (int64_t)s.opening);
     weir_report_int(r, s.oldest_wait / WEIR_SECOND);
     weir_report_int(r, s.oldest_wait % WEIR_SECOND / WEIR_US);
-    weir_report_text(r, p->database->mode);
+    weir_report_text(r, pool_mode(p->database));
     const uint64_t more[] = {s.pinned, s.acquired,      s.waited, s.timeouts, s.refused,
                              s.opened, s.open_failures, s.closed, s.leaks};
     for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++)

@@ -51,7 +51,7 @@ void weir_session_close(weir_session *session)
     weir_lender *l = lender_of(session);
     if (session->conn) {
         weir_conn *conn = session->conn;
-        bool tainted = session->pinned != 0;
+        bool tainted = session->pinned != 0 || session->pools->database->session_pooling;
         weir_session_unpin(session);
         if (tainted && conn->ops->reset && conn->ops->clean(conn) == WEIR_CONN_CLEAN)
             (void)conn->ops->reset(conn); /* a failure closes it */

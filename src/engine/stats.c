@@ -101,7 +101,7 @@ static void log_slow(weir_session *s, const weir_statement *st, weir_time took, 
         return;
     const weir_template *t = weir_template_find(e->templates, st->template_id, st->template_serial);
     weir_log_event(e->options.log, WEIR_LOG_SLOW, WEIR_LOG_INFO, "slow statement",
-                   WEIR_F_STR("db", s->pools->database->name), WEIR_F_STR("user", s->pools->user),
+                   WEIR_F_STR("db", s->pools->database->label), WEIR_F_STR("user", s->pools->user),
                    WEIR_F_DURATION("took", took), WEIR_F_INT("rows", rows),
                    WEIR_F_STR("sqlstate", *sqlstate ? sqlstate : "00000"),
                    WEIR_F_SLICE("statement", t ? t->text : WEIR_SLICE_LIT("(not kept)")));

@@ -94,7 +94,10 @@ void weir_client_cancel(weir_client *c)
 
 static void local_write(void *user, weir_slice bytes)
 {
-    weir_client_write(user, bytes);
+    weir_client *c = user;
+    if (c->local)
+        weir_session_count_bytes(&c->session, 0, bytes.len);
+    weir_client_write(c, bytes);
 }
 
 static bool local_congested(void *user)
@@ -184,6 +187,7 @@ static size_t on_local(weir_client *c, weir_slice in)
 {
     size_t used = 0, limit = c->worker->gateway->config->limits.message_size;
     weir_error err;
+    weir_client_seen(c);
     while (c->state == WEIR_CLIENT_ACTIVE) {
         weir_pg_frame f;
         int r = weir_pg_frame_next(weir_slice_skip(in, used), limit, &f);
@@ -208,6 +212,8 @@ static size_t on_local(weir_client *c, weir_slice in)
             return in.len;
         }
         used += f.whole.len;
+        if (c->local)
+            weir_session_count_bytes(&c->session, f.whole.len, 0);
     }
     return in.len;
 }
@@ -313,19 +319,6 @@ static const weir_stream_handler handler = {
 /* For a stream that nobody listens to any more. */
 static const weir_stream_handler deaf = {.on_bytes = NULL};
 
-static void on_timer(weir_timer *timer, weir_loop *loop)
-{
-    (void)loop;
-    weir_client *c = WEIR_CONTAINER_OF(timer, weir_client, timer);
-    if (c->state == WEIR_CLIENT_STARTUP || c->state == WEIR_CLIENT_AUTH ||
-        c->state == WEIR_CLIENT_WELCOME) {
-        weir_error err;
-        weir_error_set(&err, "08006", "weir: login took too long");
-        weir_error_hint(&err, "timeouts.login is the limit.");
-        weir_client_fatal(c, &err);
-    }
-}
-
 void weir_client_accept(weir_gateway_worker *worker, weir_stream *stream)
 {
     weir_client *c = calloc(1, sizeof(*c));
@@ -340,9 +333,8 @@ void weir_client_accept(weir_gateway_worker *worker, weir_stream *stream)
     c->stream = stream;
     c->since = weir_loop_now(worker->loop);
     weir_list_push_back(&worker->clients, &c->node);
-    weir_timer_init(&c->timer, on_timer);
-    weir_timer_arm(worker->loop, &c->timer,
-                   weir_deadline(c->since, worker->gateway->config->timeouts.login));
+    weir_client_timer_init(c);
+    weir_client_watch(c);
     weir_stream_set_handler(stream, &handler, c);
     weir_stream_set_limit(stream, WEIR_PG_STARTUP_SIZE_MAX);
     if (atomic_load(&worker->gateway->draining))

@@ -121,6 +121,13 @@ void weir_client_cancel(weir_client *c);
 void weir_client_cancel_done(weir_client *carrier);
 weir_client *weir_client_find(weir_gateway_worker *worker, uint32_t id);
 
+/* ---- timeouts.c ---- */
+void weir_client_timer_init(weir_client *c);
+/* Arms the timer for what may take too long now. */
+void weir_client_watch(weir_client *c);
+/* The client was heard or answered: idleness begins anew. */
+void weir_client_seen(weir_client *c);
+
 /* ---- analyst.c ---- */
 void weir_gateway_analyze(void *gateway, weir_worker *worker, const weir_template *t);
 

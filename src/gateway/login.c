@@ -423,6 +423,7 @@ static void open_session(weir_client *c)
         return;
     }
     c->relays = weir_database_backend(d)->ops->relays;
+    c->holds = weir_database_session_pooling(d);
     int r = weir_session_open(&c->session, c->worker->engine, d, weir_slice_cstr(c->user),
                               &weir_client_session_events, &err);
     if (r == WEIR_SESSION_REFUSED) {
@@ -529,6 +530,7 @@ void weir_client_welcome(weir_client *c)
     }
     c->state = WEIR_CLIENT_ACTIVE;
     weir_timer_disarm(c->worker->loop, &c->timer);
+    weir_client_seen(c);
     weir_stream_set_limit(c->stream, g->config->limits.message_size + 5);
     weir_stream_resume(c->stream);
     if (g->config->log.connections)

@@ -36,6 +36,7 @@ static int flight_push(weir_client *c, const weir_statement *statement)
     if (s->flights == 0) {
         s->first = flight;
         s->flights = 1;
+        weir_client_watch(c);
         return 0;
     }
     uint32_t in_ring = s->flights - 1;
@@ -615,6 +616,7 @@ static void on_ready(weir_relay_sink *sink, char status, size_t owed)
 {
     weir_client *c = client_of(sink);
     c->relay.status = status;
+    weir_client_seen(c);
     if (status != 'I')
         return;
 #ifdef WEIR_TEST_FAULT_EARLY_RELEASE /* a build that the simulator must see through */

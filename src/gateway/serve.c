@@ -123,6 +123,7 @@ static int open_postgres(serving *s, const weir_config_database *d, weir_backend
     weir_postgres_options options = {.connect_timeout = s->config->timeouts.connect,
                                      .cancel_timeout = s->config->timeouts.cancel,
                                      .prepared_max = s->config->limits.prepared_server,
+                                     .rows_max = s->config->limits.rows,
                                      .resolver = s->resolver,
                                      .log = s->log};
     for (unsigned i = 0; i < d->host_count && i < WEIR_POSTGRES_HOSTS_MAX; i++) {
@@ -157,9 +158,7 @@ static int open_database(serving *s, const weir_config_database *d, weir_error *
                                      .label = d->label,
                                      .host = d->host_count ? d->hosts[0].host : NULL,
                                      .port = d->host_count ? d->hosts[0].port : 0,
-                                     .mode = d->pool.mode == WEIR_CONFIG_POOL_SESSION
-                                                 ? "session"
-                                                 : "transaction",
+                                     .session_pooling = d->pool.mode == WEIR_CONFIG_POOL_SESSION,
                                      .pool = pool_options(&d->pool)};
     r = weir_engine_add_database(weir_gateway_engine(s->gateway), &options, NULL);
     if (r < 0) {

@@ -22,6 +22,8 @@ def scram_secret(password):
 
 
 def config(path, method):
+    # A stored SCRAM key cannot check an MD5 answer: `weir check` says so.
+    stored = f"  stored:\n    password: {scram_secret('kept')}\n" if method != "md5" else ""
     return f"""
 auth:
   method: {method}
@@ -34,9 +36,7 @@ users:
   operator:
     password: 0perator
     admin: true
-  stored:
-    password: "{scram_secret('kept')}"
-"""
+{stored}"""
 
 
 @pytest.fixture(params=["scram", "password", "md5"])
@@ -56,6 +56,7 @@ def test_the_right_password_opens(guarded):
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("guarded", ["scram", "password"], indirect=True)
 def test_a_stored_scram_key_is_enough(guarded):
     with guarded.connect(user="stored", password="kept") as db:
         assert db.execute("SELECT 1").fetchone() == (1,)

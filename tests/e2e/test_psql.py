@@ -50,8 +50,8 @@ def test_a_failing_string_is_rolled_back_as_a_whole(served):
 
 @pytest.mark.parametrize("sql, sqlstate", [
     ("SELEC 1", "42601"),
-    ("SELECT * FROM nothing", "42P01"),
-    ("SELECT nothing FROM items", "42703"),
+    ("SELECT * FROM missing", "42P01"),
+    ("SELECT missing FROM items", "42703"),
     ("INSERT INTO items VALUES (1, 'again', 1)", "23505"),
     ("INSERT INTO items VALUES (3, 'bolt', 1)", "23505"),
     ("INSERT INTO items VALUES (3, NULL, 1)", "23502"),

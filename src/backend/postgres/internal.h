@@ -60,7 +60,8 @@ typedef struct pg_conn {
     weir_stream *stream;
     weir_timer timer;
     weir_pg_owed owed;
-    uint64_t rows;    /* of the statement under way */
+    uint64_t rows;    /* of the statement under way, as its tags say */
+    uint64_t passed;  /* rows of the result under way */
     char sqlstate[6]; /* of the error since the last Sync or Query; "" */
     bool error_told;  /* ... was told as one statement's */
     bool dropping;    /* a schema change is not yet committed */

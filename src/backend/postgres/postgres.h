@@ -17,6 +17,7 @@ typedef struct weir_postgres_options {
     weir_time connect_timeout; /* of one attempt: connect and log in */
     weir_time cancel_timeout;
     unsigned prepared_max; /* statements kept on one server connection */
+    uint64_t rows_max;     /* of one result, beyond which its connection is given up; 0: no limit */
     unsigned replies_max;  /* owed replies of one connection; 0: 65536 */
     weir_executor *resolver;
     weir_log *log;

@@ -340,7 +340,7 @@ static bool on_error(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
     memset(c->sqlstate, 0, sizeof(c->sqlstate));
     memcpy(c->sqlstate, e.sqlstate.data, e.sqlstate.len < 5 ? e.sqlstate.len : 5);
     c->error_told = false;
-    c->rows = 0;
+    c->rows = c->passed = 0;
     if (strcmp(c->sqlstate, "0A000") == 0 && starts_with(e.message, "cached plan must not change"))
         schema_changed(c);
     if (v->completes && v->kind == WEIR_PG_OWED_PARSE && v->tag)
@@ -391,11 +391,27 @@ static void on_ready(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
         c->base.sink->events->on_ready(c->base.sink, c->status, weir_pg_owed_count(&c->owed));
 }
 
+/* The limit is the operator's protection: what asks for more is broken off, at whatever cost. */
+static bool too_many_rows(pg_conn *c)
+{
+    uint64_t most = pg_backend_of(c)->options.rows_max;
+    if (++c->passed <= most || most == 0)
+        return false;
+    weir_error err;
+    weir_error_set(&err, "54000", "weir: the result has more rows than limits.rows allows (%llu)",
+                   (unsigned long long)most);
+    pg_conn_fail(c, &err);
+    return true;
+}
+
 /* What a whole frame means to us. Returns whether it goes to the client. */
 static bool on_frame(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verdict *v)
 {
     switch (f->type) {
+    case WEIR_PG_B_DATA_ROW:
+        return !too_many_rows(c) && v->forward;
     case WEIR_PG_B_COMMAND_COMPLETE:
+        c->passed = 0;
         if (v->forward)
             on_complete(c, weir_slice_head(f->body, f->body.len ? f->body.len - 1 : 0));
         if (v->completes && v->kind == WEIR_PG_OWED_EXECUTE)
@@ -403,6 +419,7 @@ static bool on_frame(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
         return v->forward;
     case WEIR_PG_B_EMPTY_QUERY:
     case WEIR_PG_B_PORTAL_SUSPENDED:
+        c->passed = 0;
         if (v->completes && v->kind == WEIR_PG_OWED_EXECUTE)
             on_statement(c, "");
         return v->forward;

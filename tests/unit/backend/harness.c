@@ -63,11 +63,12 @@ void harness_open(harness *h, const weir_sqlite_options *options)
     weir_sqlite_options o = options ? *options : (weir_sqlite_options){.executors = 2};
     weir_loop_options loop_options = {.name = "test"};
     *h = (harness){0};
-    snprintf(h->dir, sizeof(h->dir), "/tmp/weir-sqlite-XXXXXX");
-    assert_non_null(mkdtemp(h->dir));
-    snprintf(h->path, sizeof(h->path), "%s/test.db", h->dir);
-    if (!o.path)
+    if (!o.path) {
+        snprintf(h->dir, sizeof(h->dir), "/tmp/weir-sqlite-XXXXXX");
+        assert_non_null(mkdtemp(h->dir));
+        snprintf(h->path, sizeof(h->path), "%s/test.db", h->dir);
         o.path = h->path;
+    }
     assert_int_equal(weir_loop_new(&loop_options, &h->loop), 0);
     if (weir_sqlite_open(&o, &h->backend, &err) != 0)
         fail_msg("%s", err.message);
@@ -83,6 +84,8 @@ void harness_close(harness *h)
         h->backend->ops->destroy(h->backend);
     }
     weir_loop_free(h->loop);
+    if (!h->dir[0])
+        return;
     snprintf(command, sizeof(command), "rm -rf %s", h->dir);
     assert_int_equal(system(command), 0);
 }
