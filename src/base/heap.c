@@ -72,9 +72,10 @@ static void sift(weir_heap *h, weir_heap_node *n, size_t i)
 static int grow(weir_heap *h)
 {
     size_t cap = h->cap ? h->cap * 2 : CAP_FIRST;
-    if (cap > SIZE_MAX / sizeof(*h->nodes))
+    if (cap > SIZE_MAX / sizeof(*h->nodes)) /* NOLINT(bugprone-sizeof-expression): pointers */
         return -ENOMEM;
-    weir_heap_node **nodes = realloc(h->nodes, cap * sizeof(*nodes));
+    weir_heap_node **nodes =
+        realloc(h->nodes, cap * sizeof(*nodes)); /* NOLINT(bugprone-sizeof-expression): pointers */
     if (!nodes)
         return -ENOMEM;
     h->nodes = nodes;

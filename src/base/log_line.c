@@ -94,21 +94,24 @@ static unsigned code_point(const uint8_t *p, size_t len)
 static size_t put_character(weir_log_line *l, const uint8_t *p, size_t left)
 {
     char escape[8];
+    int n = 0;
     size_t len = utf8_len(p, left);
     if (len == 0 && l->format == WEIR_LOG_JSON)
         put_text(l, "\\ufffd");
     else if (len == 0)
-        put(l, escape, (size_t)snprintf(escape, sizeof(escape), "\\x%02x", p[0]));
+        n = snprintf(escape, sizeof(escape), "\\x%02x", p[0]);
     else if (*p == '"' || *p == '\\')
-        put(l, escape, (size_t)snprintf(escape, sizeof(escape), "\\%c", *p));
+        n = snprintf(escape, sizeof(escape), "\\%c", *p);
     else if (*p == '\n')
         put_text(l, "\\n");
     else if (*p == '\t')
         put_text(l, "\\t");
     else if (is_unsafe(p, len))
-        put(l, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", code_point(p, len)));
+        n = snprintf(escape, sizeof(escape), "\\u%04x", code_point(p, len));
     else
         put(l, (const char *)p, len);
+    if (n > 0)
+        put(l, escape, (size_t)n);
     return len ? len : 1;
 }
 

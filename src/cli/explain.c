@@ -1,4 +1,5 @@
 /* weir explain: how a statement is understood, in words. */
+#include "backend/sqlite/sqlite.h"
 #include "cli/cli.h"
 #include "sql/sql.h"
 #include <pthread.h>
@@ -8,6 +9,8 @@
 
 typedef struct explain_args {
     const char *sql, *dsn;
+    const char *path; /* of an SQLite file to ask; NULL: none */
+    weir_arena arena;
     weir_dialect dialect;
     bool dialect_given;
 } explain_args;
@@ -42,12 +45,18 @@ static int analyze_on_big_stack(analysis *a)
     return r != 0 ? -r : a->result;
 }
 
-static int understand(const explain_args *args, weir_lexed *lexed, weir_footprint **ret)
+static int understand(const explain_args *args, weir_lexed *lexed, weir_footprint **ret,
+                      weir_error *err)
 {
     weir_slice text = weir_slice_cstr(args->sql);
     int r = weir_sql_lex(args->dialect, text, lexed);
     if (r != 0)
         return r;
+    if (args->path && lexed->statements == 1) {
+        r = weir_sqlite_analyze(args->path, text, lexed, ret, err);
+        if (r != -ENOBUFS)
+            return r;
+    }
     if (args->dialect == WEIR_DIALECT_SQLITE || lexed->over_caps || lexed->unterminated)
         return weir_sql_footprint_lexed(lexed, ret);
     analysis a = {.text = text, .lexed = lexed};
@@ -138,7 +147,7 @@ static int describe(weir_buf *out, weir_dialect dialect, const weir_lexed *lexed
         r = put_routing(out, dialect, f);
     const char *reason = f->reason;
     if (dialect == WEIR_DIALECT_SQLITE && !f->from_grammar)
-        reason = "read by its words; SQLite tells what a statement touches when it first runs";
+        reason = "read by its words; name the database (sqlite:PATH) to ask SQLite itself";
     if (r == 0 && reason && *reason)
         r = weir_buf_printf(out, "reason      %s\n", reason);
     return r;
@@ -151,14 +160,16 @@ static int explain(const explain_args *args)
     weir_buf out;
     weir_buf_init(&out, (size_t)1 << 20);
     weir_lexed_init(&lexed);
-    int r = understand(args, &lexed, &footprint);
+    weir_error err = {0};
+    int r = understand(args, &lexed, &footprint, &err);
     if (r == 0)
         r = describe(&out, args->dialect, &lexed, footprint);
     int status = CLI_FAILED;
     if (r == 0)
         status = cli_print(weir_buf_slice(&out));
     else
-        cli_complain("", "cannot analyse the statement: %s", strerrordesc_np(-r));
+        cli_complain(err.hint, "cannot analyse the statement: %s",
+                     err.message[0] ? err.message : strerrordesc_np(-r));
     weir_footprint_free(footprint);
     weir_lexed_fini(&lexed);
     weir_buf_fini(&out);
@@ -181,12 +192,9 @@ static int take_dialect(explain_args *args, const char *name)
 /* The DSN's database speaks the dialect. */
 static int dialect_of_dsn(explain_args *args)
 {
-    weir_arena arena;
-    weir_arena_init(&arena, (size_t)1 << 20);
     weir_config_database db = {0};
     weir_error err = {0};
-    int r = weir_config_dsn_parse(&arena, args->dsn, &db, &err);
-    weir_arena_fini(&arena);
+    int r = weir_config_dsn_parse(&args->arena, args->dsn, &db, &err);
     if (r != 0) {
         cli_complain(err.hint, "%s", err.message);
         return r == -ENOMEM ? CLI_FAILED : CLI_USAGE;
@@ -194,6 +202,8 @@ static int dialect_of_dsn(explain_args *args)
     if (!args->dialect_given)
         args->dialect =
             db.backend == WEIR_CONFIG_SQLITE ? WEIR_DIALECT_SQLITE : WEIR_DIALECT_POSTGRES;
+    if (db.backend == WEIR_CONFIG_SQLITE && args->dialect == WEIR_DIALECT_SQLITE)
+        args->path = db.path;
     return CLI_OK;
 }
 
@@ -223,6 +233,7 @@ int cli_explain(int argc, char **argv)
 {
     explain_args args = {.dialect = WEIR_DIALECT_POSTGRES};
     int status = CLI_OK;
+    weir_arena_init(&args.arena, (size_t)1 << 20);
     for (int i = 0; i < argc && status == CLI_OK; i++)
         status = take(&args, argc, argv, &i);
     if (status == CLI_OK && !args.sql) {
@@ -231,5 +242,8 @@ int cli_explain(int argc, char **argv)
     }
     if (status == CLI_OK && args.dsn)
         status = dialect_of_dsn(&args);
-    return status == CLI_OK ? explain(&args) : status;
+    if (status == CLI_OK)
+        status = explain(&args);
+    weir_arena_fini(&args.arena);
+    return status;
 }

@@ -114,7 +114,7 @@ static int put_patterns(const question *q)
 static int put_kinds(const question *q)
 {
     weir_slice kinds = after(q->text, "c.relkind IN (");
-    const uint8_t *end = memchr(kinds.data, ')', kinds.len);
+    const uint8_t *end = kinds.len ? memchr(kinds.data, ')', kinds.len) : NULL;
     kinds = weir_slice_head(kinds, end ? (size_t)(end - kinds.data) : kinds.len);
     int r = put(q, " AND m.type IN (''");
     if (r == 0 && has(kinds, "'r'"))

@@ -85,6 +85,7 @@ bool weir_number_bool(weir_slice text, bool *ret)
 
 bool weir_number_integral(double real, int64_t *ret)
 {
+    /* cppcheck-suppress incorrectLogicOperator ; it cannot read hexadecimal floats */
     if (!(real >= -0x1p63 && real < 0x1p63) || real != trunc(real))
         return false;
     *ret = (int64_t)real;

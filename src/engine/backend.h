@@ -67,7 +67,7 @@ typedef struct weir_relay {
     size_t rest_size; /* bytes of this message that follow by weir_conn_ops.relay_more */
     const weir_prepared *prepared; /* PARSE, BIND, DESCRIBE and CLOSE of a statement: what its name
                                       stands for; NULL: nothing (the server will say so) */
-    bool unnamed;            /* PARSE, BIND, DESCRIBE: the client gave no name */
+    bool unnamed;                  /* PARSE, BIND, DESCRIBE: the client gave no name */
     uint8_t target;                /* DESCRIBE, CLOSE: 'S' or 'P' */
     weir_slice name;               /* DESCRIBE, CLOSE: of the target */
 } weir_relay;
@@ -147,7 +147,7 @@ typedef struct weir_outcome {
     bool suspended;      /* rows_max reached or a chunk is full: weir_conn_ops.resume continues */
     bool returned_rows;  /* the statement has result columns */
     bool in_transaction; /* the connection is inside a transaction now */
-    bool needs_writer;   /* the connection only reads and the statement may write: nothing was run */
+    bool needs_writer; /* the connection only reads and the statement may write: nothing was run */
     weir_error error;
 } weir_outcome;
 
@@ -273,6 +273,9 @@ typedef struct weir_backend_ops {
      * `deadline` of waiting (55P03). Callbacks on `loop`. */
     void (*write)(weir_backend *backend, struct weir_loop *loop, weir_exec *exec,
                   weir_time wait_until);
+    /* Gives up a `write` that waits or runs (57014), harmless once its outcome is decided. On the
+     * loop that submitted it; on_done comes as ever. */
+    void (*cancel_write)(weir_backend *backend, weir_exec *exec);
     /* Takes the writer for a transaction: `granted` on `loop` with a connection inside BEGIN
      * IMMEDIATE, or NULL and why. `drop_claim` withdraws (true: withdrawn, no callback comes;
      * false: too late, it comes). */

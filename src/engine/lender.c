@@ -5,6 +5,7 @@
  * Invariant: after every call into the core its actions are pumped before control returns to the
  * loop, and the worker's wake-up is never later than the earliest deadline of its lenders. */
 #include "engine/internal.h"
+#include <assert.h>
 #include <stdlib.h>
 
 static void rearm(weir_worker *w, weir_time at)
@@ -96,34 +97,44 @@ static void report_leak(weir_lender *l, weir_conn *conn)
                    WEIR_F_DURATION("held", weir_worker_now(l->worker) - conn->pooled.state_since));
 }
 
+static weir_conn *conn_of(const weir_pool_action *a)
+{
+    assert(a->conn);
+    return WEIR_CONTAINER_OF(a->conn, weir_conn, pooled);
+}
+
+static weir_session *session_of(const weir_pool_action *a)
+{
+    assert(a->waiter);
+    return WEIR_CONTAINER_OF(a->waiter, weir_session, waiter);
+}
+
 static void carry_out(weir_lender *l, const weir_pool_action *a)
 {
-    weir_conn *conn = a->conn ? WEIR_CONTAINER_OF(a->conn, weir_conn, pooled) : NULL;
-    weir_session *s = a->waiter ? WEIR_CONTAINER_OF(a->waiter, weir_session, waiter) : NULL;
     switch (a->kind) {
     case WEIR_POOL_OPEN:
         open_one(l);
         break;
     case WEIR_POOL_VALIDATE:
-        conn->ops->validate(conn);
+        conn_of(a)->ops->validate(conn_of(a));
         break;
     case WEIR_POOL_CLOSE:
-        conn->ops->close(conn);
+        conn_of(a)->ops->close(conn_of(a));
         break;
     case WEIR_POOL_LEND:
-        hand_over(l, s, conn);
+        hand_over(l, session_of(a), conn_of(a));
         break;
     case WEIR_POOL_TIMEOUT:
-        refuse(s, l);
+        refuse(session_of(a), l);
         break;
     case WEIR_POOL_MOVE:
-        move(l, conn, a->shard);
+        move(l, conn_of(a), a->shard);
         break;
     case WEIR_POOL_NUDGE:
         weir_lender_nudge(&l->pools->lenders[weir_pool_shard_index(a->shard)]);
         break;
     case WEIR_POOL_LEAK:
-        report_leak(l, conn);
+        report_leak(l, conn_of(a));
         break;
     }
 }

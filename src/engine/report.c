@@ -170,11 +170,6 @@ void weir_database_sum(weir_engine *engine, const weir_database *database, weir_
 
 /* ---- databases ---- */
 
-static const char *mode_of(const weir_database *d)
-{
-    return d->session_pooling ? "session" : "transaction";
-}
-
 static const char *pool_mode(const weir_database *d)
 {
     return d->session_pooling ? "session" : "transaction";

@@ -48,8 +48,8 @@ static size_t read_quoted(weir_slice s, size_t i, word *ret)
     size_t n = 0;
     ret->quoted = true;
     for (i++; i < s.len; i++) {
-        if (s.data[i] == '"' && (i + 1 == s.len || s.data[++i] != '"'))
-            break;
+        if (s.data[i] == '"' && (++i == s.len || s.data[i] != '"'))
+            break; /* behind it; a doubled one is one of the name's */
         if (n < WEIR_ADMIN_ARGUMENT_MAX)
             ret->text[n++] = (char)s.data[i];
     }

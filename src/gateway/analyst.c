@@ -46,14 +46,48 @@ static void run(weir_job *job)
     free(a);
 }
 
+/* SQLite tells what a text touches whenever it is prepared on some connection, on whichever thread
+ * that is. */
+void weir_gateway_on_accesses(void *gateway, weir_slice text, const weir_access *accesses,
+                              size_t count, bool read_only)
+{
+    (void)read_only;
+    weir_gateway *g = gateway;
+    weir_epoch_member *member = NULL;
+    weir_footprint *footprint = NULL;
+    const weir_template *t = NULL;
+    weir_lexed lexed;
+    weir_lexed_init(&lexed);
+    int r = weir_sql_lex(WEIR_DIALECT_SQLITE, text, &lexed);
+    if (r == 0)
+        r = weir_sql_analyze_accesses(accesses, count, &lexed, &footprint);
+    if (r == 0)
+        r = weir_epoch_join(g->options.epoch, &member);
+    if (r == 0) {
+        weir_epoch_online(member);
+        uint32_t tick = (uint32_t)(weir_loop_clock(g->workers[0].loop) / WEIR_SECOND);
+        r = weir_template_intern(weir_engine_templates(g->engine), member, WEIR_DIALECT_SQLITE,
+                                 &lexed, text, tick, &t);
+        if (r == 0) {
+            weir_template_publish(t, member, footprint);
+            footprint = NULL;
+        }
+        weir_epoch_quiescent(member);
+        weir_epoch_offline(member);
+        weir_epoch_leave(member);
+    }
+    weir_footprint_free(footprint); /* not published: the lexer's word stands */
+    weir_lexed_fini(&lexed);
+}
+
 #define JOBS_MAX 256u
 
 void weir_gateway_analyze(void *gateway, weir_worker *worker, const weir_template *t)
 {
     (void)worker;
     weir_gateway *g = gateway;
-    if (t->dialect != WEIR_DIALECT_POSTGRES)
-        return;
+    if (t->dialect != WEIR_DIALECT_POSTGRES || t->sample.len == 0)
+        return; /* no sample: the text is beyond the grammar's caps */
     if (atomic_fetch_add(&g->analyses, 1) >= JOBS_MAX) {
         atomic_fetch_sub(&g->analyses, 1);
         return;
@@ -63,9 +97,11 @@ void weir_gateway_analyze(void *gateway, weir_worker *worker, const weir_templat
         atomic_fetch_sub(&g->analyses, 1);
         return;
     }
-    /* Two workers may both ask: the second publication replaces the first by its like. */
-    atomic_store_explicit(&((weir_template *)(uintptr_t)t)->analysis_asked, true,
-                          memory_order_relaxed);
+    if (!weir_template_ask_analysis(t)) {
+        atomic_fetch_sub(&g->analyses, 1);
+        free(a);
+        return;
+    }
     *a = (analysis){
         .job = {.run = run}, .gateway = g, .id = t->id, .serial = t->serial, .dialect = t->dialect};
     a->len = t->sample.len;

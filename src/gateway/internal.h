@@ -3,6 +3,7 @@
 #define WEIR_GATEWAY_INTERNAL_H
 
 #include "base/map.h"
+#include "catalog/access.h"
 #include "gateway/admin.h"
 #include "gateway/gateway.h"
 #include "gateway/local.h"
@@ -96,9 +97,9 @@ typedef struct weir_client {
     weir_pg_auth_server *auth; /* while AUTH */
     weir_local *local;
     weir_console *console; /* in database `weir` */
-    weir_time since; /* connected; then: state of the timer's concern */
+    weir_time since;       /* connected; then: state of the timer's concern */
     bool relays;
-    bool holds; /* session pooling: its connection stays with it */
+    bool holds;  /* session pooling: its connection stays with it */
     bool closed; /* the stream is gone */
     weir_relay_state relay;
 } weir_client;
@@ -129,6 +130,8 @@ void weir_client_watch(weir_client *c);
 void weir_client_seen(weir_client *c);
 
 /* ---- analyst.c ---- */
+void weir_gateway_on_accesses(void *gateway, weir_slice text, const weir_access *accesses,
+                              size_t count, bool read_only);
 void weir_gateway_analyze(void *gateway, weir_worker *worker, const weir_template *t);
 
 /* ---- login.c ---- */

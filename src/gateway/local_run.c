@@ -530,6 +530,16 @@ void local_run_drained(weir_local *l)
         on_done(&run->exec);
 }
 
+/* On its connection, or in the writer's queue. */
+static void cancel_running(local_run *run)
+{
+    run->cancelled = true;
+    if (run->conn)
+        run->conn->ops->cancel(run->conn);
+    else
+        run->backend->ops->cancel_write(run->backend, &run->exec);
+}
+
 void local_run_cancel(weir_local *l)
 {
     local_run *run = l->run;
@@ -547,9 +557,7 @@ void local_run_cancel(weir_local *l)
             fail_run(l, &err);
         return;
     case LOCAL_RUNNING:
-        run->cancelled = true;
-        if (run->conn)
-            run->conn->ops->cancel(run->conn);
+        cancel_running(run);
         return;
     case LOCAL_PAUSED:
         run->conn->ops->finish(run->conn, &run->exec);
@@ -578,8 +586,7 @@ void local_run_abandon(weir_local *l)
             l->tx.writer = NULL; /* given back when the run ends */
         else
             run->need = WEIR_ROLE_READ;
-        if (run->conn)
-            run->conn->ops->cancel(run->conn);
+        cancel_running(run);
         return;
     case LOCAL_PAUSED:
         run->conn->ops->finish(run->conn, &run->exec);

@@ -112,7 +112,9 @@ static int open_sqlite(serving *s, const weir_config_database *d, weir_backend *
                                    .busy_timeout = s->config->sqlite.busy_timeout,
                                    .synchronous_full = s->config->sqlite.synchronous_full,
                                    .cache_size = s->config->sqlite.cache_size,
-                                   .mmap_size = s->config->sqlite.mmap_size};
+                                   .mmap_size = s->config->sqlite.mmap_size,
+                                   .on_accesses = weir_gateway_on_accesses,
+                                   .user = s->gateway};
     return weir_sqlite_open(&options, ret, err);
 }
 
@@ -178,7 +180,7 @@ static int start_core(serving *s)
     weir_memory_init(&s->memory, s->config->memory_max);
     int r = open_log(s);
     if (r == 0)
-        r = weir_epoch_new(s->workers + 8, &s->epoch);
+        r = weir_epoch_new(2 * s->workers + 64, &s->epoch);
     if (r == 0)
         r = weir_executor_new("weir-analyst", 1, ANALYST_STACK, &s->analyst);
     if (r == 0)
@@ -260,10 +262,17 @@ static bool pools_empty(serving *s)
              p = weir_pools_next(p)) {
             weir_pool_stats stats;
             weir_pool_stats_read(weir_pools_pool(p), log_now(NULL), &stats);
-            if (stats.opening + stats.idle + stats.lent > 0)
+            if (stats.opening + stats.idle + stats.lent + stats.in_motion > 0)
                 return false;
         }
     return true;
+}
+
+/* A worker outlives its connections, so what opens or is being cancelled is awaited too. */
+static weir_time pools_drain_max(const serving *s)
+{
+    weir_time connect = s->config->timeouts.connect, cancel = s->config->timeouts.cancel;
+    return (connect > cancel ? connect : cancel) + 2 * WEIR_SECOND;
 }
 
 /* Looks every 10 ms whether the clients, then the server connections, are gone. */
@@ -274,7 +283,7 @@ static void on_drain_timer(weir_timer *timer, weir_loop *loop)
     bool clients_gone = weir_gateway_clients(s->gateway) == 0;
     if (!s->pools_draining && (clients_gone || now >= s->drain_until)) {
         s->pools_draining = true;
-        s->drain_until = now + 2 * WEIR_SECOND;
+        s->drain_until = now + pools_drain_max(s);
         weir_gateway_close_clients(s->gateway);
         weir_engine_drain(weir_gateway_engine(s->gateway));
     } else if (s->pools_draining && ((clients_gone && pools_empty(s)) || now >= s->drain_until)) {
@@ -286,8 +295,9 @@ static void on_drain_timer(weir_timer *timer, weir_loop *loop)
 
 static void begin_drain(serving *s, const char *why)
 {
-    if (s->draining) { /* asked twice: at once */
-        s->drain_until = 0;
+    if (s->draining) { /* asked twice: clients at once */
+        if (!s->pools_draining)
+            s->drain_until = 0;
         return;
     }
     s->draining = true;

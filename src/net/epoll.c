@@ -5,13 +5,12 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, KEEPALIVE_IDLE_S = 60, KEEPALIVE_INTERVAL_S = 15, KEEPALIVE_COUNT = 4 };
+enum { KEEPALIVE_IDLE_S = 60, KEEPALIVE_INTERVAL_S = 15, KEEPALIVE_COUNT = 4 };
 
 #define KIND_MASK ((uintptr_t)7)
 
@@ -111,6 +110,17 @@ static bool socket_quiet(weir_loop *loop, int fd)
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
+static bool socket_expects(const weir_loop *base, const weir_ready_stream *s)
+{
+    const epoll_loop *loop = (const epoll_loop *)(const void *)base;
+    if (!loop->batch_whole)
+        return true;
+    for (int i = loop->batch_at + 1; i < loop->batch_len; i++)
+        if (loop->batch[i].data.u64 == ((uintptr_t)s | EPOLL_KIND_STREAM))
+            return true;
+    return false;
+}
+
 static const weir_socket_ops kernel_sockets = {
     .recv = socket_recv,
     .send = socket_send,
@@ -119,6 +129,7 @@ static const weir_socket_ops kernel_sockets = {
     .close = socket_close,
     .error = socket_error,
     .quiet = socket_quiet,
+    .expects = socket_expects,
 };
 
 void epoll_set_tcp_options(int fd, int family)
@@ -306,16 +317,17 @@ static int timeout_ms(epoll_loop *loop)
     return left > INT32_MAX ? INT32_MAX : (int)left;
 }
 
-static int wait_for_events(epoll_loop *loop, struct epoll_event *events)
+static int wait_for_events(epoll_loop *loop)
 {
     const weir_loop_options *options = &loop->ready.base.options;
     int timeout = timeout_ms(loop);
     if (timeout == 0 || !weir_mailbox_try_sleep(&loop->ready.mailbox))
-        return epoll_wait(loop->fd, events, BATCH, 0);
+        return epoll_wait(loop->fd, loop->batch, EPOLL_BATCH, 0);
     if (options->on_sleep)
         options->on_sleep(options->user, &loop->ready.base, 1);
     /* Looked at after "sleeping" was set, as stop sets it before looking at that. */
-    int n = epoll_wait(loop->fd, events, BATCH, atomic_load(&loop->stopping) ? 0 : timeout);
+    int n =
+        epoll_wait(loop->fd, loop->batch, EPOLL_BATCH, atomic_load(&loop->stopping) ? 0 : timeout);
     weir_mailbox_woke(&loop->ready.mailbox);
     if (options->on_sleep)
         options->on_sleep(options->user, &loop->ready.base, 0);
@@ -325,17 +337,18 @@ static int wait_for_events(epoll_loop *loop, struct epoll_event *events)
 static void run(weir_loop *base)
 {
     epoll_loop *loop = epoll_loop_of(base);
-    struct epoll_event events[BATCH];
     if (base->options.name)
         (void)pthread_setname_np(pthread_self(), base->options.name); /* for people only */
     base->now = monotonic(base);
     weir_ready_flush_dirty(&loop->ready); /* what was written before the loop ran */
     while (!atomic_load_explicit(&loop->stopping, memory_order_relaxed)) {
-        int n = wait_for_events(loop, events);
+        int n = wait_for_events(loop);
         assert(n >= 0 || errno == EINTR);
         base->now = monotonic(base);
-        for (int i = 0; i < n; i++)
-            dispatch(loop, &events[i]);
+        loop->batch_len = n > 0 ? n : 0;
+        loop->batch_whole = n >= 0 && n < EPOLL_BATCH;
+        for (loop->batch_at = 0; loop->batch_at < loop->batch_len; loop->batch_at++)
+            dispatch(loop, &loop->batch[loop->batch_at]);
         weir_ready_bottom(&loop->ready);
         free_corpses(loop);
     }

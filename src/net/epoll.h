@@ -3,6 +3,7 @@
 #define WEIR_NET_EPOLL_H
 
 #include "net/ready.h"
+#include <sys/epoll.h>
 
 /* What an epoll event points to, in the low bits of its pointer. */
 typedef enum epoll_kind {
@@ -18,8 +19,13 @@ typedef struct epoll_corpse {
     struct epoll_corpse *next;
 } epoll_corpse;
 
+enum { EPOLL_BATCH = 64 };
+
 typedef struct epoll_loop {
     weir_ready_loop ready;
+    struct epoll_event batch[EPOLL_BATCH]; /* of this turn */
+    int batch_len, batch_at;               /* the one being handled */
+    bool batch_whole;                      /* nothing else was ready when it was fetched */
     int fd;
     int wake_fd;
     atomic_bool stopping;

@@ -140,8 +140,8 @@ void weir_stream_finish(weir_stream *stream);
 void weir_stream_set_handler(weir_stream *stream, const weir_stream_handler *handler, void *user);
 void *weir_stream_user(const weir_stream *stream);
 weir_loop *weir_stream_loop(const weir_stream *stream);
-/* Nothing unread is buffered here and the peer has neither sent nor closed: a look at the socket.
- */
+/* Nothing unread is buffered here and, when this turn began or later, the peer had neither sent nor
+ * closed. */
 bool weir_stream_quiet(weir_stream *stream);
 /* "127.0.0.1:51234" or "unix"; valid as long as the stream. */
 const char *weir_stream_peer(const weir_stream *stream);

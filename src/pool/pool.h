@@ -165,6 +165,7 @@ void weir_pool_reconnect(weir_pool *pool, weir_time now);
 /* The counters, from any thread; each exact, together approximate while the pool works. */
 typedef struct weir_pool_stats {
     uint64_t opening, idle, lent, pinned, waiting; /* now */
+    uint64_t in_motion; /* now: closing, or on the way to another shard */
     uint64_t acquired, waited, timeouts, refused, opened, open_failures, closed,
         leaks;             /* since the start */
     weir_time oldest_wait; /* of a waiter now; 0: none (needs `now`) */

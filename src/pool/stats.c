@@ -17,6 +17,8 @@ static void add_shard(weir_pool_stats *sum, const weir_pool_shard *s)
     sum->opening += count(s, WEIR_POOL_CONN_OPENING);
     sum->idle += count(s, WEIR_POOL_CONN_IDLE) + count(s, WEIR_POOL_CONN_VALIDATING);
     sum->lent += count(s, WEIR_POOL_CONN_LENT);
+    sum->in_motion +=
+        count(s, WEIR_POOL_CONN_CLOSING) + atomic_load_explicit(&s->inbound, memory_order_relaxed);
     sum->waiting += atomic_load_explicit(&s->waiting, memory_order_relaxed);
     sum->acquired += total(&t->acquired);
     sum->waited += total(&t->waited);

@@ -231,8 +231,8 @@ void weir_builder_finish(weir_builder *b, const weir_lexed *lexed)
         release_list(b, &b->levels[b->depth]);
     if (b->full) {
         /* Texts that only begin alike share a template with those of the same class, no others. */
-        int n = snprintf(mark, sizeof(mark), " \\... %s effects %x transaction %u%u%u",
-                         weir_kind_name(lexed->kind), lexed->effects, lexed->transaction,
+        int n = snprintf(mark, sizeof(mark), " \\... %s effects %x transaction %u%d%d",
+                         weir_kind_name(lexed->kind), lexed->effects, (unsigned)lexed->transaction,
                          lexed->transaction_anywhere, lexed->row_locks);
         size_t keep = b->out->len < FULL_PREFIX ? b->out->len : FULL_PREFIX;
         while (keep > 0 && (b->out->data[keep - 1] & 0x80))

@@ -122,7 +122,7 @@ static weir_slice leading_hint(weir_slice text)
     const uint8_t *close = memmem(p + 2, (size_t)(end - p) - 2, "*/", 2);
     for (p += 2; close && p < close && weir_char_class[*p] == CHAR_SPACE;)
         p++;
-    if (!close || (size_t)(close - p) < sizeof(prefix) - 1 || memcmp(p, prefix, sizeof(prefix) - 1))
+    if (!close || (size_t)(close - p) < sizeof(prefix) - 1 || memcmp(p, prefix, sizeof(prefix) - 1) != 0)
         return (weir_slice){NULL, 0};
     for (p += sizeof(prefix) - 1; p < close && weir_char_class[*p] == CHAR_SPACE;)
         p++;

@@ -176,13 +176,13 @@ const weir_word *weir_word_find(weir_slice lower)
 {
     if (lower.len == 0 || lower.len > WEIR_WORD_LEN_MAX)
         return NULL;
-    struct bucket b = buckets[lower.len];
+    const struct bucket *b = &buckets[lower.len];
     unsigned letter = (unsigned)lower.data[0] - 'a';
-    if (letter > 25 || !(b.letters >> letter & 1))
+    if (letter > 25 || !(b->letters >> letter & 1))
         return NULL;
     uint64_t head = first_eight(lower.data, lower.len);
-    for (size_t i = 0; i < b.count; i++) {
-        const weir_word *w = &b.words[i];
+    for (size_t i = 0; i < b->count; i++) {
+        const weir_word *w = &b->words[i];
         if (first_eight(w->text, 8) == head && memcmp(w->text, lower.data, lower.len) == 0)
             return w;
     }

@@ -31,7 +31,7 @@ struct simclient {
     uint8_t key[WEIR_PG_CANCEL_KEY_MAX];
     size_t key_len;
     uint32_t pid;
-    char last[96];
+    char last[128];
 };
 
 static void ok(int r)

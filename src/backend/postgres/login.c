@@ -240,6 +240,7 @@ static void on_resolved(void *user, const char *const *addresses, size_t count, 
     c->address = 0;
     c->address_count = 0;
     for (size_t i = 0; i < count && i < 8; i++) {
+        /* cppcheck-suppress objectIndex ; `count` is 1 where one address is given */
         size_t len = strlen(addresses[i]);
         if (len < sizeof(c->addresses[0]))
             memcpy(c->addresses[c->address_count++], addresses[i], len + 1);

@@ -485,7 +485,7 @@ static bool take_frame(pg_conn *c, weir_slice in, size_t *from, size_t *pos)
     if (rest.len < size && !in_pieces)
         return false;
     weir_pg_error_fields e;
-    f.body = in_pieces ? (weir_slice){0} : weir_slice_make(rest.data + 5, size - 5);
+    f.body = weir_slice_make(rest.data + 5, in_pieces ? 0 : size - 5);
     f.whole = weir_slice_head(rest, in_pieces ? rest.len : size);
     if (f.type == WEIR_PG_B_ERROR && is_fatal(f.body, &e)) {
         remember_fatal(c, &e);

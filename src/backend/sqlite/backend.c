@@ -49,6 +49,7 @@ static const weir_backend_ops ops = {
     .relays = false,
     .open = weir_sqlite_conn_open,
     .write = weir_sqlite_writer_write,
+    .cancel_write = weir_sqlite_cancel_write,
     .claim = backend_claim,
     .drop_claim = weir_sqlite_writer_drop_claim,
     .unclaim = weir_sqlite_writer_unclaim,

@@ -59,6 +59,12 @@ void weir_sqlite_upgrade(weir_backend *backend, weir_conn *conn, weir_claim *cla
  * loop that submitted it; on_done comes as ever. */
 void weir_sqlite_cancel_write(weir_backend *backend, weir_exec *exec);
 
+/* What one statement touches in the schema of the file at `path`, without opening a backend. 0;
+ * -EINVAL: it cannot be prepared there; -ENOENT, -EACCES, …: the file cannot be opened; words in
+ * `err`. -ENOBUFS: it touches more than can be kept. */
+WEIR_MUST_CHECK int weir_sqlite_analyze(const char *path, weir_slice text, const weir_lexed *lexed,
+                                        weir_footprint **ret, weir_error *err);
+
 /* About execute-side calls here: on_done is called from inside `execute` only if exec->cheap.
  * encoder.columns() begins a result and may come twice, when a statement must run again; what it
  * had written was dropped. `write` encodes all rows before it acknowledges (64 MiB at most, 54000

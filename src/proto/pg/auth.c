@@ -46,7 +46,7 @@ static int prepare_scram(weir_pg_auth_server *auth, const weir_pg_scram_secret *
                          const uint8_t random[32], const uint8_t mock_key[32])
 {
     weir_pg_base64_encode(weir_slice_make(random, 18), auth->server_nonce);
-    if (auth->has_secret) {
+    if (secret) {
         auth->secret = *secret;
         return 0;
     }

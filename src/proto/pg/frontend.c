@@ -19,7 +19,9 @@ bool weir_pg_value_next(weir_slice values, size_t *pos, weir_slice *ret_value, b
     weir_pg_reader r = weir_pg_reader_make(weir_slice_skip(values, *pos));
     uint32_t len = weir_pg_read_u32(&r);
     bool null = len == UINT32_MAX;
-    weir_slice value = null ? (weir_slice){0} : weir_pg_read_bytes(&r, len);
+    weir_slice value = {0};
+    if (!null)
+        value = weir_pg_read_bytes(&r, len);
     if (!r.ok)
         return false;
     *pos = values.len - r.rest.len;

@@ -389,6 +389,81 @@ static void test_a_paused_stream_with_an_ended_peer_does_not_spin(void **state)
     check_paused(path);
 }
 
+/* ---- quiet ---- */
+
+typedef struct crowd {
+    weir_stream *streams[70]; /* more than one batch of events */
+    int far[70];
+    unsigned count, handled;
+    weir_task send;
+} crowd;
+
+static void check_quiet(const crowd *c, unsigned from, bool quiet)
+{
+    for (unsigned i = from; i < c->count; i++)
+        assert_int_equal(weir_stream_quiet(c->streams[i]), quiet);
+}
+
+static size_t on_crowd_bytes(weir_stream *stream, weir_slice bytes)
+{
+    crowd *c = weir_stream_user(stream);
+    unsigned noisy = 0;
+    c->handled++;
+    for (unsigned i = 0; i < c->count; i++)
+        noisy += c->streams[i] != stream && !weir_stream_quiet(c->streams[i]);
+    assert_int_equal(noisy, c->count - c->handled);
+    if (c->handled == c->count)
+        weir_loop_stop(weir_stream_loop(stream));
+    return bytes.len;
+}
+
+static void on_crowd_close(weir_stream *stream, int error)
+{
+    (void)stream;
+    (void)error;
+}
+
+static void send_to_all(weir_task *task, weir_loop *loop)
+{
+    (void)loop;
+    crowd *c = WEIR_CONTAINER_OF(task, crowd, send);
+    check_quiet(c, 0, true);
+    for (unsigned i = 0; i < c->count; i++)
+        assert_int_equal(write(c->far[i], "x", 1), 1);
+}
+
+static const weir_stream_handler crowd_handler = {.on_bytes = on_crowd_bytes,
+                                                  .on_close = on_crowd_close};
+
+/* What the kernel has told, or is still to tell in this turn, is known without asking it. */
+static void check_crowd(unsigned count)
+{
+    net_bed bed = make_bed(NULL);
+    crowd c = {.count = count, .send.run = send_to_all};
+    for (unsigned i = 0; i < count; i++) {
+        int fds[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+        c.far[i] = fds[1];
+        assert_int_equal(weir_stream_import(bed.loop, fds[0], &crowd_handler, &c, &c.streams[i]),
+                         0);
+    }
+    check_quiet(&c, 0, true);
+    weir_loop_post(bed.loop, &c.send);
+    weir_loop_run(bed.loop);
+    assert_int_equal(c.handled, count);
+    check_quiet(&c, 0, true);
+    weir_loop_free(bed.loop);
+    for (unsigned i = 0; i < count; i++)
+        close(c.far[i]);
+}
+
+static void test_a_stream_with_unread_bytes_is_not_quiet_whenever_asked(void **state)
+{
+    (void)state;
+    check_crowd(2);
+    check_crowd(70);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_a_stream_at_rest_is_handed_over_by_its_descriptor),
         cmocka_unit_test(test_a_watch_tells_as_long_as_it_is_wished),
         cmocka_unit_test(test_sleeps_and_turns_are_told_and_an_idle_loop_does_not_spin),
+        cmocka_unit_test(test_a_stream_with_unread_bytes_is_not_quiet_whenever_asked),
         cmocka_unit_test(test_a_paused_stream_with_an_ended_peer_does_not_spin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
