@@ -6,24 +6,24 @@ TIME   ?= 60
 SEEDS  ?= 10000
 
 .DEFAULT_GOAL := build
-.PHONY: help build run test lint bench fuzz sim soak interop install clean
+.PHONY: help build run test lint bench fuzz sim soak install clean
 
 help:
 	@echo 'make build                build/release/weir (installs what building needs)'
 	@echo 'make run [ARGS=DSN...]    serve the demo database, or what ARGS says'
 	@echo 'make test                 every test, from nothing; ends with a count'
+	@echo 'make test SANITIZE=thread the same under the thread sanitizer'
 	@echo 'make lint                 format, warnings, clang-tidy, cppcheck, layers, lengths'
 	@echo 'make bench                side by side with peers, into bench/results/'
 	@echo 'make fuzz TIME=60         the fuzz targets, TIME seconds in all'
 	@echo 'make sim SEEDS=10000      the simulator'
-	@echo 'make soak                 the long versions of the checkers'
-	@echo 'make interop              drivers from other registries'
+	@echo 'make soak                 the long versions of the checkers (hours)'
 	@echo 'make install PREFIX=...   binary, man page, systemd unit'
 	@echo 'make clean                removes build/'
 
 build:
 	@tools/install-deps.sh build
-	@tools/build.sh release
+	@tools/build.sh release src/cli/weir
 
 # An unfinished demo.db never has its name (tools/demo.py renames at the end).
 run: build
@@ -32,7 +32,7 @@ run: build
 
 test:
 	@tools/install-deps.sh build test
-	@tools/test.sh
+	@SANITIZE=$(SANITIZE) tools/test.sh
 
 lint:
 	@tools/install-deps.sh build test lint
@@ -50,21 +50,20 @@ fuzz:
 
 sim:
 	@tools/install-deps.sh build test
-	@tools/build.sh asan
-	@WEIR_SIM_SEEDS=$(SEEDS) meson test -C build/asan --no-rebuild --suite sim --timeout-multiplier 0 --print-errorlogs
+	@tools/build.sh release tests/sim/sim_gateway
+	@tools/sim.sh $(SEEDS)
 
 soak:
 	@$(MAKE) --no-print-directory sim SEEDS=1000000
+	@WEIR_E2E_SECONDS=1200 $(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory fuzz TIME=14400
-
-interop:
-	@tools/install-deps.sh build test
-	@tools/build.sh release
-	@tools/interop.sh
 
 install:
 	@tools/install-deps.sh build
-	@tools/build.sh install '$(PREFIX)'
+	@tools/build.sh release src/cli/weir
+	@meson configure build/release --prefix='$(abspath $(PREFIX))'
+	@tools/build.sh release src/cli/weir
+	@meson install -C build/release --no-rebuild
 
 clean:
 	rm -rf build

@@ -6,10 +6,11 @@
 # policy-rc.d forbids it, and PostgreSQL is told to make no cluster of its own.
 set -eu
 
+# With libcmocka-dev, because Meson's files declare the tests beside the rest.
 build='gcc libc6-dev meson ninja-build pkg-config libpg-query-dev libprotobuf-c-dev libsqlite3-dev
   libssl-dev libxxhash-dev libzstd-dev libjansson-dev libyaml-dev libmicrohttpd-dev
-  libcurl4-openssl-dev libpq-dev python3'
-test='libcmocka-dev python3-pytest python3-hypothesis python3-psycopg python3-psycopg2
+  libcurl4-openssl-dev libpq-dev libcmocka-dev python3'
+test='python3-pytest python3-hypothesis python3-psycopg python3-psycopg2
   python3-asyncpg postgresql postgresql-client postgresql-contrib redis-server valgrind'
 lint='clang-format clang-tidy cppcheck'
 bench='pgbouncer gnuplot-nox linux-perf postgresql postgresql-contrib'
@@ -24,7 +25,7 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        echo "install-deps: needs root: run as root, or install sudo, or by hand: apt-get install$missing" >&2
+        echo "install-deps: needs root: run as root, install sudo, or apt-get install$missing" >&2
         exit 1
     fi
 }
@@ -107,7 +108,7 @@ if ! as_root apt-get update -qq ||
     ! as_root env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get install -y -qq \
         --no-install-recommends -o Dpkg::Options::=--force-confdef \
         -o Dpkg::Options::=--force-confold $missing; then
-    echo "install-deps: apt-get failed (its words are above); to try by hand: apt-get install$missing" >&2
+    echo "install-deps: apt-get failed, see above; to try by hand: apt-get install$missing" >&2
     exit 1
 fi
 echo 'install-deps: done'

@@ -17,7 +17,7 @@ import tree
 
 # Memory and text; what the compiler and assert() add. No locale, no time zone, no stream.
 LIBC = re.compile(r"""
-    (__)?(mem(cpy|move|set|cmp|chr|rchr|mem)|explicit_bzero|v?snprintf|str(cpy|ncpy|cat|ncat))(_chk)?
+    (__)?(mem(cpy|move|set|cmp|chr|rchr|mem)|explicit_bzero|v?snprintf)(_chk)?
   | str(len|nlen|chr|rchr|cmp|ncmp|casecmp|ncasecmp|casestr|str|spn|cspn|pbrk|dup|ndup|to\w+)
   | __isoc(99|23)_str(to\w+)
   | strerror(desc_np|name_np)?
@@ -61,7 +61,8 @@ def problems(build):
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    return tree.report("purity", [p for build in sys.argv[1:] for p in problems(pathlib.Path(build))])
+    builds = [pathlib.Path(argument) for argument in sys.argv[1:]]
+    return tree.report("purity", [p for build in builds for p in problems(build)])
 
 
 if __name__ == "__main__":

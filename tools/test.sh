@@ -1,42 +1,77 @@
 #!/bin/sh
 # Runs every test from nothing and ends with the line `N passed, N failed, N skipped`.
-# usage: tools/test.sh    (make test installs what it needs first)
+# usage: [SANITIZE=address|thread] tools/test.sh     (make test installs what it needs first)
 #
-# Unit, property, fuzz and simulation tests are Meson's, built with the address and
-# undefined-behaviour sanitizers; the end-to-end tests are pytest's and get the programs by
-# WEIR_BINARY (sanitized) and WEIR_RELEASE_BINARY. Each starts and stops its own servers.
+# Unit, property, fuzz and simulation tests are Meson's and run in a sanitized build; those that use
+# threads run under the thread sanitizer too; $WEIR_SIM_SEEDS seeds of the simulator run in the
+# release build. The end-to-end tests are pytest's and get the programs by WEIR_BINARY (sanitized)
+# and WEIR_RELEASE_BINARY. Each starts and stops its own servers, on ports that are free.
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
 python=/usr/bin/python3
 results=build/test-results
+case ${SANITIZE:-address} in
+address) sanitized=asan ;;
+thread) sanitized=tsan ;;
+*)
+    echo "test: SANITIZE=$SANITIZE: address or thread" >&2
+    exit 2
+    ;;
+esac
 rm -rf "$results"
 mkdir -p "$results"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-second_deadlock_stack=1}"
 
-tools/build.sh asan
+begun=$(date +%s)
+say() {
+    echo "test: $1 ($(($(date +%s) - begun)) s)"
+}
+
+# note NAME RESULT: a result that neither Meson nor pytest writes down.
+note() {
+    echo "{\"name\": \"$1\", \"result\": \"$2\"}" >>"$results/script.json"
+}
+
+# meson_tests DIRECTORY ARGUMENT...
+meson_tests() {
+    directory=$1
+    shift
+    log=build/$directory/meson-logs/results
+    rm -f "$log.json"
+    # A run that could not even begin has no log, which is a failure too.
+    meson test -C "build/$directory" --no-rebuild --print-errorlogs --logbase results "$@" || true
+    cp "$log.json" "$results/$directory.json" 2>/dev/null || note "$directory" ERROR
+}
+
+say "building build/$sanitized and build/release"
+tools/build.sh $sanitized
 tools/build.sh release
 
-export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}"
-for suite in unit property fuzz sim; do
-    echo "test: $suite"
-    rm -f "build/asan/meson-logs/$suite.json"
-    ran=yes
-    meson test -C build/asan --no-rebuild --suite "$suite" --print-errorlogs --logbase "$suite" ||
-        ran=no
-    # A suite that could not even begin has no log, which is a failure too.
-    cp "build/asan/meson-logs/$suite.json" "$results/" 2>/dev/null || [ "$ran" = yes ] ||
-        echo "{\"name\": \"$suite\", \"result\": \"ERROR\"}" >"$results/$suite.json"
-done
+say "unit, property, fuzz and simulation tests in build/$sanitized"
+meson_tests $sanitized --suite unit --suite property --suite fuzz --suite sim
 
-if [ -d tests/e2e ]; then
-    echo 'test: e2e'
-    ran=yes
-    WEIR_BINARY=$root/build/asan/weir WEIR_RELEASE_BINARY=$root/build/release/weir \
-        $python -m pytest -q -rs -p no:cacheprovider --junit-xml="$root/$results/e2e.xml" tests/e2e ||
-        ran=$?
-    # 5: there are none. A run without a report is a failure of its own.
-    [ "$ran" = yes ] || [ "$ran" = 5 ] || [ -e "$results/e2e.xml" ] ||
-        echo '{"name": "e2e", "result": "ERROR"}' >"$results/e2e.json"
+if [ $sanitized = asan ]; then
+    say 'tests with threads in build/tsan'
+    tools/build.sh tsan tests/unit/base/test_base_epoch tests/unit/net/test_net_threads \
+        tests/unit/pool/test_pool_threads tests/unit/sql/test_sql_template
+    meson_tests tsan base_epoch net_threads pool_threads sql_template
 fi
 
+say 'the simulator in build/release'
+if tools/sim.sh "${WEIR_SIM_SEEDS:-10000}"; then
+    note sim_seeds OK
+else
+    note sim_seeds FAIL
+fi
+
+say 'end-to-end tests'
+ran=0
+WEIR_BINARY=$root/build/$sanitized/weir WEIR_RELEASE_BINARY=$root/build/release/weir \
+    $python -m pytest -v -rs -p no:cacheprovider --junit-xml="$root/$results/e2e.xml" tests/e2e ||
+    ran=$?
+[ -e "$results/e2e.xml" ] || note "e2e (pytest exited with $ran)" ERROR
+
+say 'done'
 exec $python tools/test_summary.py "$results"

@@ -1,7 +1,6 @@
 /* weir serve: arguments to a configuration, and the gateway on it. */
 #include "cli/cli.h"
 #include "gateway/gateway.h"
-#include "gateway/report.h"
 #include "ops/ops.h"
 
 /* ---- admin HTTP beside the gateway ---- */
@@ -67,7 +66,9 @@ static int run_gateway(const weir_config *config)
     int r = weir_gateway_serve(config, *config->admin ? &extension : NULL, &err);
     if (r == 0)
         return CLI_OK;
-    cli_complain(err.hint, "%s", err.message[0] != '\0' ? err.message : strerrordesc_np(-r));
+    /* Clients see the prefix in errors; on stderr cli_complain puts one. */
+    const char *words = err.message[0] != '\0' ? err.message : strerrordesc_np(-r);
+    cli_complain(err.hint, "%s", strncmp(words, "weir: ", 6) == 0 ? words + 6 : words);
     return CLI_FAILED;
 }
 

@@ -15,7 +15,7 @@ typedef struct question {
 
 static bool has(weir_slice text, const char *part)
 {
-    return memmem(text.data, text.len, part, strlen(part)) != NULL;
+    return text.data && memmem(text.data, text.len, part, strlen(part)) != NULL;
 }
 
 static int put(const question *q, const char *sql)

@@ -186,6 +186,7 @@ WEIR_MUST_CHECK int weir_compat_catalog(weir_slice text, const weir_compat_conte
 typedef struct weir_compat_hint {
     uint32_t oid;      /* known from the text; 0: not */
     weir_slice column; /* or: the type of this column, as written, without qualifier */
+    unsigned position; /* or: of the nth column, from 1, of the first table that is named */
 } weir_compat_hint;
 
 /* The select list's hints, by position; beyond `max`, or where `*` stands before, none. Returns how
@@ -193,8 +194,8 @@ typedef struct weir_compat_hint {
 size_t weir_compat_result_hints(weir_slice text, weir_compat_hint *out, size_t max);
 /* Parameters by number (`?1` is out[0]); the text is a translated one. All `max` are written. */
 void weir_compat_param_hints(weir_slice text, weir_compat_hint *out, size_t max);
-/* Appends the query that lists name and declared type of the columns of all tables that the text
- * names (two text columns, one row each). WEIR_COMPAT_REFUSED: it names none. */
+/* Appends the query that lists name, declared type and position (from 1 in the first table, 0 in
+ * others) of the columns of all tables that the text names. WEIR_COMPAT_REFUSED: it names none. */
 WEIR_MUST_CHECK int weir_compat_columns_query(weir_slice text, weir_buf *out);
 
 #endif

@@ -252,6 +252,31 @@ static void advance(param_reader *p, weir_token t)
     p->last[0] = t;
 }
 
+/* A row of VALUES, behind its "(": `columns` names them, or they are the table's own. */
+static void row_hints(weir_slice *text, weir_slice columns, weir_compat_hint *out, size_t max)
+{
+    weir_slice column = columns;
+    unsigned depth = 1, position = 1;
+    while (depth > 0) {
+        weir_token t = weir_token_next(text);
+        if (t.kind == WEIR_TOKEN_END)
+            return;
+        depth += weir_token_is(t, "(") ? 1u : 0u;
+        depth -= weir_token_is(t, ")") ? 1u : 0u;
+        if (weir_token_is(t, ",") && depth == 1) {
+            (void)weir_token_next(&column);
+            (void)weir_token_accept(&column, ",");
+            position++;
+        }
+        size_t n = param_number(t);
+        if (n == 0 || n > max || depth != 1 || weir_token_is(weir_token_peek(*text), "::"))
+            continue;
+        hint(&out[n - 1], 0, name_of(weir_token_peek(column)));
+        if (columns.len == 0 && out[n - 1].oid == 0 && out[n - 1].position == 0)
+            out[n - 1].position = position;
+    }
+}
+
 /* INSERT INTO t (a, b) VALUES ($1, $2), …: position by position. */
 static void insert_hints(weir_slice text, weir_compat_hint *out, size_t max)
 {
@@ -260,20 +285,9 @@ static void insert_hints(weir_slice text, weir_compat_hint *out, size_t max)
     while ((t = weir_token_next(&text)).kind != WEIR_TOKEN_END && !weir_token_is(t, "values"))
         if (weir_token_is(t, "(") && columns.len == 0)
             columns = text;
-    weir_slice column = columns;
-    unsigned depth = 0;
-    while (columns.len > 0 && (t = weir_token_next(&text)).kind != WEIR_TOKEN_END) {
-        if (weir_token_is(t, "(") && depth++ == 0)
-            column = columns;
-        if (weir_token_is(t, ")") && depth > 0)
-            depth--;
-        if (weir_token_is(t, ",") && depth == 1) {
-            (void)weir_token_next(&column);
-            (void)weir_token_accept(&column, ",");
-        }
-        size_t n = param_number(t);
-        if (n > 0 && n <= max && depth == 1 && !weir_token_is(weir_token_peek(text), "::"))
-            hint(&out[n - 1], 0, name_of(weir_token_peek(column)));
+    while (weir_token_accept(&text, "(")) {
+        row_hints(&text, columns, out, max);
+        (void)weir_token_accept(&text, ",");
     }
 }
 
@@ -310,25 +324,27 @@ static int put_name(weir_slice written, weir_buf *out)
 
 int weir_compat_columns_query(weir_slice text, weir_buf *out)
 {
-    static const char head[] = "SELECT lower(c.name), c.type FROM sqlite_master AS m, "
-                               "pragma_table_info(m.name) AS c WHERE m.type IN ('table', 'view') "
-                               "AND lower(m.name) IN (";
+    static const char tail[] =
+        ") SELECT lower(c.name), c.type, (k = 1) * (c.cid + 1) FROM named, sqlite_master AS m, "
+        "pragma_table_info(m.name) AS c WHERE m.type IN ('table', 'view') AND lower(m.name) = n";
     size_t found = 0;
     bool wanted = false;
-    int r = weir_buf_append(out, weir_slice_cstr(head));
+    int r = weir_buf_append(out, WEIR_SLICE_LIT("WITH named(n, k) AS (VALUES "));
     for (weir_token t; r == 0 && (t = weir_token_next(&text)).kind != WEIR_TOKEN_END;) {
         bool named = t.kind == WEIR_TOKEN_WORD || t.kind == WEIR_TOKEN_QUOTED;
         if (wanted && named) {
             if (weir_token_accept(&text, "."))
                 t = weir_token_next(&text);
-            r = found++ > 0 ? weir_buf_append(out, WEIR_SLICE_LIT(", ")) : 0;
+            r = weir_buf_append(out, weir_slice_cstr(found++ > 0 ? ", (" : "("));
             if (r == 0)
                 r = put_name(t.text, out);
+            if (r == 0)
+                r = weir_buf_printf(out, ", %zu)", found);
         }
         wanted = weir_token_is(t, "from") || weir_token_is(t, "join") || weir_token_is(t, "into") ||
                  weir_token_is(t, "update") || weir_token_is(t, ",");
     }
     if (r < 0)
         return r;
-    return found > 0 ? weir_buf_append_u8(out, ')') : WEIR_COMPAT_REFUSED;
+    return found > 0 ? weir_buf_append(out, weir_slice_cstr(tail)) : WEIR_COMPAT_REFUSED;
 }

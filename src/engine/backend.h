@@ -2,24 +2,21 @@
  *
  * Two ways to use a lent connection (weir_conn):
  *   relay   – the backend speaks the client's own protocol (PostgreSQL): the client's messages go
- * through and the server's bytes come back in order; execute – the backend runs one statement at a
- * time (SQLite) and gives rows through an encoder that its caller supplies, so that no backend
- * knows a client protocol. All calls are made on the connection's own loop; callbacks come there
- * too. */
+ *             through and the server's bytes come back in order;
+ *   execute – the backend runs one statement at a time (engine/exec.h, SQLite).
+ * All calls are made on the connection's own loop; callbacks come there too. */
 #ifndef WEIR_ENGINE_BACKEND_H
 #define WEIR_ENGINE_BACKEND_H
 
-#include "base/buf.h"
 #include "base/error.h"
 #include "base/slice.h"
-#include "base/time.h"
+#include "engine/exec.h"
 #include "pool/pool.h"
 #include "sql/sql.h"
 
 struct weir_loop;
 typedef struct weir_backend weir_backend;
 typedef struct weir_conn weir_conn;
-typedef struct weir_exec weir_exec;
 typedef struct weir_relay_sink weir_relay_sink;
 typedef struct weir_claim weir_claim;
 
@@ -104,79 +101,6 @@ typedef struct weir_parameters {
     weir_slice pairs;
     uint64_t fingerprint; /* 0: none */
 } weir_parameters;
-
-/* ---- execute ---- */
-
-typedef enum weir_value_type {
-    WEIR_VALUE_NULL,
-    WEIR_VALUE_INTEGER,
-    WEIR_VALUE_REAL,
-    WEIR_VALUE_TEXT,
-    WEIR_VALUE_BLOB
-} weir_value_type;
-
-typedef struct weir_value {
-    weir_value_type type;
-    union {
-        int64_t integer;
-        double real;
-        weir_slice bytes; /* TEXT (UTF-8), BLOB; borrowed */
-    } u;
-} weir_value;
-
-/* A result column as the database declares it. Borrowed until the callback returns. */
-typedef struct weir_column {
-    const char *name;
-    const char *declared; /* declared type as in the schema, or NULL (an expression) */
-    const char *table;    /* origin, or NULL */
-    const char *origin;   /* column name in the origin, or NULL */
-} weir_column;
-
-/* Turns rows into the client's bytes; called on whichever thread executes, never on two at once.
- * -EMSGSIZE, -ENOMEM or any negative: execution stops with an error. */
-typedef struct weir_encoder {
-    int (*columns)(void *user, weir_buf *out, const weir_column *columns, size_t count);
-    int (*row)(void *user, weir_buf *out, const weir_value *cells, size_t count);
-    void *user;
-} weir_encoder;
-
-typedef struct weir_outcome {
-    bool ok;
-    uint64_t rows;       /* rows given out since the last execute, resume or write */
-    uint64_t changes;    /* rows written by the statement itself */
-    bool suspended;      /* rows_max reached or a chunk is full: weir_conn_ops.resume continues */
-    bool returned_rows;  /* the statement has result columns */
-    bool in_transaction; /* the connection is inside a transaction now */
-    bool needs_writer; /* the connection only reads and the statement may write: nothing was run */
-    weir_error error;
-} weir_outcome;
-
-typedef enum weir_exec_mode {
-    WEIR_EXEC_DESCRIBE, /* prepare only: columns() is called, no row */
-    WEIR_EXEC_RUN
-} weir_exec_mode;
-
-/* One statement's run. Owned by the caller, which keeps it and what it borrows until on_done has
- * said anything but `suspended` (or, suspended, until `finish` called back). */
-struct weir_exec {
-    weir_exec_mode mode;
-    weir_slice text; /* exactly one statement */
-    const weir_value *params;
-    size_t param_count;
-    weir_encoder encoder;
-    uint64_t rows_max;      /* 0: all */
-    size_t chunk_size;      /* suspend when this many bytes are encoded; 0: 64 KiB */
-    size_t result_size_max; /* 0: no limit */
-    weir_time deadline;     /* of the statement (57014 beyond); WEIR_TIME_NEVER */
-    bool cheap;             /* known to be short: may be run in place, within a budget */
-    weir_buf out; /* what the encoder wrote since the last on_done; the caller consumes it */
-    unsigned param_total; /* DESCRIBE: how many parameters the statement has */
-    bool read_only;       /* DESCRIBE: sqlite3_stmt_readonly and the like */
-    weir_outcome outcome;
-    void (*on_done)(weir_exec *exec); /* on the loop that submitted it */
-    void *user;
-    void *backend_private[16]; /* of the backend while it runs */
-};
 
 /* ---- connections and backends ---- */
 

@@ -64,8 +64,8 @@ typedef struct weir_database_options {
     const char *label;           /* what SHOW and metrics call it; NULL: name */
     const char *host;            /* for SHOW; NULL: it has none */
     unsigned port;
-    bool session_pooling; /* a session keeps its connection until it ends */
-    weir_pool_options pool;      /* of each pool of the database (role READ for execute-backends) */
+    bool session_pooling;   /* a session keeps its connection until it ends */
+    weir_pool_options pool; /* of each pool of the database (role READ for execute-backends) */
 } weir_database_options;
 
 /* Before the workers start. Strings are copied. */
@@ -122,8 +122,8 @@ void weir_session_close(weir_session *session);
 weir_database *weir_session_database(const weir_session *session);
 bool weir_session_is_open(const weir_session *session);
 
-/* What the server reports at login (protocol bytes of the backend), once a connection of the pool has been
- * opened; false before. Good for the life of the engine. */
+/* What the server reports at login (protocol bytes of the backend), once a connection of the pool
+ * has been opened; false before. Good for the life of the engine. */
 bool weir_session_welcome(const weir_session *session, weir_slice *ret);
 
 #define WEIR_SESSION_WAIT 1    /* `lent` or `refused` will come */

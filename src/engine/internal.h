@@ -31,8 +31,8 @@ struct weir_pools {
     weir_pool *pool;
     weir_buf *_Atomic welcome; /* what the server reports at login; made once */
     _Atomic unsigned sessions;
-    _Atomic bool unreachable;  /* the newest attempt to open failed before the server answered */
-    weir_lender lenders[]; /* one per worker */
+    _Atomic bool unreachable; /* the newest attempt to open failed before the server answered */
+    weir_lender lenders[];    /* one per worker */
 };
 
 struct weir_database {

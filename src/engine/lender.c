@@ -167,7 +167,8 @@ void weir_worker_tick(weir_worker *worker)
 static void on_nudge(weir_message *m, weir_worker *at)
 {
     weir_lender *l = WEIR_CONTAINER_OF(m, weir_lender, nudge);
-    l->worker = at;
+    assert(l->worker == at);
+    (void)at;
     atomic_store(&l->nudge_posted, false);
     weir_lender_touch(l);
     weir_time now = weir_worker_now(at);

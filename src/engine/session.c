@@ -29,7 +29,7 @@ int weir_session_open(weir_session *session, weir_worker *worker, weir_database 
     session->pinned = 0;
     weir_pool_waiter_init(&session->waiter);
     weir_lender *l = lender_of(session);
-    l->worker = worker;
+    assert(l->worker == worker);
     weir_lender_touch(l);
     return 0;
 }

@@ -57,6 +57,12 @@ static size_t read_quoted(weir_slice s, size_t i, word *ret)
     return i;
 }
 
+static bool ends_word(weir_slice s, size_t i)
+{
+    uint8_t c = s.data[i];
+    return is_space(c) || c == ';' || c == '"' || skip_comment(s, i) != i;
+}
+
 /* The word at `*pos`; false at the end or a `;`. A longer one than a name can be is cut: no command
  * or report is called so. */
 static bool next_word(weir_slice s, size_t *pos, word *ret)
@@ -70,7 +76,7 @@ static bool next_word(weir_slice s, size_t *pos, word *ret)
         *pos = read_quoted(s, i, ret);
         return true;
     }
-    for (; i < s.len && !is_space(s.data[i]) && s.data[i] != ';' && s.data[i] != '"'; i++) {
+    for (; i < s.len && !ends_word(s, i); i++) {
         uint8_t c = s.data[i];
         if (c >= 'A' && c <= 'Z')
             c = (uint8_t)(c + ('a' - 'A'));

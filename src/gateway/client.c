@@ -193,11 +193,11 @@ static size_t on_local(weir_client *c, weir_slice in)
         int r = weir_pg_frame_next(weir_slice_skip(in, used), limit, &f);
         if (r == WEIR_PG_MORE)
             return used;
-        if (r == 0 && f.type == WEIR_PG_F_TERMINATE) {
+        if (r == 0 && f.type == WEIR_PG_F_TERMINATE && !(c->local && weir_local_busy(c->local))) {
             weir_client_close(c, WEIR_SECOND);
             return in.len;
         }
-        if (r == 0)
+        if (r == 0) /* Terminate too while busy: what was sent before it is done first */
             r = feed(c, &f);
         if (r == WEIR_LOCAL_BUSY) {
             weir_stream_pause(c->stream);
@@ -234,6 +234,16 @@ static size_t on_login(weir_client *c, weir_slice in)
     return used;
 }
 
+/* What is answered in place ends without an event: a drain is noticed here. */
+static size_t on_active(weir_client *c, weir_slice in)
+{
+    size_t used = c->relays ? weir_client_on_relay(c, in) : on_local(c, in);
+    if (used == in.len && c->state == WEIR_CLIENT_ACTIVE &&
+        atomic_load(&c->worker->gateway->draining) && weir_client_at_rest(c))
+        weir_client_goodbye(c);
+    return used;
+}
+
 static size_t on_bytes(weir_stream *stream, weir_slice in)
 {
     weir_client *c = weir_stream_user(stream);
@@ -245,7 +255,7 @@ static size_t on_bytes(weir_stream *stream, weir_slice in)
         weir_stream_pause(stream);
         return 0;
     case WEIR_CLIENT_ACTIVE:
-        return c->relays ? weir_client_on_relay(c, in) : on_local(c, in);
+        return on_active(c, in);
     case WEIR_CLIENT_CANCEL:
     case WEIR_CLIENT_CLOSING:
         return in.len;

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "config/config.h"
 #include "engine/engine.h"
+#include "engine/report.h"
 #include "net/net.h"
 
 typedef struct weir_gateway weir_gateway;
@@ -51,6 +52,15 @@ unsigned weir_gateway_consoles(const weir_gateway *gateway);
 bool weir_gateway_draining(const weir_gateway *gateway);
 /* Closes what is left and takes the workers out; on each worker's own thread. */
 void weir_gateway_stop_worker(weir_gateway *gateway, unsigned index);
+
+/* ---- reports (report.c): every SHOW command, /api/NAME.json ---- */
+
+/* Has the report made. `done` comes on `home` (a worker's loop or any other that goes on running
+ * until then), once, later; the report is borrowed until it returns. weir_report_error says whether
+ * it is whole. -ENOENT: no such report; -ENOMEM: no callback comes. On `home`'s thread. */
+WEIR_MUST_CHECK int weir_gateway_report(weir_gateway *gateway, weir_loop *home, weir_slice name,
+                                        void (*done)(void *user, const weir_report *report),
+                                        void *user);
 
 /* What runs beside the gateway on the control thread (admin HTTP, metrics), so that the gateway
  * need not know it. `start` is called when the gateway stands; `*ret_address` is shown in the ready

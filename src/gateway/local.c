@@ -183,8 +183,13 @@ char weir_local_status(const weir_local *l)
 
 bool weir_local_at_rest(const weir_local *l)
 {
-    return l->phase == LOCAL_REST && !l->script && !l->held && !l->skipping &&
+    return l->phase == LOCAL_REST && !l->script && !l->held && !l->skipping && !l->batch &&
            l->tx.state == LOCAL_TX_IDLE;
+}
+
+bool weir_local_busy(const weir_local *l)
+{
+    return l->phase != LOCAL_REST || l->script;
 }
 
 void weir_local_drained(weir_local *l)
@@ -267,9 +272,11 @@ static int take(weir_local *l, const weir_pg_frame *frame)
 
 int weir_local_feed(weir_local *l, const weir_pg_frame *frame)
 {
-    if (l->phase != LOCAL_REST || l->script)
+    if (weir_local_busy(l))
         return WEIR_LOCAL_BUSY;
     l->feeding = true;
+    l->batch = frame->type != WEIR_PG_F_SYNC && frame->type != WEIR_PG_F_QUERY &&
+               frame->type != WEIR_PG_F_FUNCTION;
     int r = take(l, frame);
     l->feeding = false;
     local_flush(l);

@@ -165,6 +165,7 @@ struct weir_local {
     uint8_t phase;     /* local_phase */
     uint8_t held_kind; /* local_held */
     bool skipping;     /* after an error in the extended protocol, up to Sync */
+    bool batch;        /* extended messages came since the last Sync */
     bool feeding;
     bool broken; /* out of memory: the host was told */
     bool default_read_only;

@@ -440,18 +440,22 @@ static void send_columns(weir_local *l, const local_statement *s, const local_po
                               : weir_pg_write_row_description(&l->out, items, count));
 }
 
-static void send_statement(weir_local *l, const local_statement *s)
+/* What is said here holds: a client may send text in binary because of it. */
+static void send_statement(weir_local *l, local_statement *s)
 {
-    uint32_t *oids = calloc(s->param_count ? s->param_count : 1u, sizeof(*oids));
-    if (!oids) {
-        local_broken(l, -ENOMEM);
-        return;
-    }
     for (size_t i = 0; i < s->param_count; i++)
-        oids[i] = s->oids[i] ? s->oids[i] : WEIR_OID_TEXT;
-    local_check(l, weir_pg_write_param_description(&l->out, oids, s->param_count));
-    free(oids);
+        if (s->oids[i] == 0)
+            s->oids[i] = WEIR_OID_TEXT;
+    local_check(l, weir_pg_write_param_description(&l->out, s->oids, s->param_count));
     send_columns(l, s, NULL);
+}
+
+static bool is_hinted(const weir_compat_hint *h, weir_slice name, int64_t position)
+{
+    char wanted[128];
+    weir_compat_name_fold(h->column, wanted, sizeof(wanted));
+    return h->column.len > 0 ? weir_slice_eq_nocase(name, wanted)
+                             : h->position > 0 && (int64_t)h->position == position;
 }
 
 /* The types of parameters that were named nowhere: those of the columns they meet. */
@@ -461,19 +465,17 @@ static int on_column_row(void *user, weir_buf *out, const weir_value *cells, siz
     weir_compat_hint hints[64];
     char declared[128];
     (void)out;
-    if (count != 2 || cells[0].type != WEIR_VALUE_TEXT || cells[1].type != WEIR_VALUE_TEXT)
+    if (count != 3 || cells[0].type != WEIR_VALUE_TEXT || cells[1].type != WEIR_VALUE_TEXT ||
+        cells[2].type != WEIR_VALUE_INTEGER)
         return 0;
-    weir_slice type = cells[1].u.bytes, name = cells[0].u.bytes;
+    weir_slice type = cells[1].u.bytes;
     size_t len = type.len < sizeof(declared) - 1 ? type.len : sizeof(declared) - 1;
     memcpy(declared, type.data, len);
     declared[len] = '\0';
     weir_compat_param_hints(s->source, hints, 64);
-    for (size_t i = 0; i < s->param_count && i < 64; i++) {
-        char wanted[128];
-        weir_compat_name_fold(hints[i].column, wanted, sizeof(wanted));
-        if (s->oids[i] == 0 && hints[i].column.len > 0 && weir_slice_eq_nocase(name, wanted))
+    for (size_t i = 0; i < s->param_count && i < 64; i++)
+        if (s->oids[i] == 0 && is_hinted(&hints[i], cells[0].u.bytes, cells[2].u.integer))
             s->oids[i] = weir_compat_declared_oid(declared);
-    }
     return 0;
 }
 
@@ -500,7 +502,7 @@ static void take_plain_hints(local_statement *s, bool *ret_columns)
     for (size_t i = 0; i < s->param_count && i < 64; i++) {
         if (s->oids[i] == 0)
             s->oids[i] = hints[i].oid;
-        if (s->oids[i] == 0 && hints[i].column.len > 0)
+        if (s->oids[i] == 0 && (hints[i].column.len > 0 || hints[i].position > 0))
             *ret_columns = true;
     }
 }

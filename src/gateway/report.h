@@ -1,5 +1,6 @@
 /* Reports on what runs: every SHOW command, /api/NAME.json. A report is built on the workers' own
- * loops, one after the other, and comes back to the loop that asked. */
+ * loops, one after the other, and comes back to the loop that asked (weir_gateway_report of
+ * gateway.h). */
 #ifndef WEIR_GATEWAY_REPORT_H
 #define WEIR_GATEWAY_REPORT_H
 
@@ -11,12 +12,5 @@ bool weir_gateway_report_find(weir_slice name, const weir_report_column **ret_co
                               unsigned *ret_count);
 /* "VERSION, CONFIG, …": for hints. Static. */
 const char *weir_gateway_report_names(void);
-
-/* Has the report made. `done` comes on `home` (a worker's loop or any other that goes on running
- * until then), once, later; the report is borrowed until it returns. weir_report_error says whether
- * it is whole. -ENOENT: no such report; -ENOMEM: no callback comes. On `home`'s thread. */
-WEIR_MUST_CHECK int weir_gateway_report(weir_gateway *gateway, weir_loop *home, weir_slice name,
-                                        void (*done)(void *user, const weir_report *report),
-                                        void *user);
 
 #endif

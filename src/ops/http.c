@@ -257,7 +257,8 @@ static void on_completed(void *user, struct MHD_Connection *c, void **state,
     free(q);
 }
 
-static void on_log(void *user, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void on_log(void *user, const char *format,
+                                                         va_list args)
 {
     char text[256];
     const weir_ops *ops = user;

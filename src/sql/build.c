@@ -8,6 +8,7 @@
  *
  * A list is held back while it is pure (only its first item is written), so that it costs no room
  * however long it is; a row is written and taken back if it equals the one before. */
+#include "sql/fold.h"
 #include "sql/lex.h"
 
 #include <stdio.h>
@@ -26,14 +27,17 @@ static void put(weir_builder *b, const void *bytes, size_t n)
 
 static void put_folded(weir_builder *b, const weir_token *t)
 {
-    size_t n = (size_t)(t->end - t->start);
-    if (b->out->cap - b->out->len < n)
+    size_t n = (size_t)(t->end - t->start), room = b->out->cap - b->out->len;
+    if (room < n)
         b->full = true;
     if (b->full)
         return;
     uint8_t *to = b->out->data + b->out->len;
-    for (size_t i = 0; i < n; i++)
-        to[i] = weir_char_fold[t->start[i]];
+    if (room >= n + 7)
+        weir_fold(to, t->start, n);
+    else
+        for (size_t i = 0; i < n; i++)
+            to[i] = weir_char_fold[t->start[i]];
     b->out->len += n;
 }
 

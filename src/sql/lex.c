@@ -33,18 +33,11 @@ static void reset(weir_lexed *l)
 
 void weir_token_find_word(weir_token *t, weir_token_type previous)
 {
-    uint8_t lower[WEIR_WORD_LEN_MAX + 2];
     size_t len = (size_t)(t->end - t->start);
-    if (len > sizeof(lower))
-        return;
-    if (t->type == TOKEN_QUOTED) {
-        if (len > 2)
-            t->word = weir_word_find(weir_slice_make(t->start + 1, len - 2));
-    } else {
-        for (size_t i = 0; i < len; i++)
-            lower[i] = weir_char_fold[t->start[i]];
-        t->word = weir_word_find(weir_slice_make(lower, len));
-    }
+    if (t->type != TOKEN_QUOTED)
+        t->word = weir_word_find_folded(weir_slice_make(t->start, len));
+    else if (len > 2)
+        t->word = weir_word_find(weir_slice_make(t->start + 1, len - 2));
     if ((t->type == TOKEN_QUOTED || previous == TOKEN_DOT) && t->word &&
         t->word->code != WORD_CALL && t->word->code != WORD_PG_TEMP)
         t->word = NULL;
@@ -122,7 +115,8 @@ static weir_slice leading_hint(weir_slice text)
     const uint8_t *close = memmem(p + 2, (size_t)(end - p) - 2, "*/", 2);
     for (p += 2; close && p < close && weir_char_class[*p] == CHAR_SPACE;)
         p++;
-    if (!close || (size_t)(close - p) < sizeof(prefix) - 1 || memcmp(p, prefix, sizeof(prefix) - 1) != 0)
+    if (!close || (size_t)(close - p) < sizeof(prefix) - 1 ||
+        memcmp(p, prefix, sizeof(prefix) - 1) != 0)
         return (weir_slice){NULL, 0};
     for (p += sizeof(prefix) - 1; p < close && weir_char_class[*p] == CHAR_SPACE;)
         p++;

@@ -148,6 +148,11 @@ static void dollar(weir_scan *s, weir_token *t)
     weir_token_end(t, TOKEN_LITERAL, s);
 }
 
+static bool is_plain_operator(uint8_t c)
+{
+    return c == '+' || c == '-' || c == '*' || c == '/' || c == '<' || c == '>' || c == '=';
+}
+
 /* An operator of several characters ends in + or - only if it holds one of ~!@#%^&|`? */
 static void operator_token(weir_scan *s, weir_token *t)
 {
@@ -157,7 +162,7 @@ static void operator_token(weir_scan *s, weir_token *t)
         uint8_t c = *s->p, next = weir_scan_at(s, 1);
         if (s->p > start && ((c == '-' && next == '-') || (c == '/' && next == '*')))
             break;
-        may_end_in_sign = may_end_in_sign || !strchr("+-*/<>=", c);
+        may_end_in_sign = may_end_in_sign || !is_plain_operator(c);
     }
     while (!may_end_in_sign && s->p - start > 1 && (s->p[-1] == '+' || s->p[-1] == '-'))
         s->p--;

@@ -77,8 +77,10 @@ void weir_scan_next(weir_scan *s, weir_token *ret)
 
 void weir_scan_word(weir_scan *s)
 {
-    while (s->p < s->end && weir_char_fold[*s->p])
-        s->p++;
+    const uint8_t *p = s->p, *end = s->end;
+    while (p < end && weir_char_fold[*p])
+        p++;
+    s->p = p;
 }
 
 void weir_scan_quoted(weir_scan *s, uint8_t quote)

@@ -91,6 +91,8 @@ typedef struct weir_word {
 
 /* `lower` is lower-cased already. NULL for a word that means nothing here. */
 const weir_word *weir_word_find(weir_slice lower);
+/* In any case. */
+const weir_word *weir_word_find_folded(weir_slice word);
 /* The tables, for their test: entry `i` in order of length, NULL behind the last. */
 const weir_word *weir_word_at(size_t i);
 

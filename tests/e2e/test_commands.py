@@ -53,7 +53,8 @@ def test_check_names_file_line_and_key(tmp_path):
     file.write_text("pool:\n  max_sizee: 5\n")
     done = weir("check", "-c", file)
     assert done.returncode == 2
-    assert f'{file}:2: unknown key "pool.max_sizee"; nearest known key: pool.max_size' in done.stderr
+    words = f'{file}:2: unknown key "pool.max_sizee"; nearest known key: pool.max_size'
+    assert words in done.stderr
 
 
 def test_check_accepts_its_own_output_and_the_sample(tmp_path):

@@ -1,5 +1,5 @@
-"""What was acknowledged is there: after kill -9 of the gateway, after pg_terminate_backend and after
-an immediate restart of PostgreSQL; and clients go on without a restart of Weir."""
+"""What was acknowledged is there: after kill -9 of the gateway, after pg_terminate_backend and
+after an immediate restart of PostgreSQL; and clients go on without a restart of Weir."""
 
 import contextlib
 import signal

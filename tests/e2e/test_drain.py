@@ -8,7 +8,7 @@ import time
 import psycopg
 import pytest
 
-from support import error_fields, wait_until, Wire
+from support import error_fields, kinds, message, wait_until, Wire
 
 
 def prepare(served):
@@ -23,7 +23,8 @@ def test_idle_clients_get_57P01_and_the_exit_is_0(served):
     served.weir.terminate()
     for wire in idle:
         fields = error_fields(wire.to_end())
-        assert fields["C"] == "57P01" and fields["S"] == "FATAL" and fields["M"].startswith("weir: ")
+        assert fields["C"] == "57P01" and fields["S"] == "FATAL"
+        assert fields["M"].startswith("weir: ")
     assert served.weir.wait(20) == 0
 
 
@@ -45,6 +46,21 @@ def test_a_running_transaction_finishes_and_new_clients_are_refused(served):
     served.weir.start()
     with served.weir.connect() as again:
         assert again.execute("SELECT count(*) FROM t").fetchone() == (2,)
+
+
+def test_a_transaction_that_ends_without_the_database_lets_its_client_go(served):
+    for messages in ((message(b"Q", b"ROLLBACK\0"),),
+                     (message(b"P", b"\0ROLLBACK\0\0\0"), message(b"B", b"\0" * 8),
+                      message(b"E", b"\0" * 5), message(b"S"))):
+        wire = Wire(served.weir)
+        wire.query("BEGIN")
+        served.weir.terminate()
+        wait_until(lambda: "draining" in served.weir.stderr())
+        wire.send(*messages)
+        got = kinds(wire.to_end())
+        assert got.endswith("CZE"), got
+        assert served.weir.wait(10) == 0
+        served.weir.start()
 
 
 def test_a_running_statement_finishes(served):

@@ -43,7 +43,8 @@ def test_several_statements_in_one_string(served):
 
 def test_a_failing_string_is_rolled_back_as_a_whole(served):
     served.weir.psql("-c", "CREATE TABLE t (a INTEGER PRIMARY KEY)")
-    failed = served.weir.psql("-c", "INSERT INTO t VALUES (1); INSERT INTO t VALUES (1)", check=False)
+    twice = "INSERT INTO t VALUES (1); INSERT INTO t VALUES (1)"
+    failed = served.weir.psql("-c", twice, check=False)
     assert failed.returncode == 1 and "ERROR" in failed.stderr
     assert served.weir.psql("-c", "SELECT count(*) FROM t").stdout == "0\n"
 
@@ -98,6 +99,7 @@ def test_copy_in_and_out(served):
 
 def test_unicode_and_quotes_pass(served):
     served.weir.psql("-c", "CREATE TABLE \"gr\u00fc\u00df\" (a TEXT)")
-    served.weir.psql("-c", "INSERT INTO \"gr\u00fc\u00df\" VALUES ('it''s \u4f60\u597d \U0001f600; --')")
+    insert = "INSERT INTO \"gr\u00fc\u00df\" VALUES ('it''s \u4f60\u597d \U0001f600; --')"
+    served.weir.psql("-c", insert)
     assert served.weir.psql("-c", "SELECT a FROM \"gr\u00fc\u00df\"").stdout == \
         "it's \u4f60\u597d \U0001f600; --\n"

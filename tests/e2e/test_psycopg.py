@@ -9,6 +9,8 @@ import time
 import psycopg
 import pytest
 
+from support import Wire, message, wait_until
+
 
 def test_types_and_nulls(served):
     if served.sqlite:
@@ -59,7 +61,8 @@ def test_prepared_statements_of_many_clients_do_not_mix(serve):
     connections = [served.weir.connect(prepare_threshold=0) for _ in range(12)]
     for turn in range(30):  # the clients' names are the same (_pg3_0, ...), their texts are not
         for n, db in enumerate(connections):
-            sql = f"SELECT %s::int8 + {n}" if not served.sqlite else f"SELECT CAST(%s AS INTEGER) + {n}"
+            cast = "CAST(%s AS INTEGER)" if served.sqlite else "%s::int8"
+            sql = f"SELECT {cast} + {n}"
             assert db.execute(sql, (turn,)).fetchone() == (turn + n,)
     for db in connections:
         db.close()
@@ -319,3 +322,13 @@ def test_notices_reach_the_client(served):
         db.add_notice_handler(lambda d: got.append(d.message_primary))
         db.execute("DO $$ BEGIN RAISE NOTICE 'look'; END $$")
         assert got == ["look"]
+
+
+def test_what_was_sent_before_the_goodbye_is_done(served):
+    with served.weir.connect() as db:
+        db.execute("CREATE TABLE t (a INTEGER)")
+        for _ in range(20):
+            with Wire(served.weir) as wire:
+                wire.send(message(b"Q", b"INSERT INTO t VALUES (1)\0"), message(b"X"))
+                wire.to_end()
+        wait_until(lambda: db.execute("SELECT count(*) FROM t").fetchone() == (20,), 10)

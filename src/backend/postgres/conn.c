@@ -116,6 +116,7 @@ static weir_conn_state conn_clean(weir_conn *conn)
     pg_conn *c = pg_conn_of(conn);
     weir_conn_state state = state_of(c);
     c->returned = state == WEIR_CONN_LATER;
+    c->held_len = 0; /* whoever they were for is gone */
     return state;
 }
 

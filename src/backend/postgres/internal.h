@@ -8,6 +8,7 @@
 #include "proto/pg/pg.h"
 
 #define PG_NAME_SIZE 40 /* "weir_" and 32 hexadecimal digits */
+#define PG_HELD 8u      /* replies that are kept back at most */
 #define PG_SEEN 256u    /* contents seen once on a connection, direct-mapped */
 
 typedef struct pg_backend {
@@ -17,8 +18,8 @@ typedef struct pg_backend {
     _Atomic uint32_t generation; /* of the schema, as far as we saw it change */
 } pg_backend;
 
-/* A name of ours on one server connection. It is forgotten when the server has no such statement and
- * nothing under way could make one. */
+/* A name of ours on one server connection. It is forgotten when the server has no such statement
+ * and nothing under way could make one. */
 typedef struct pg_prepared {
     weir_list lru;
     uint64_t content[2];
@@ -60,6 +61,8 @@ typedef struct pg_conn {
     weir_stream *stream;
     weir_timer timer;
     weir_pg_owed owed;
+    uint8_t held[PG_HELD]; /* types of replies of ours that come before anything owed */
+    unsigned held_len;
     uint64_t rows;    /* of the statement under way, as its tags say */
     uint64_t passed;  /* rows of the result under way */
     char sqlstate[6]; /* of the error since the last Sync or Query; "" */
@@ -124,7 +127,8 @@ pg_prepared *pg_prepared_find(pg_prepared_table *t, const uint64_t content[2]);
 pg_prepared *pg_prepared_add(pg_prepared_table *t, const uint64_t content[2]);
 /* The one to be closed when there are too many; NULL when there are not, or none can be spared. */
 pg_prepared *pg_prepared_surplus(pg_prepared_table *t);
-/* A Parse or Close with this tag (the content's first half) was answered: done, or failed or skipped. */
+/* A Parse or Close with this tag (the content's first half) was answered: done, or failed or
+ * skipped. */
 void pg_prepared_parsed(pg_prepared_table *t, uint64_t tag, bool done);
 void pg_prepared_closed(pg_prepared_table *t, uint64_t tag, bool done);
 void pg_prepared_remove(pg_prepared_table *t, pg_prepared *p);

@@ -23,18 +23,40 @@ static int send(pg_conn *c, weir_pg_owed_kind kind, bool hidden, uint64_t tag, w
     return 0;
 }
 
+static void give(pg_conn *c, weir_slice bytes)
+{
+    if (c->base.sink)
+        c->base.sink->events->on_bytes(c->base.sink, bytes);
+}
+
+static void give_held(pg_conn *c)
+{
+    for (unsigned i = 0; i < c->held_len; i++) {
+        const uint8_t message[] = {c->held[i], 0, 0, 0, 4};
+        give(c, weir_slice_make(message, sizeof(message)));
+    }
+    c->held_len = 0;
+}
+
 static void give_interjections(pg_conn *c)
 {
     weir_slice bytes;
-    while (weir_pg_owed_next_interjection(&c->owed, &bytes))
-        if (c->base.sink)
-            c->base.sink->events->on_bytes(c->base.sink, bytes);
+    while (weir_pg_owed_next_interjection(&c->owed, &bytes)) {
+        give_held(c);
+        give(c, bytes);
+    }
 }
 
-/* A reply that the server would have given and that we give in its stead. */
+/* A reply that the server would have given and that we give in its stead. Like the server we keep
+ * it back until there is more to say or the client flushes: sent alone it would cost a system call
+ * here and a wake-up there. */
 static int fake(pg_conn *c, uint8_t type)
 {
     const uint8_t message[] = {type, 0, 0, 0, 4};
+    if (weir_pg_owed_is_at_rest(&c->owed) && c->held_len < PG_HELD) {
+        c->held[c->held_len++] = type;
+        return 0;
+    }
     int r = weir_pg_owed_interject(&c->owed, weir_slice_make(message, sizeof(message)), true);
     if (r == 0)
         give_interjections(c);
@@ -92,8 +114,8 @@ static int send_named_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p, 
     return surplus ? send_hidden_close(c, surplus) : r;
 }
 
-/* It stands on the server, as far as anything sent now can tell: it was parsed, or its Parse is on the way
- * in this very batch, so that an error which swallows the one swallows the other. */
+/* It stands on the server, as far as anything sent now can tell: it was parsed, or its Parse is on
+ * the way in this very batch, so that an error which swallows the one swallows the other. */
 static bool usable(const pg_conn *c, const pg_prepared *p)
 {
     uint32_t generation = atomic_load_explicit(&pg_backend_of(c)->generation, memory_order_relaxed);
@@ -213,6 +235,9 @@ static int relay_message(pg_conn *c, const weir_relay *m)
         weir_stream_write(c->stream, m->whole);
         return 0;
     case WEIR_RELAY_FLUSH: /* owes nothing */
+        give_held(c);
+        weir_stream_write(c->stream, m->whole);
+        return 0;
     case WEIR_RELAY_COPY_DATA:
         weir_stream_write(c->stream, m->whole);
         return 0;
@@ -447,8 +472,10 @@ static bool passes_in_pieces(uint8_t type)
 
 static void hand_on(pg_conn *c, weir_slice in, size_t from, size_t to)
 {
-    if (to > from && c->base.sink)
-        c->base.sink->events->on_bytes(c->base.sink, weir_slice_make(in.data + from, to - from));
+    if (to <= from)
+        return;
+    give_held(c);
+    give(c, weir_slice_make(in.data + from, to - from));
 }
 
 static void break_off(pg_conn *c, const char *why)

@@ -249,6 +249,10 @@ static void test_parameters_take_the_type_of_their_column(void **state)
     assert_true(weir_slice_eq_cstr(h[1].column, "b"));
     assert_true(weir_slice_eq_cstr(h[2].column, "a"));
     assert_int_equal(h[3].oid, WEIR_OID_INT4);
+    weir_compat_param_hints(weir_slice_cstr("INSERT INTO t VALUES ($1, f($2), 1, $3)"), h, 4);
+    assert_int_equal(h[0].position, 1);
+    assert_int_equal(h[1].position, 0);
+    assert_int_equal(h[2].position, 4);
 }
 
 int main(void)

@@ -1,0 +1,329 @@
+/* Report tables, and the statistics that the engine's own reports show. The engine runs here
+ * without loops: one thread is all workers, the clock is a variable, the backend does nothing. */
+#include "engine/report.h"
+#include "failalloc.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* ---- the table ---- */
+
+static const weir_report_column columns[] = {{"name", WEIR_REPORT_TEXT},
+                                             {"count", WEIR_REPORT_INT}};
+
+static void test_cells_come_back_in_order(void **state)
+{
+    (void)state;
+    weir_report r;
+    weir_slice cell;
+    size_t pos = 0;
+    weir_report_init(&r, columns, 2, 4096);
+    weir_report_slice(&r, weir_slice_make("a\0b", 3));
+    weir_report_int(&r, INT64_MIN);
+    weir_report_text(&r, NULL);
+    weir_report_text(&r, "");
+    assert_int_equal(weir_report_error(&r), 0);
+    assert_int_equal(r.rows, 2);
+    static const char *const want[] = {"a b", "-9223372036854775808", NULL, ""};
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(weir_report_next(&r, &pos, &cell));
+        assert_int_equal(cell.data == NULL, want[i] == NULL);
+        if (want[i])
+            assert_true(weir_slice_eq_cstr(cell, want[i]));
+    }
+    assert_false(weir_report_next(&r, &pos, &cell));
+    assert_int_equal(weir_report_column_find(&r, "count"), 1);
+    assert_int_equal(weir_report_column_find(&r, "counts"), -1);
+    weir_report_fini(&r);
+}
+
+static void test_a_full_report_says_so_and_stays_whole(void **state)
+{
+    (void)state;
+    weir_report r;
+    weir_slice cell;
+    size_t pos = 0, cells = 0;
+    weir_report_init(&r, columns, 2, 100);
+    for (int i = 0; i < 50; i++) {
+        weir_report_text(&r, "twelve bytes");
+        weir_report_int(&r, i);
+    }
+    assert_int_equal(weir_report_error(&r), -EMSGSIZE);
+    while (weir_report_next(&r, &pos, &cell))
+        cells++;
+    assert_true(cells / 2 == r.rows && r.rows > 0);
+    weir_report_fini(&r);
+}
+
+/* ---- an engine ---- */
+
+static weir_time now_is = 1000 * WEIR_SECOND; /* a test's clock */
+
+static weir_time clock_now(void *user, const weir_worker *worker)
+{
+    (void)user, (void)worker;
+    return now_is;
+}
+
+static void post(void *user, weir_worker *to, weir_message *message)
+{
+    (void)user;
+    message->run(message, to);
+}
+
+static void wake_at(void *user, weir_worker *worker, weir_time at)
+{
+    (void)user, (void)worker, (void)at;
+}
+
+static uint32_t no_random(void *user, weir_worker *worker)
+{
+    (void)user, (void)worker;
+    return 4;
+}
+
+static int no_open(weir_backend *backend, struct weir_loop *loop, const weir_conn_request *request,
+                   weir_conn **ret)
+{
+    (void)backend, (void)loop, (void)request, (void)ret;
+    return -ECONNREFUSED;
+}
+
+static void destroy(weir_backend *backend)
+{
+    free(backend);
+}
+
+static const weir_backend_ops fake = {
+    .name = "fake", .dialect = WEIR_DIALECT_SQLITE, .open = no_open, .destroy = destroy};
+static const weir_session_events no_events = {0};
+
+typedef struct rig {
+    weir_memory memory;
+    weir_epoch *epoch;
+    weir_engine *engine;
+    weir_worker *worker[2];
+} rig;
+
+static weir_database *add_database(rig *t, const char *name, const char *label)
+{
+    weir_backend *backend = calloc(1, sizeof(*backend));
+    weir_database *ret = NULL;
+    assert_non_null(backend);
+    backend->ops = &fake;
+    weir_database_options options = {.name = name,
+                                     .label = label,
+                                     .backend = backend,
+                                     .user = "u",
+                                     .shown = "fake:",
+                                     .pool = {.size_max = 2, .waiters_max = 10, .pinned_max = 1}};
+    assert_int_equal(weir_engine_add_database(t->engine, &options, &ret), 0);
+    return ret;
+}
+
+static void rig_init(rig *t)
+{
+    *t = (rig){0};
+    weir_memory_init(&t->memory, 0);
+    assert_int_equal(weir_epoch_new(4, &t->epoch), 0);
+    weir_engine_options options = {
+        .workers = 2,
+        .host = {.now = clock_now, .random = no_random, .post = post, .wake_at = wake_at},
+        .memory = &t->memory,
+        .epoch = t->epoch,
+        .templates_max = 100,
+        .slow = WEIR_SECOND};
+    assert_int_equal(weir_engine_new(&options, &t->engine), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(weir_worker_start(t->engine, i, NULL, &t->worker[i]), 0);
+        weir_epoch_online(weir_worker_epoch(t->worker[i]));
+    }
+}
+
+static void rig_fini(rig *t)
+{
+    for (unsigned i = 0; i < 2; i++)
+        weir_worker_stop(t->worker[i]);
+    weir_engine_free(t->engine);
+    weir_epoch_free(t->epoch);
+}
+
+/* One statement that took so long, on a session of its own. */
+static void say(rig *t, unsigned worker, weir_database *d, const char *text, weir_time took,
+                uint64_t rows, const char *sqlstate)
+{
+    weir_session s = {0};
+    weir_statement st;
+    weir_error err;
+    assert_int_equal(
+        weir_session_open(&s, t->worker[worker], d, weir_slice_cstr("u"), &no_events, &err), 0);
+    assert_int_equal(weir_pools_sessions(weir_database_pools(d)), 1);
+    weir_session_understand(&s, weir_slice_cstr(text), &st);
+    weir_time started = now_is;
+    now_is += took;
+    weir_session_record(&s, &st, WEIR_TARGET_PRIMARY, started, rows, sqlstate);
+    weir_session_count_transaction(&s);
+    weir_session_count_bytes(&s, 10, 20);
+    weir_session_close(&s);
+    assert_int_equal(weir_pools_sessions(weir_database_pools(d)), 0);
+}
+
+static const weir_report_source *source(const char *name)
+{
+    const weir_report_source *s = weir_engine_reports;
+    while (s->name && strcmp(s->name, name) != 0)
+        s++;
+    assert_non_null(s->name);
+    return s;
+}
+
+static void fill(rig *t, const char *name, weir_report *ret)
+{
+    const weir_report_source *s = source(name);
+    weir_report_init(ret, s->columns, s->column_count, WEIR_REPORT_SIZE_MAX);
+    s->fill(ret, t->engine, t->worker[0]);
+}
+
+static void check_cell(const weir_report *r, unsigned row, const char *column, const char *want)
+{
+    int at = weir_report_column_find(r, column);
+    weir_slice cell = {0};
+    size_t pos = 0;
+    assert_true(at >= 0 && row < r->rows);
+    for (unsigned i = 0; i <= row * r->column_count + (unsigned)at; i++)
+        assert_true(weir_report_next(r, &pos, &cell));
+    if (!weir_slice_eq_cstr(cell, want))
+        fail_msg("%s is %.*s, not %s", column, (int)cell.len, (const char *)cell.data, want);
+}
+
+static void test_statements_sum_the_workers_and_order_by_time(void **state)
+{
+    (void)state;
+    rig t;
+    weir_report r;
+    rig_init(&t);
+    weir_database *d = add_database(&t, "*", "app");
+    for (int i = 0; i < 10; i++)
+        say(&t, (unsigned)i % 2, d, "SELECT a FROM t WHERE b = 7", WEIR_MS, 3, "");
+    say(&t, 0, d, "UPDATE t SET a = 1", 2 * WEIR_SECOND, 1, "");
+    say(&t, 1, d, "UPDATE t SET a = 2", WEIR_SECOND / 2, 0, "40001");
+    fill(&t, "statements", &r);
+    assert_int_equal(weir_report_error(&r), 0);
+    assert_int_equal(r.rows, 2);
+    check_cell(&r, 0, "kind", "write");
+    check_cell(&r, 0, "calls", "2");
+    check_cell(&r, 0, "errors", "1");
+    check_cell(&r, 0, "total_seconds", "2.500000000");
+    check_cell(&r, 0, "mean_seconds", "1.250000000");
+    check_cell(&r, 0, "max_seconds", "2.000000000");
+    check_cell(&r, 0, "p95_seconds", "2.000000000");
+    check_cell(&r, 1, "calls", "10");
+    check_cell(&r, 1, "rows", "30");
+    check_cell(&r, 1, "p95_seconds", "0.001000000");
+    weir_report_fini(&r);
+    rig_fini(&t);
+}
+
+static void test_stats_are_microseconds_and_count_what_passed(void **state)
+{
+    (void)state;
+    rig t;
+    weir_report r;
+    rig_init(&t);
+    weir_database *d = add_database(&t, "*", "app");
+    say(&t, 0, d, "SELECT 1", 4 * WEIR_SECOND, 1, "");
+    say(&t, 1, d, "SELECT 2", 0, 1, "22012");
+    fill(&t, "stats", &r);
+    check_cell(&r, 0, "database", "app");
+    check_cell(&r, 0, "total_xact_count", "2");
+    check_cell(&r, 0, "total_query_count", "2");
+    check_cell(&r, 0, "total_received", "20");
+    check_cell(&r, 0, "total_sent", "40");
+    check_cell(&r, 0, "total_query_time", "4000000");
+    check_cell(&r, 0, "avg_recv", "5");
+    check_cell(&r, 0, "avg_query_time", "2000000");
+    check_cell(&r, 0, "total_errors", "1");
+    check_cell(&r, 0, "total_slow", "1");
+    weir_report_fini(&r);
+    rig_fini(&t);
+}
+
+static void test_labels_are_unique(void **state)
+{
+    (void)state;
+    rig t;
+    rig_init(&t);
+    weir_database *any = add_database(&t, "*", "app");
+    assert_string_equal(weir_database_label(any), "app");
+    weir_database *app = add_database(&t, "app", "app");
+    weir_database *other = add_database(&t, "other", "app");
+    assert_string_equal(weir_database_label(any), "*");
+    assert_string_equal(weir_database_label(app), "app");
+    assert_string_equal(weir_database_label(other), "other");
+    rig_fini(&t);
+}
+
+static void test_a_pool_made_during_a_pause_is_paused(void **state)
+{
+    (void)state;
+    rig t;
+    rig_init(&t);
+    weir_database *d = add_database(&t, "app", NULL);
+    weir_engine_pause(t.engine, d, true);
+    weir_session s = {0};
+    weir_error err;
+    weir_report r;
+    assert_int_equal(weir_session_open(&s, t.worker[0], d, weir_slice_cstr("u"), &no_events, &err),
+                     0);
+    assert_int_equal(weir_session_borrow(&s, WEIR_ROLE_READ, &err), WEIR_SESSION_WAIT);
+    fill(&t, "pools", &r);
+    check_cell(&r, 0, "cl_waiting", "1");
+    check_cell(&r, 0, "open_failures", "0");
+    weir_report_fini(&r);
+    fill(&t, "databases", &r);
+    check_cell(&r, 0, "paused", "1");
+    weir_report_fini(&r);
+    weir_session_close(&s);
+    weir_engine_pause(t.engine, NULL, false);
+    assert_false(weir_database_paused(d));
+    rig_fini(&t);
+}
+
+static void fill_all(void *user)
+{
+    rig *t = user;
+    for (const weir_report_source *s = weir_engine_reports; s->name; s++) {
+        weir_report r;
+        weir_report_init(&r, s->columns, s->column_count, WEIR_REPORT_SIZE_MAX);
+        s->fill(&r, t->engine, t->worker[0]);
+        assert_true(weir_report_error(&r) == (weir_failalloc_failed() ? r.error : 0));
+        weir_report_fini(&r);
+    }
+}
+
+static void test_reports_survive_every_failed_allocation(void **state)
+{
+    (void)state;
+    rig t;
+    rig_init(&t);
+    weir_database *d = add_database(&t, "*", "app");
+    say(&t, 0, d, "SELECT 1", WEIR_MS, 1, "");
+    (void)weir_failalloc_each(200, fill_all, &t);
+    rig_fini(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cells_come_back_in_order),
+        cmocka_unit_test(test_a_full_report_says_so_and_stays_whole),
+        cmocka_unit_test(test_statements_sum_the_workers_and_order_by_time),
+        cmocka_unit_test(test_stats_are_microseconds_and_count_what_passed),
+        cmocka_unit_test(test_labels_are_unique),
+        cmocka_unit_test(test_a_pool_made_during_a_pause_is_paused),
+        cmocka_unit_test(test_reports_survive_every_failed_allocation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
