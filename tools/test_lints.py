@@ -116,6 +116,14 @@ def test_layers_refuse_an_unknown_folder(root):
     assert "no layer" in list(layers.problems(root))[0]
 
 
+def test_layers_table_is_the_documents():
+    document = (TOOLS.parent / "docs/decisions/0001-layers-and-build.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]]
+            for line in document.splitlines() if line.startswith("|")][2:]
+    assert {row[0]: set(row[1].split(", ")) - {"–"} for row in rows} == layers.ALLOWED
+    assert {row[0] for row in rows if row[3] == "yes"} == set(layers.PURE)
+
+
 # ---- purity ----
 
 @pytest.mark.parametrize("call", [

@@ -6,6 +6,7 @@
 /* ---- admin HTTP beside the gateway ---- */
 
 typedef struct admin {
+    cli_args *args; /* for reading them again */
     const weir_config *config;
     weir_gateway *gateway;
     weir_ops *ops;
@@ -45,6 +46,8 @@ static int start_admin(void *user, weir_gateway *gateway, weir_loop *control,
                           .report = make_report,
                           .user = a};
     a->gateway = gateway;
+    if (!*a->config->admin)
+        return 0; /* switched off */
     int r = weir_ops_start(control, a->config, &host, &a->ops, err);
     if (r == 0)
         *ret_address = weir_ops_address(a->ops);
@@ -57,13 +60,20 @@ static void stop_admin(void *user)
     weir_ops_stop(a->ops);
 }
 
+static int load_again(void *user, weir_config **ret)
+{
+    const admin *a = user;
+    return cli_load(a->args, ret) == CLI_OK ? 0 : -EINVAL; /* it says what is wrong */
+}
+
 /* The gateway runs until it is told to stop. */
-static int run_gateway(const weir_config *config)
+static int run_gateway(cli_args *args, const weir_config *config)
 {
     weir_error err = {0};
-    admin a = {.config = config};
-    weir_gateway_extension extension = {.start = start_admin, .stop = stop_admin, .user = &a};
-    int r = weir_gateway_serve(config, *config->admin ? &extension : NULL, &err);
+    admin a = {.args = args, .config = config};
+    weir_gateway_extension extension = {
+        .start = start_admin, .stop = stop_admin, .load = load_again, .user = &a};
+    int r = weir_gateway_serve(config, &extension, &err);
     if (r == 0)
         return CLI_OK;
     /* Clients see the prefix in errors; on stderr cli_complain puts one. */
@@ -82,7 +92,7 @@ int cli_serve(int argc, char **argv)
     if (status == CLI_OK)
         status = cli_load(&args, &config);
     if (status == CLI_OK)
-        status = run_gateway(config);
+        status = run_gateway(&args, config);
     weir_config_free(config);
     cli_args_fini(&args);
     return status;

@@ -9,6 +9,7 @@ int weir_engine_new(const weir_engine_options *options, weir_engine **ret)
     if (!e)
         return -ENOMEM;
     e->options = *options;
+    atomic_store(&e->slow, options->slow);
     int r = weir_template_table_new(options->templates_max, options->seed, options->epoch,
                                     options->memory, &e->templates);
     if (r < 0) {
@@ -26,6 +27,10 @@ static void database_free(weir_database *d)
         weir_pools *next = pools->next;
         weir_pools_free(pools);
         pools = next;
+    }
+    for (weir_limits *l = atomic_load(&d->limits), *older; l; l = older) {
+        older = l->older;
+        free(l);
     }
     if (d->backend)
         d->backend->ops->destroy(d->backend);
@@ -93,8 +98,7 @@ int weir_engine_add_database(weir_engine *engine, const weir_database_options *o
     d->host = copy(options->host, &failed);
     d->port = options->port;
     d->session_pooling = options->session_pooling;
-    d->pool = options->pool;
-    if (failed) {
+    if (failed || weir_database_configure(d, &options->pool) < 0) {
         database_free(d);
         return -ENOMEM;
     }
@@ -106,6 +110,25 @@ int weir_engine_add_database(weir_engine *engine, const weir_database_options *o
     if (ret)
         *ret = d;
     return 0;
+}
+
+int weir_database_configure(weir_database *database, const weir_pool_options *pool)
+{
+    weir_limits *l = malloc(sizeof(*l));
+    if (!l)
+        return -ENOMEM;
+    *l = (weir_limits){.pool = *pool, .older = atomic_load(&database->limits)};
+    atomic_store(&database->limits, l);
+    for (weir_pools *p = weir_database_pools(database); p; p = p->next) {
+        weir_pool_configure(p->pool, pool);
+        weir_lender_nudge_all(p);
+    }
+    return 0;
+}
+
+void weir_engine_set_slow(weir_engine *engine, weir_time slow)
+{
+    atomic_store_explicit(&engine->slow, slow, memory_order_relaxed);
 }
 
 weir_database *weir_engine_find_database(weir_engine *engine, weir_slice name)

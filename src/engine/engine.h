@@ -75,6 +75,8 @@ WEIR_MUST_CHECK int weir_engine_add_database(weir_engine *engine,
 /* By the name a client gave; NULL: there is none. */
 weir_database *weir_engine_find_database(weir_engine *engine, weir_slice name);
 const char *weir_database_name(const weir_database *database);
+/* New limits for its pools, present and future; from any one thread. -ENOMEM: nothing changed. */
+WEIR_MUST_CHECK int weir_database_configure(weir_database *database, const weir_pool_options *pool);
 bool weir_database_session_pooling(const weir_database *database);
 const char *weir_database_label(const weir_database *database);
 weir_backend *weir_database_backend(const weir_database *database);
@@ -193,5 +195,7 @@ void weir_worker_each_conn(weir_worker *worker, const weir_pools *pools,
 /* PAUSE, RESUME, shutdown: told to all workers. NULL database: every one. From any thread. */
 void weir_engine_pause(weir_engine *engine, weir_database *database, bool paused);
 void weir_engine_drain(weir_engine *engine);
+/* The slow log's threshold; from any thread. */
+void weir_engine_set_slow(weir_engine *engine, weir_time slow);
 
 #endif

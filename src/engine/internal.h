@@ -35,6 +35,11 @@ struct weir_pools {
     weir_lender lenders[];    /* one per worker */
 };
 
+typedef struct weir_limits {
+    weir_pool_options pool;
+    struct weir_limits *older;
+} weir_limits;
+
 struct weir_database {
     weir_engine *engine;
     unsigned index;
@@ -44,7 +49,7 @@ struct weir_database {
     unsigned port;
     _Atomic bool paused;
     weir_backend *backend;
-    weir_pool_options pool;
+    struct weir_limits *_Atomic limits; /* the newest; older ones live as long as the database */
     weir_pools *_Atomic pools;
 };
 
@@ -67,6 +72,7 @@ struct weir_engine {
     weir_time started; /* when the first worker was */
     _Atomic unsigned pools_count;
     weir_template_table *templates;
+    _Atomic weir_time slow;
     weir_worker *workers[]; /* options.workers; NULL until started */
 };
 
@@ -85,6 +91,7 @@ void weir_lender_touch(weir_lender *lender);
 void weir_lender_pump(weir_lender *lender);
 /* Tells the lender's worker to have a look; from any thread. */
 void weir_lender_nudge(weir_lender *lender);
+void weir_lender_nudge_all(weir_pools *p);
 /* Finds or makes the pool of a user. */
 WEIR_MUST_CHECK int weir_pools_get(weir_database *database, weir_slice user, weir_pools **ret,
                                    weir_error *err);

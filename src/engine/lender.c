@@ -217,7 +217,7 @@ static int pools_new(weir_database *d, weir_slice user, weir_pools **ret)
     p->database = d;
     p->role = d->backend->ops->relays ? WEIR_ROLE_WRITE : WEIR_ROLE_READ;
     p->user = strndup((const char *)user.data, user.len);
-    int r = p->user ? weir_pool_new(&d->pool, workers, &p->pool) : -ENOMEM;
+    int r = p->user ? weir_pool_new(&atomic_load(&d->limits)->pool, workers, &p->pool) : -ENOMEM;
     if (r < 0) {
         free(p->user);
         free(p);
@@ -448,7 +448,7 @@ void weir_worker_each_conn(weir_worker *worker, const weir_pools *pools,
     }
 }
 
-static void nudge_all(weir_pools *p)
+void weir_lender_nudge_all(weir_pools *p)
 {
     for (unsigned i = 0; i < p->database->engine->options.workers; i++)
         weir_lender_nudge(&p->lenders[i]);
@@ -463,7 +463,7 @@ void weir_engine_pause(weir_engine *engine, weir_database *database, bool paused
         atomic_store(&d->paused, paused);
         for (weir_pools *p = weir_database_pools(d); p; p = p->next) {
             weir_pool_pause(p->pool, paused);
-            nudge_all(p);
+            weir_lender_nudge_all(p);
         }
     }
 }
@@ -473,6 +473,6 @@ void weir_engine_drain(weir_engine *engine)
     for (unsigned i = 0; i < engine->database_count; i++)
         for (weir_pools *p = weir_database_pools(engine->databases[i]); p; p = p->next) {
             weir_pool_drain(p->pool);
-            nudge_all(p);
+            weir_lender_nudge_all(p);
         }
 }

@@ -207,8 +207,8 @@ static void fill_databases(weir_report *r, weir_engine *engine, weir_worker *at)
         weir_report_int(r, d->port);
         weir_report_text(r, d->dbname ? d->dbname : weir_database_label(d));
         weir_report_text(r, d->user);
-        weir_report_int(r, d->pool.size_max);
-        weir_report_int(r, d->pool.size_min);
+        weir_report_int(r, atomic_load(&d->limits)->pool.size_max);
+        weir_report_int(r, atomic_load(&d->limits)->pool.size_min);
         weir_report_int(r, 0);
         weir_report_text(r, pool_mode(d));
         weir_report_int(r, 0);
@@ -218,7 +218,7 @@ static void fill_databases(weir_report *r, weir_engine *engine, weir_worker *at)
         weir_report_text(r, d->backend->ops->name);
         weir_report_text(r, weir_database_shown(d));
         weir_report_int(r, (int64_t)sum.sessions);
-        weir_report_int(r, d->pool.pinned_max);
+        weir_report_int(r, atomic_load(&d->limits)->pool.pinned_max);
         weir_report_int(r, weir_database_up(d));
     }
 }

@@ -114,7 +114,7 @@ void weir_session_record(weir_session *session, const weir_statement *statement,
     weir_time took = weir_worker_now(w) - started;
     uint64_t ns = took > 0 ? (uint64_t)took : 0;
     record_statement(w, statement, ns, rows, *sqlstate != '\0');
-    weir_time slow = w->engine->options.slow;
+    weir_time slow = atomic_load_explicit(&w->engine->slow, memory_order_relaxed);
     bool is_slow = slow > 0 && took >= slow;
     if (is_slow)
         log_slow(session, statement, took, rows, sqlstate);

@@ -317,12 +317,13 @@ static int begin_pause(weir_console *c, bool pause, weir_error *err)
     return 0;
 }
 
-static int refuse_reload(weir_error *err)
+/* As SIGHUP: the log says what could not be applied, and why. */
+static int begin_reload(weir_error *err)
 {
-    weir_error_set(err, "0A000", "weir: RELOAD is not supported yet");
-    weir_error_hint(err, "Restart to apply a changed configuration: SHUTDOWN lets running "
-                         "transactions end.");
-    return -ENOTSUP;
+    if (kill(getpid(), SIGHUP) == 0)
+        return 0;
+    weir_error_set(err, "58000", "weir: cannot ask for a reload: %s", strerror(errno));
+    return -errno;
 }
 
 /* What a run's command does. 0: done, or under way (state). */
@@ -336,7 +337,7 @@ static int carry_out(weir_console *c, weir_error *err)
     case WEIR_ADMIN_RESUME:
         return begin_pause(c, false, err);
     case WEIR_ADMIN_RELOAD:
-        return refuse_reload(err);
+        return begin_reload(err);
     case WEIR_ADMIN_SHUTDOWN:
         (void)kill(getpid(), SIGTERM); /* the one way to stop, whoever asks */
         break;

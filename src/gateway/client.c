@@ -147,7 +147,7 @@ static int local_login(weir_client *c)
 
 int weir_client_local_init(weir_client *c)
 {
-    const weir_config *config = c->worker->gateway->config;
+    const weir_config *config = weir_gateway_config(c->worker->gateway);
     weir_local_host host = {.write = local_write,
                             .congested = local_congested,
                             .ready = local_ready,
@@ -185,7 +185,7 @@ static int feed(weir_client *c, const weir_pg_frame *f)
 
 static size_t on_local(weir_client *c, weir_slice in)
 {
-    size_t used = 0, limit = c->worker->gateway->config->limits.message_size;
+    size_t used = 0, limit = weir_gateway_config(c->worker->gateway)->limits.message_size;
     weir_error err;
     weir_client_seen(c);
     while (c->state == WEIR_CLIENT_ACTIVE) {
@@ -300,7 +300,7 @@ static void on_close(weir_stream *stream, int error)
 {
     weir_client *c = weir_stream_user(stream);
     c->closed = true;
-    if (c->worker->gateway->config->log.connections && c->user)
+    if (weir_gateway_config(c->worker->gateway)->log.connections && c->user)
         weir_log_event(c->worker->gateway->log, WEIR_LOG_GATEWAY, WEIR_LOG_INFO, "client left",
                        WEIR_F_INT("client", c->id), WEIR_F_STR("user", c->user),
                        WEIR_F_STR("reason", error ? strerror(-error) : "closed"));

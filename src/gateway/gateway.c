@@ -67,7 +67,6 @@ int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret)
     if (!g)
         return -ENOMEM;
     g->options = *options;
-    g->config = options->config;
     g->log = options->log;
     for (unsigned i = 0; i < options->workers; i++) {
         weir_gateway_worker *w = &g->workers[i];
@@ -90,14 +89,15 @@ int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret)
         .memory = options->memory,
         .epoch = options->epoch,
         .seed = options->seed,
-        .templates_max = g->config->limits.templates,
-        .slow = g->config->log.slow,
+        .templates_max = options->config->limits.templates,
+        .slow = options->config->log.slow,
     };
-    int r = weir_gateway_init_secrets(g);
+    weir_gateway_init_mock(g);
+    int r = weir_gateway_put_settings(g, options->config, false);
     if (r == 0)
         r = weir_engine_new(&engine, &g->engine);
     if (r < 0) {
-        free(g->secrets);
+        weir_gateway_free_settings(g);
         free(g);
         return r;
     }
@@ -110,7 +110,7 @@ void weir_gateway_free(weir_gateway *gateway)
     if (!gateway)
         return;
     weir_engine_free(gateway->engine);
-    free(gateway->secrets);
+    weir_gateway_free_settings(gateway);
     free(gateway);
 }
 

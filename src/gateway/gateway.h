@@ -41,6 +41,11 @@ void weir_gateway_on_turn(void *user, weir_loop *loop);
 void weir_gateway_on_sleep(void *user, weir_loop *loop, int sleeping);
 void *weir_gateway_hook(weir_gateway *gateway, unsigned index);
 
+/* Puts another configuration in force, as far as that can be done without a restart, and takes it
+ * over; the rest is said in the log. On the control thread. -ENOMEM: the old one stays, `config` is
+ * the caller's. */
+WEIR_MUST_CHECK int weir_gateway_reload(weir_gateway *gateway, weir_config *config);
+
 /* Shutdown, from any thread: no new clients, idle ones are told 57P01 and closed, others when their
  * transaction ends. */
 void weir_gateway_drain(weir_gateway *gateway);
@@ -69,6 +74,9 @@ typedef struct weir_gateway_extension {
     int (*start)(void *user, weir_gateway *gateway, weir_loop *control, const char **ret_address,
                  weir_error *err);
     void (*stop)(void *user);
+    /* SIGHUP: reads the configuration anew. Negative: it is broken, and that was said. May be NULL.
+     */
+    int (*load)(void *user, weir_config **ret);
     void *user;
 } weir_gateway_extension;
 

@@ -24,13 +24,21 @@ typedef struct weir_gateway_worker {
     uint32_t next_id;
 } weir_gateway_worker;
 
+/* A configuration as it is in force, with what was derived from it. Readers take the newest once
+ * and may go on with it: reloads are rare, so nothing is freed under them. */
+typedef struct weir_settings {
+    const weir_config *config;
+    weir_pg_scram_secret *secrets; /* of config->users, by index; NULL: not needed */
+    bool owned;                    /* the configuration goes with it */
+    struct weir_settings *older;
+} weir_settings;
+
 struct weir_gateway {
     weir_gateway_options options;
-    const weir_config *config;
+    struct weir_settings *_Atomic settings; /* the newest; older ones live as long as the gateway */
     weir_log *log;
     weir_engine *engine;
-    weir_pg_scram_secret *secrets; /* of config->users, by index; NULL: not needed */
-    uint8_t mock_key[32];          /* makes unknown users look like known ones */
+    uint8_t mock_key[32]; /* makes unknown users look like known ones */
     _Atomic bool draining, closing;
     _Atomic unsigned clients;
     _Atomic unsigned consoles;     /* those of them in database `weir` */
@@ -99,8 +107,9 @@ typedef struct weir_client {
     weir_console *console; /* in database `weir` */
     weir_time since;       /* connected; then: state of the timer's concern */
     bool relays;
-    bool holds;  /* session pooling: its connection stays with it */
-    bool closed; /* the stream is gone */
+    bool trusted; /* nothing had to be proved */
+    bool holds;   /* session pooling: its connection stays with it */
+    bool closed;  /* the stream is gone */
     weir_relay_state relay;
 } weir_client;
 
@@ -122,6 +131,23 @@ void weir_client_cancel(weir_client *c);
 void weir_client_cancel_done(weir_client *carrier);
 weir_client *weir_client_find(weir_gateway_worker *worker, uint32_t id);
 
+static inline const weir_settings *weir_gateway_settings(const weir_gateway *gateway)
+{
+    return atomic_load_explicit(&gateway->settings, memory_order_acquire);
+}
+
+static inline const weir_config *weir_gateway_config(const weir_gateway *gateway)
+{
+    return weir_gateway_settings(gateway)->config;
+}
+
+/* ---- reload.c ---- */
+/* Puts a configuration in force; `owned`: frees it with the gateway. On the control thread. */
+WEIR_MUST_CHECK int weir_gateway_put_settings(weir_gateway *g, const weir_config *config,
+                                              bool owned);
+void weir_gateway_free_settings(weir_gateway *g);
+weir_pool_options weir_gateway_pool_options(const weir_config_pool *p);
+
 /* ---- timeouts.c ---- */
 void weir_client_timer_init(weir_client *c);
 /* Arms the timer for what may take too long now. */
@@ -136,7 +162,8 @@ void weir_gateway_analyze(void *gateway, weir_worker *worker, const weir_templat
 
 /* ---- login.c ---- */
 /* Derives what SCRAM needs of the configured passwords, so that no login has to. */
-int weir_gateway_init_secrets(weir_gateway *g);
+void weir_gateway_init_mock(weir_gateway *g);
+WEIR_MUST_CHECK int weir_settings_derive(weir_settings *settings, weir_hash_seed seed);
 size_t weir_client_on_startup(weir_client *c, weir_slice in);
 size_t weir_client_on_auth(weir_client *c, weir_slice in);
 /* The session stands (or its first connection does): greets. */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #define OUT_SIZE_MAX (4u * 1048576u) /* our own replies between two flushes */
+#define OUT_FLUSH_SIZE 8192u         /* from here on they do not wait */
 
 weir_backend *local_backend(const weir_local *l)
 {
@@ -81,7 +82,8 @@ static void shrink(weir_local *l)
         return;
     local_run_free(l->run);
     l->run = NULL;
-    weir_buf_fini(&l->out);
+    if (l->out.len == 0)
+        weir_buf_fini(&l->out);
 }
 
 void local_leave(weir_local *l)
@@ -279,7 +281,10 @@ int weir_local_feed(weir_local *l, const weir_pg_frame *frame)
                frame->type != WEIR_PG_F_FUNCTION;
     int r = take(l, frame);
     l->feeding = false;
-    local_flush(l);
+    /* As a server does: inside a batch replies gather until the client waits for them. */
+    if (r < 0 || !l->batch || l->skipping || frame->type == WEIR_PG_F_FLUSH ||
+        l->out.len >= OUT_FLUSH_SIZE)
+        local_flush(l);
     shrink(l);
     return r;
 }

@@ -102,23 +102,27 @@ static void derive(weir_hash_seed seed, const char *purpose, weir_slice of, uint
     }
 }
 
-int weir_gateway_init_secrets(weir_gateway *g)
+void weir_gateway_init_mock(weir_gateway *g)
 {
-    const weir_config *config = g->config;
     derive(g->options.seed, "mock", (weir_slice){0}, g->mock_key, sizeof(g->mock_key));
+}
+
+int weir_settings_derive(weir_settings *settings, weir_hash_seed seed)
+{
+    const weir_config *config = settings->config;
     if (method_of(config) != WEIR_PG_AUTH_SCRAM || config->user_count == 0)
         return 0;
-    g->secrets = calloc(config->user_count, sizeof(*g->secrets));
-    if (!g->secrets)
+    settings->secrets = calloc(config->user_count, sizeof(*settings->secrets));
+    if (!settings->secrets)
         return -ENOMEM;
     for (unsigned i = 0; i < config->user_count; i++) {
         const weir_config_user *u = &config->users[i];
-        uint8_t salt[16];
-        derive(g->options.seed, "salt", weir_slice_cstr(u->name), salt, sizeof(salt));
         weir_slice password = weir_slice_cstr(u->password);
-        if (!u->password || weir_pg_scram_secret_parse(password, &g->secrets[i]) == 0)
+        if (!u->password || weir_pg_scram_secret_parse(password, &settings->secrets[i]) == 0)
             continue;
-        int r = weir_pg_scram_secret_make(password, salt, SCRAM_ITERATIONS, &g->secrets[i]);
+        uint8_t salt[16];
+        derive(seed, "salt", weir_slice_cstr(u->name), salt, sizeof(salt));
+        int r = weir_pg_scram_secret_make(password, salt, SCRAM_ITERATIONS, &settings->secrets[i]);
         if (r < 0)
             return r;
     }
@@ -145,9 +149,11 @@ static void open_session(weir_client *c);
 
 static void begin_auth(weir_client *c)
 {
-    const weir_config *config = c->worker->gateway->config;
+    const weir_settings *settings = weir_gateway_settings(c->worker->gateway);
+    const weir_config *config = settings->config;
     weir_pg_auth_method method = method_of(config);
-    if (method == WEIR_PG_AUTH_TRUST) {
+    c->trusted = method == WEIR_PG_AUTH_TRUST;
+    if (c->trusted) {
         open_session(c);
         return;
     }
@@ -156,7 +162,7 @@ static void begin_auth(weir_client *c)
     weir_pg_scram_secret stored;
     const weir_pg_scram_secret *secret = NULL;
     if (known && method == WEIR_PG_AUTH_SCRAM) {
-        secret = &c->worker->gateway->secrets[user - config->users];
+        secret = &settings->secrets[user - config->users];
     } else if (known && weir_pg_scram_secret_parse(weir_slice_cstr(user->password), &stored) == 0) {
         method = WEIR_PG_AUTH_SCRAM; /* a stored key can prove nothing else */
         secret = &stored;
@@ -325,9 +331,9 @@ static void begin_session(weir_client *c, const weir_pg_startup *s)
         out_of_memory(c);
         return;
     }
-    if (weir_gateway_clients(g) > g->config->limits.clients) {
+    if (weir_gateway_clients(g) > weir_gateway_config(g)->limits.clients) {
         weir_error_set(&err, "53300", "weir: too many clients (limits.clients is %u)",
-                       g->config->limits.clients);
+                       weir_gateway_config(g)->limits.clients);
         weir_client_fatal(c, &err);
         return;
     }
@@ -382,7 +388,7 @@ static int give_id(weir_client *c)
 /* Of configured users those marked admin; without any, whoever sits at this machine. */
 static bool may_administer(const weir_client *c)
 {
-    const weir_config *config = c->worker->gateway->config;
+    const weir_config *config = weir_gateway_config(c->worker->gateway);
     const weir_config_user *user = find_user(config, c->user);
     return config->user_count > 0 ? user && user->admin : weir_stream_local(c->stream);
 }
@@ -494,9 +500,8 @@ static int append_parameters(const weir_client *c, weir_slice messages, weir_buf
 static int write_greeting(weir_client *c, weir_buf *out)
 {
     weir_slice messages;
-    const weir_config *config = c->worker->gateway->config;
     int r = 0;
-    if (method_of(config) == WEIR_PG_AUTH_TRUST)
+    if (c->trusted)
         r = weir_pg_write_auth(out, 0, (weir_slice){0});
     if (r < 0)
         return r;
@@ -531,9 +536,9 @@ void weir_client_welcome(weir_client *c)
     c->state = WEIR_CLIENT_ACTIVE;
     weir_timer_disarm(c->worker->loop, &c->timer);
     weir_client_seen(c);
-    weir_stream_set_limit(c->stream, g->config->limits.message_size + 5);
+    weir_stream_set_limit(c->stream, weir_gateway_config(g)->limits.message_size + 5);
     weir_stream_resume(c->stream);
-    if (g->config->log.connections)
+    if (weir_gateway_config(g)->log.connections)
         weir_log_event(g->log, WEIR_LOG_GATEWAY, WEIR_LOG_INFO, "client logged in",
                        WEIR_F_INT("client", c->id), WEIR_F_STR("user", c->user),
                        WEIR_F_STR("db", c->database),

@@ -134,7 +134,7 @@ static void named_clear(weir_client *c)
     }
     weir_map_fini(&c->relay.named);
     weir_map_init(&c->relay.named, c->worker->gateway->options.seed,
-                  c->worker->gateway->config->limits.prepared);
+                  weir_gateway_config(c->worker->gateway)->limits.prepared);
 }
 
 /* 0, WEIR_MAP_FULL, -ENOMEM. Takes the reference. */
@@ -366,7 +366,7 @@ static int on_parse(weir_client *c, const weir_pg_frame *f)
             weir_error err;
             weir_error_set(&err, "53400",
                            "weir: too many prepared statements (limits.prepared is %u)",
-                           c->worker->gateway->config->limits.prepared);
+                           weir_gateway_config(c->worker->gateway)->limits.prepared);
             refuse(c, f->type, &err);
             prepared_unref(p);
             return 0;
@@ -550,7 +550,8 @@ static int take_message(weir_client *c, weir_slice in, size_t *used)
 {
     weir_pg_frame f;
     size_t size;
-    int r = weir_pg_frame_head(in, c->worker->gateway->config->limits.message_size, &f.type, &size);
+    int r = weir_pg_frame_head(in, weir_gateway_config(c->worker->gateway)->limits.message_size,
+                               &f.type, &size);
     if (r != 0)
         return r;
     if (!weir_pg_is_frontend_type(f.type))
@@ -699,7 +700,7 @@ void weir_client_relay_init(weir_client *c)
     c->relay.sink.events = &events;
     c->relay.status = 'I';
     weir_map_init(&c->relay.named, c->worker->gateway->options.seed,
-                  c->worker->gateway->config->limits.prepared);
+                  weir_gateway_config(c->worker->gateway)->limits.prepared);
 }
 
 void weir_client_relay_fini(weir_client *c)

@@ -263,9 +263,9 @@ static void fill_lists(weir_report *r, weir_gateway_worker *at)
     }
     uint64_t clients = weir_gateway_clients(g), consoles = weir_gateway_consoles(g);
     add_item(r, "databases", weir_engine_database_count(e));
-    add_item(r, "users", g->config->user_count);
+    add_item(r, "users", weir_gateway_config(g)->user_count);
     add_item(r, "pools", pools);
-    add_item(r, "free_clients", less(g->config->limits.clients, clients));
+    add_item(r, "free_clients", less(weir_gateway_config(g)->limits.clients, clients));
     add_item(r, "used_clients", clients);
     add_item(r, "login_clients", less(clients, sessions + consoles));
     add_item(r, "free_servers", idle);
@@ -305,7 +305,7 @@ static void fill_key(void *user, const char *key, const char *value, const char 
 
 static void fill_config(weir_report *r, weir_gateway_worker *at)
 {
-    weir_config_each(at->gateway->config, fill_key, r);
+    weir_config_each(weir_gateway_config(at->gateway), fill_key, r);
 }
 
 static const weir_report_column help_columns[] = {{"command", WEIR_REPORT_TEXT},
@@ -325,7 +325,7 @@ static void fill_help(weir_report *r, weir_gateway_worker *at)
         {"SHOW LISTS", "how many there are of what"},
         {"PAUSE [db]", "lends no more server connections; returns when none is in use"},
         {"RESUME [db]", "lends again"},
-        {"RELOAD", "applies a changed configuration (not yet: restart instead)"},
+        {"RELOAD", "reads the configuration again; the log says what needs a restart"},
         {"DRAIN", "takes no new clients, lets transactions end, then exits"},
         {"SHUTDOWN", "the same as DRAIN; said twice: at once"},
     };

@@ -86,22 +86,6 @@ static int open_log(serving *s)
 
 /* ---- databases ---- */
 
-static weir_pool_options pool_options(const weir_config_pool *p)
-{
-    return (weir_pool_options){.size_min = p->min_size,
-                               .size_max = p->max_size,
-                               .pinned_max = p->max_pinned,
-                               .waiters_max = p->max_waiting,
-                               .acquire_timeout = p->acquire_timeout,
-                               .idle_timeout = p->idle_timeout,
-                               .lifetime_max = p->max_lifetime,
-                               .validate_after = p->validate_after,
-                               .hold_max = p->leak_after,
-                               .fair_within = WEIR_MS,
-                               .open_backoff_min = 100 * WEIR_MS,
-                               .open_backoff_max = 10 * WEIR_SECOND};
-}
-
 static int open_sqlite(serving *s, const weir_config_database *d, weir_backend **ret,
                        weir_error *err)
 {
@@ -161,7 +145,7 @@ static int open_database(serving *s, const weir_config_database *d, weir_error *
                                      .host = d->host_count ? d->hosts[0].host : NULL,
                                      .port = d->host_count ? d->hosts[0].port : 0,
                                      .session_pooling = d->pool.mode == WEIR_CONFIG_POOL_SESSION,
-                                     .pool = pool_options(&d->pool)};
+                                     .pool = weir_gateway_pool_options(&d->pool)};
     r = weir_engine_add_database(weir_gateway_engine(s->gateway), &options, NULL);
     if (r < 0) {
         backend->ops->destroy(backend);
@@ -303,9 +287,26 @@ static void begin_drain(serving *s, const char *why)
     s->draining = true;
     weir_log_event(s->log, WEIR_LOG_GATEWAY, WEIR_LOG_INFO, "draining", WEIR_F_STR("why", why),
                    WEIR_F_INT("clients", weir_gateway_clients(s->gateway)));
-    s->drain_until = weir_loop_now(s->control) + s->config->timeouts.drain;
+    s->drain_until = weir_loop_now(s->control) + weir_gateway_config(s->gateway)->timeouts.drain;
     weir_gateway_drain(s->gateway);
     weir_timer_arm(s->control, &s->drain_timer, weir_loop_now(s->control));
+}
+
+/* A broken file changes nothing. */
+static void reload(serving *s)
+{
+    weir_config *config = NULL;
+    int r = s->extension && s->extension->load ? s->extension->load(s->extension->user, &config)
+                                               : -ENOTSUP;
+    if (r == 0) {
+        r = weir_gateway_reload(s->gateway, config);
+        if (r < 0)
+            weir_config_free(config);
+    }
+    if (r < 0)
+        weir_log_event(s->log, WEIR_LOG_CONFIG, WEIR_LOG_ERROR,
+                       "reload failed, the old configuration stays",
+                       WEIR_F_STR("reason", strerror(-r)));
 }
 
 static void on_signal(weir_watch *watch, bool readable, bool writable)
@@ -315,7 +316,10 @@ static void on_signal(weir_watch *watch, bool readable, bool writable)
     struct signalfd_siginfo info;
     if (!readable || read(s->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
-    begin_drain(s, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+    if (info.ssi_signo == SIGHUP)
+        reload(s);
+    else
+        begin_drain(s, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
 static int watch_signals(serving *s)
@@ -324,6 +328,7 @@ static int watch_signals(serving *s)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread is made: all inherit it */
     (void)signal(SIGPIPE, SIG_IGN);
     s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

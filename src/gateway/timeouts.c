@@ -30,7 +30,7 @@ static char status_of(const weir_client *c)
 
 static concern concern_of(const weir_client *c)
 {
-    const weir_config *config = c->worker->gateway->config;
+    const weir_config *config = weir_gateway_config(c->worker->gateway);
     if (logging_in(c))
         return (concern){c->since, config->timeouts.login, LOGIN};
     if (busy(c)) /* a backend that executes keeps its statements' time itself */

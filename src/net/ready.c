@@ -84,7 +84,8 @@ void weir_ready_flush_dirty(weir_ready_loop *loop)
     }
 }
 
-/* One pass: streams that come up meanwhile wait for the next turn. */
+/* One pass: streams that come up meanwhile wait for the next turn. What is written is sent together
+ * at the end, but for streams that go now: they must not be on the list of dirty ones. */
 static void run_later(weir_ready_loop *loop)
 {
     weir_ready_stream *s = loop->later;
@@ -92,8 +93,9 @@ static void run_later(weir_ready_loop *loop)
     loop->later_tail = &loop->later;
     while (s) {
         weir_ready_stream *next = s->next_later;
+        if (s->due & (WEIR_DUE_CLOSED | WEIR_DUE_DEPART))
+            weir_ready_flush_dirty(loop);
         weir_ready_run_due(s);
-        weir_ready_flush_dirty(loop);
         s = next;
     }
 }
@@ -101,13 +103,10 @@ static void run_later(weir_ready_loop *loop)
 void weir_ready_bottom(weir_ready_loop *loop)
 {
     weir_mailbox_run(&loop->mailbox, &loop->base);
-    weir_ready_flush_dirty(loop);
     weir_loop_run_timers(&loop->base);
-    weir_ready_flush_dirty(loop);
     run_later(loop);
-    if (loop->base.options.on_turn) {
+    if (loop->base.options.on_turn)
         loop->base.options.on_turn(loop->base.options.user, &loop->base);
-        weir_ready_flush_dirty(loop);
-    }
+    weir_ready_flush_dirty(loop);
     loop->turn++;
 }

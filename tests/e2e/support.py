@@ -227,7 +227,9 @@ class Postgres:
             self.process = None
 
     def remove(self):
+        t0=time.time()
         self.stop(signal.SIGQUIT)
+        print("STOP", time.time()-t0)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def connect(self, dbname="postgres", **more):

@@ -138,9 +138,11 @@ def test_idle_connections_that_died_are_noticed_at_checkout(weir, postgres):
     with gateway.connect(prepare_threshold=0) as db, postgres.connect() as admin:
         for i in range(30):
             assert db.execute("SELECT %s::int", (i,)).fetchone() == (i,)
-            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                          "WHERE datname = %s AND state = 'idle'", (dbname,))
-            time.sleep(0.02)
+            pids = [row[0] for row in admin.execute(
+                "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                (dbname,))]
+            wait_until(lambda: admin.execute("SELECT count(*) FROM pg_stat_activity "
+                                             "WHERE pid = ANY(%s)", (pids,)).fetchone() == (0,))
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
