@@ -45,7 +45,7 @@ static void accept_pair(int epoll, int listener, unsigned target)
 
 /* A pair that ended is shut and forgotten; its memory stays, since an event of the same batch may
  * still name it. */
-static void pass(int epoll, side *s)
+static void pass(side *s)
 {
     static uint8_t buffer[65536];
     if (s->fd < 0)
@@ -53,7 +53,6 @@ static void pass(int epoll, side *s)
     ssize_t n = read(s->fd, buffer, sizeof(buffer));
     if (n > 0 && send(s->other->fd, buffer, (size_t)n, MSG_NOSIGNAL) == n)
         return;
-    (void)epoll;
     close(s->fd);
     close(s->other->fd);
     s->fd = s->other->fd = -1;
@@ -86,7 +85,7 @@ int main(int argc, char **argv)
         for (int i = 0; i < n; i++) {
             side *s = events[i].data.ptr;
             if (s->other)
-                pass(epoll, s);
+                pass(s);
             else
                 accept_pair(epoll, s->fd, target);
         }

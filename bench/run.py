@@ -102,15 +102,6 @@ def run_pgbench(directory, postgres, competitor, mode, clients, seconds):
             "server_cpu": per_100k(postgres.cpu() - server_cpu, count)}
 
 
-def has_prepared(competitor):
-    """PgBouncer knows prepared statements in transaction mode from 1.21 on."""
-    if competitor.name != "PgBouncer":
-        return True
-    version = subprocess.run([competitor.process.args[-3], "-V"], capture_output=True, text=True)
-    number = version.stdout.split()[1].split(".")
-    return (int(number[0]), int(number[1])) >= (1, 21)
-
-
 def bench_postgres(directory, postgres, plan):
     competitors = [postgres, servers.pgbouncer(directory, postgres),
                    servers.weir_postgres(directory, postgres), servers.relay(postgres)]
@@ -123,7 +114,7 @@ def bench_postgres(directory, postgres, plan):
                 for clients in CLIENTS:
                     order = competitors[turn % 4:] + competitors[:turn % 4]
                     for c in order:
-                        if mode == "prepared" and not has_prepared(c):
+                        if mode == "prepared" and not c.knows_prepared:
                             continue
                         got = run_pgbench(directory, postgres, c, mode, clients, plan.seconds)
                         cells.setdefault((mode, clients, c.name), []).append(got)
@@ -136,11 +127,8 @@ def bench_postgres(directory, postgres, plan):
 
 # ---- (c) memory of idle clients ----
 
-def memory_of(server, postgres):
-    program("load", server.port, "postgres", "postgres", 64, ROWS, 1,
-            "SELECT abalance FROM pgbench_accounts WHERE aid = $1") \
-        if has_prepared(server) else None
-    time.sleep(0.5)
+def memory_of(directory, server, postgres):
+    run_pgbench(directory, postgres, server, "simple", 16, 1)  # what is made once is made
     before = server.rss()
     idle = subprocess.Popen([servers.BUILD / "bench/bench_idle", str(server.port), "postgres",
                              "postgres", str(IDLE_CLIENTS)], stdin=subprocess.PIPE,
@@ -165,7 +153,7 @@ def bench_memory(directory, postgres, plan):
         for start in (servers.pgbouncer, servers.weir_postgres):
             server = start(directory, postgres)
             try:
-                cells.setdefault(server.name, []).append(memory_of(server, postgres))
+                cells.setdefault(server.name, []).append(memory_of(directory, server, postgres))
             finally:
                 server.stop()
     return cells

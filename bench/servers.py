@@ -81,6 +81,8 @@ def children_of(pid):
 class Server:
     """A process with a port. `cpu` is its own; PostgreSQL's includes its children's."""
 
+    knows_prepared = True
+
     def __init__(self, name, command, port, unprivileged=False, **more):
         self.name, self.port = name, port
         if unprivileged and os.geteuid() == 0:
@@ -155,7 +157,11 @@ class Postgres(Server):
 
 
 def pgbouncer(directory, postgres):
+    program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
     port = free_port()
+    version = subprocess.run([program, "-V"], capture_output=True, text=True).stdout.split()[1]
+    # In transaction mode from 1.21 on, and only when told.
+    knows_prepared = tuple(map(int, version.split(".")[:2])) >= (1, 21)
     config = directory / f"pgbouncer-{port}.ini"
     config.write_text(f"""[databases]
 postgres = host=127.0.0.1 port={postgres.port} dbname=postgres user=postgres
@@ -171,10 +177,12 @@ max_client_conn = 10000
 ignore_startup_parameters = extra_float_digits
 log_connections = 0
 log_disconnections = 0
+{"max_prepared_statements = 200" if knows_prepared else ""}
 """)
-    program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
-    return Server("PgBouncer", [program, "-q", config], port, True,
-                  stderr=(directory / "pgbouncer.log").open("w")).ready()
+    server = Server("PgBouncer", [program, "-q", config], port, True,
+                    stderr=(directory / "pgbouncer.log").open("w")).ready()
+    server.knows_prepared = knows_prepared
+    return server
 
 
 def weir(directory, dsn, *options):

@@ -31,7 +31,7 @@ configuration() {
 static_analysis() {
     cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
         -j "$(nproc)" --inline-suppr -D_GNU_SOURCE '-DWEIR_VERSION=""' \
-        '-D__VA_OPT__(...)=__VA_ARGS__' -Isrc src
+        '-D__VA_OPT__(...)=' -Isrc src
 }
 
 run() {

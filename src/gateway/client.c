@@ -37,6 +37,13 @@ void weir_client_ready(weir_client *c, char status)
     weir_client_write(c, weir_slice_make(ready, sizeof(ready)));
 }
 
+void weir_client_release(weir_client *c)
+{
+    weir_local_free(c->local);
+    c->local = NULL;
+    weir_session_close(&c->session);
+}
+
 void weir_client_close(weir_client *c, weir_time linger)
 {
     if (c->state == WEIR_CLIENT_CLOSING)
@@ -45,6 +52,9 @@ void weir_client_close(weir_client *c, weir_time linger)
         c->state = WEIR_CLIENT_CLOSING;
     if (!c->closed)
         weir_stream_close(c->stream, linger);
+    /* What it holds goes back soon, however long the peer takes to read our last words; not here,
+     * where callers may still be using it. */
+    weir_timer_arm(c->worker->loop, &c->timer, weir_loop_now(c->worker->loop));
 }
 
 void weir_client_fatal(weir_client *c, const weir_error *err)
@@ -97,6 +107,7 @@ static void local_write(void *user, weir_slice bytes)
     weir_client *c = user;
     if (c->local)
         weir_session_count_bytes(&c->session, 0, bytes.len);
+    c->since = weir_loop_now(c->worker->loop); /* idleness counts from the last answer */
     weir_client_write(c, bytes);
 }
 
@@ -111,6 +122,7 @@ static void local_ready(void *user)
     weir_client *c = user;
     if (c->closed || c->state != WEIR_CLIENT_ACTIVE)
         return;
+    weir_client_seen(c);
     if (atomic_load(&c->worker->gateway->draining) && weir_client_at_rest(c))
         weir_client_goodbye(c);
     else
@@ -193,11 +205,11 @@ static size_t on_local(weir_client *c, weir_slice in)
         int r = weir_pg_frame_next(weir_slice_skip(in, used), limit, &f);
         if (r == WEIR_PG_MORE)
             return used;
-        if (r == 0 && f.type == WEIR_PG_F_TERMINATE && !(c->local && weir_local_busy(c->local))) {
+        if (r == 0 && f.type == WEIR_PG_F_TERMINATE) {
             weir_client_close(c, WEIR_SECOND);
             return in.len;
         }
-        if (r == 0) /* Terminate too while busy: what was sent before it is done first */
+        if (r == 0)
             r = feed(c, &f);
         if (r == WEIR_LOCAL_BUSY) {
             weir_stream_pause(c->stream);
@@ -304,11 +316,9 @@ static void on_close(weir_stream *stream, int error)
         weir_log_event(c->worker->gateway->log, WEIR_LOG_GATEWAY, WEIR_LOG_INFO, "client left",
                        WEIR_F_INT("client", c->id), WEIR_F_STR("user", c->user),
                        WEIR_F_STR("reason", error ? strerror(-error) : "closed"));
-    weir_local_free(c->local);
-    c->local = NULL;
     if (c->console && weir_console_leave(c->console, console_gone))
         return; /* a report names it still */
-    weir_session_close(&c->session);
+    weir_client_release(c);
     if (c->state == WEIR_CLIENT_CANCEL && c->relay.flights) /* its message is still on the way */
         return;
     client_free(c);

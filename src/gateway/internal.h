@@ -116,6 +116,8 @@ typedef struct weir_client {
 /* ---- client.c ---- */
 void weir_client_accept(weir_gateway_worker *worker, weir_stream *stream);
 void weir_client_close(weir_client *c, weir_time linger);
+/* Gives back what it holds of databases; harmless when done before. */
+void weir_client_release(weir_client *c);
 /* FATAL, then closed. */
 void weir_client_fatal(weir_client *c, const weir_error *err);
 void weir_client_write(weir_client *c, weir_slice bytes);

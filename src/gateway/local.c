@@ -189,11 +189,6 @@ bool weir_local_at_rest(const weir_local *l)
            l->tx.state == LOCAL_TX_IDLE;
 }
 
-bool weir_local_busy(const weir_local *l)
-{
-    return l->phase != LOCAL_REST || l->script;
-}
-
 void weir_local_drained(weir_local *l)
 {
     local_run_drained(l);
@@ -274,7 +269,7 @@ static int take(weir_local *l, const weir_pg_frame *frame)
 
 int weir_local_feed(weir_local *l, const weir_pg_frame *frame)
 {
-    if (weir_local_busy(l))
+    if (l->phase != LOCAL_REST || l->script)
         return WEIR_LOCAL_BUSY;
     l->feeding = true;
     l->batch = frame->type != WEIR_PG_F_SYNC && frame->type != WEIR_PG_F_QUERY &&

@@ -56,8 +56,6 @@ void weir_local_cancel(weir_local *local);
 char weir_local_status(const weir_local *local);
 /* Nothing runs and no reply is owed. */
 bool weir_local_at_rest(const weir_local *local);
-/* A message was taken and is not answered yet: the next one would be refused as BUSY. */
-bool weir_local_busy(const weir_local *local);
 /* The parameters reported at login (name, value pairs): server_version, client_encoding, DateStyle,
  * … */
 WEIR_MUST_CHECK int weir_local_parameters(weir_slice startup_params, weir_buf *out);

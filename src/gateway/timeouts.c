@@ -6,7 +6,7 @@
 typedef struct concern {
     weir_time since;
     weir_time limit; /* 0: none */
-    enum { LOGIN, STATEMENT, IDLE_IN_TRANSACTION, IDLE } kind;
+    enum { LOGIN, STATEMENT, LOOK_AGAIN, IDLE_IN_TRANSACTION, IDLE } kind;
 } concern;
 
 static bool logging_in(const weir_client *c)
@@ -28,15 +28,25 @@ static char status_of(const weir_client *c)
     return c->local ? weir_local_status(c->local) : 'I';
 }
 
+/* Of two limits, where 0 is none. */
+static weir_time shortest(weir_time a, weir_time b)
+{
+    return a <= 0 ? b : b <= 0 || a < b ? a : b;
+}
+
 static concern concern_of(const weir_client *c)
 {
     const weir_config *config = weir_gateway_config(c->worker->gateway);
     if (logging_in(c))
         return (concern){c->since, config->timeouts.login, LOGIN};
-    if (busy(c)) /* a backend that executes keeps its statements' time itself */
-        return (concern){c->relays ? c->relay.first.started : c->since,
-                         c->relays && c->relay.flights > 0 ? config->timeouts.statement : 0,
-                         STATEMENT};
+    if (busy(c) && c->relays)
+        return (concern){c->relay.first.started,
+                         c->relay.flights > 0 ? config->timeouts.statement : 0, STATEMENT};
+    if (busy(c)) /* keeps its statements' time itself: look again for idleness */
+        return (concern){
+            weir_loop_now(c->worker->loop),
+            shortest(config->timeouts.idle_in_transaction, config->timeouts.client_idle),
+            LOOK_AGAIN};
     if (status_of(c) != 'I')
         return (concern){c->since, config->timeouts.idle_in_transaction, IDLE_IN_TRANSACTION};
     return (concern){c->since, config->timeouts.client_idle, IDLE};
@@ -66,8 +76,12 @@ static void end(weir_client *c, const char *sqlstate, const char *what, const ch
 static void on_timer(weir_timer *timer, weir_loop *loop)
 {
     weir_client *c = WEIR_CONTAINER_OF(timer, weir_client, timer);
+    if (c->state == WEIR_CLIENT_CLOSING) {
+        weir_client_release(c);
+        return;
+    }
     concern now = concern_of(c);
-    if (c->state == WEIR_CLIENT_CLOSING || now.limit <= 0)
+    if (now.limit <= 0)
         return;
     if (weir_loop_now(loop) < weir_deadline(now.since, now.limit)) {
         weir_client_watch(c);
@@ -80,6 +94,8 @@ static void on_timer(weir_timer *timer, weir_loop *loop)
     case STATEMENT: /* told by the server's own 57014; asked again if it does not hear */
         weir_client_cancel(c);
         weir_timer_arm(loop, timer, weir_loop_now(loop) + WEIR_SECOND);
+        break;
+    case LOOK_AGAIN: /* never due: it counts from now */
         break;
     case IDLE_IN_TRANSACTION:
         end(c, "25P03", "the transaction was idle for too long", "timeouts.idle_in_transaction");

@@ -110,17 +110,6 @@ static bool socket_quiet(weir_loop *loop, int fd)
     return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-static bool socket_expects(const weir_loop *base, const weir_ready_stream *s)
-{
-    const epoll_loop *loop = (const epoll_loop *)(const void *)base;
-    if (!loop->batch_whole)
-        return true;
-    for (int i = loop->batch_at + 1; i < loop->batch_len; i++)
-        if (loop->batch[i].data.u64 == ((uintptr_t)s | EPOLL_KIND_STREAM))
-            return true;
-    return false;
-}
-
 static const weir_socket_ops kernel_sockets = {
     .recv = socket_recv,
     .send = socket_send,
@@ -129,7 +118,6 @@ static const weir_socket_ops kernel_sockets = {
     .close = socket_close,
     .error = socket_error,
     .quiet = socket_quiet,
-    .expects = socket_expects,
 };
 
 void epoll_set_tcp_options(int fd, int family)
@@ -345,10 +333,8 @@ static void run(weir_loop *base)
         int n = wait_for_events(loop);
         assert(n >= 0 || errno == EINTR);
         base->now = monotonic(base);
-        loop->batch_len = n > 0 ? n : 0;
-        loop->batch_whole = n >= 0 && n < EPOLL_BATCH;
-        for (loop->batch_at = 0; loop->batch_at < loop->batch_len; loop->batch_at++)
-            dispatch(loop, &loop->batch[loop->batch_at]);
+        for (int i = 0; i < n; i++)
+            dispatch(loop, &loop->batch[i]);
         weir_ready_bottom(&loop->ready);
         free_corpses(loop);
     }

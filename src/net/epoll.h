@@ -24,8 +24,6 @@ enum { EPOLL_BATCH = 64 };
 typedef struct epoll_loop {
     weir_ready_loop ready;
     struct epoll_event batch[EPOLL_BATCH]; /* of this turn */
-    int batch_len, batch_at;               /* the one being handled */
-    bool batch_whole;                      /* nothing else was ready when it was fetched */
     int fd;
     int wake_fd;
     atomic_bool stopping;

@@ -36,9 +36,6 @@ typedef struct weir_socket_ops {
     void (*close)(weir_loop *loop, int fd);
     int (*error)(weir_loop *loop, int fd); /* the pending error, 0 or -errno; clears it */
     bool (*quiet)(weir_loop *loop, int fd);
-    /* Whether an event of the stream may be among those of this turn that are still to come. NULL:
-     * always. */
-    bool (*expects)(const weir_loop *loop, const weir_ready_stream *stream);
 } weir_socket_ops;
 
 typedef struct weir_ready_loop {
@@ -83,8 +80,7 @@ struct weir_ready_stream {
     weir_peer peer;
     int fd;
     int error;
-    uint32_t looked;  /* the turn in which the socket was last seen empty */
-    uint32_t touched; /* ... was last read from, or reading was last asked for */
+    uint32_t looked; /* the turn in which the socket was last seen empty */
     uint8_t state;
     uint8_t interest; /* as last told to the socket */
     uint8_t due;      /* what the bottom of the turn has to do */

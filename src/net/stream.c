@@ -41,7 +41,6 @@ void weir_ready_interest(weir_ready_stream *s, unsigned add, unsigned remove)
         weir_ready_gone(s, r);
     else
         s->interest = (uint8_t)now;
-    s->touched = loop->turn;
 }
 
 int weir_ready_stream_new(weir_ready_loop *loop, int fd, weir_ready_state state,
@@ -62,7 +61,6 @@ int weir_ready_stream_new(weir_ready_loop *loop, int fd, weir_ready_state state,
         return r;
     }
     s->interest = (uint8_t)(wish | WEIR_READY_WATCHED);
-    s->touched = loop->turn;
     weir_list_push_back(&loop->streams, &s->link);
     *ret = s;
     return 0;
@@ -336,24 +334,15 @@ void weir_ready_run_due(weir_ready_stream *s)
 
 /* ---- small questions ---- */
 
-/* The turn began with asking for all that is readable: what was watched all along and not told of
- * was quiet then. */
-static bool told_quiet(const weir_ready_loop *loop, const weir_ready_stream *s)
-{
-    return (s->interest & WEIR_READY_IN) && s->touched != loop->turn && loop->socket->expects &&
-           !loop->socket->expects(&loop->base, s);
-}
-
 bool weir_ready_quiet(weir_stream *stream)
 {
     weir_ready_stream *s = weir_ready_of(stream);
     weir_ready_loop *loop = weir_ready_loop_of(s);
     if (s->state != WEIR_READY_OPEN || s->kept || s->ended)
         return false;
-    /* Seen empty in this very turn (a connection released and lent again), or by the kernel for us:
-     * not worth a call. */
-    return s->looked == loop->turn || told_quiet(loop, s) ||
-           loop->socket->quiet(&loop->base, s->fd);
+    /* Seen empty in this very turn: released and lent again. That epoll told of nothing is no
+     * proof: a server may have ended the connection since (hazard 14). */
+    return s->looked == loop->turn || loop->socket->quiet(&loop->base, s->fd);
 }
 
 const char *weir_ready_peer(const weir_stream *stream)

@@ -90,7 +90,6 @@ static bool receive(weir_ready_stream *s, uint8_t *into, size_t room, size_t *re
 {
     weir_ready_loop *loop = weir_ready_loop_of(s);
     ssize_t n = loop->socket->recv(&loop->base, s->fd, into, room);
-    s->touched = loop->turn;
     if (n > 0) {
         if ((size_t)n < room)
             s->looked = loop->turn;

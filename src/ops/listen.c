@@ -13,6 +13,7 @@
 
 static bool is_loopback(const struct sockaddr *sa)
 {
+    /* getaddrinfo filled it; NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
     if (sa->sa_family == AF_INET) {
         const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)sa;
         return ntohl(v4->sin_addr.s_addr) >> 24 == 127;

@@ -227,9 +227,7 @@ class Postgres:
             self.process = None
 
     def remove(self):
-        t0=time.time()
         self.stop(signal.SIGQUIT)
-        print("STOP", time.time()-t0)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def connect(self, dbname="postgres", **more):

@@ -169,9 +169,6 @@ def test_errors_say_what_the_console_knows(gateway):
                 c.execute(text)
             assert e.value.diag.message_primary.startswith("weir: ")
             assert words in e.value.diag.message_hint
-        with pytest.raises(psycopg.errors.FeatureNotSupported) as e:
-            c.execute("RELOAD")
-        assert e.value.diag.message_hint
         with pytest.raises(psycopg.errors.InvalidCatalogName):
             c.execute("PAUSE nosuch")
         with pytest.raises(psycopg.errors.ProtocolViolation):

@@ -39,7 +39,8 @@ def test_replies_of_ours_keep_their_place_among_the_servers(weir, postgres):
     with Wire(gateway) as wire:
         wire.send(PARSE, SYNC)
         wire.until(b"Z")
-        wire.send(close_statement(b"mine") * 12, PARSE, bind, execute, close_statement(b"mine"), SYNC)
+        wire.send(close_statement(b"mine") * 12, PARSE, bind, execute, close_statement(b"mine"),
+                  SYNC)
         assert kinds(wire.until(b"Z")) == "3" * 12 + "12DC3Z"
 
 

@@ -9,8 +9,6 @@ import time
 import psycopg
 import pytest
 
-from support import Wire, message, wait_until
-
 
 def test_types_and_nulls(served):
     if served.sqlite:
@@ -322,13 +320,3 @@ def test_notices_reach_the_client(served):
         db.add_notice_handler(lambda d: got.append(d.message_primary))
         db.execute("DO $$ BEGIN RAISE NOTICE 'look'; END $$")
         assert got == ["look"]
-
-
-def test_what_was_sent_before_the_goodbye_is_done(served):
-    with served.weir.connect() as db:
-        db.execute("CREATE TABLE t (a INTEGER)")
-        for _ in range(20):
-            with Wire(served.weir) as wire:
-                wire.send(message(b"Q", b"INSERT INTO t VALUES (1)\0"), message(b"X"))
-                wire.to_end()
-        wait_until(lambda: db.execute("SELECT count(*) FROM t").fetchone() == (20,), 10)

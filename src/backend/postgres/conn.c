@@ -78,6 +78,12 @@ const weir_stream_handler pg_relay_handler = {
 
 /* ---- what the pool asks ---- */
 
+/* The server said goodbye (a FATAL); the end of its stream follows, perhaps much later. */
+static bool is_doomed(const pg_conn *c)
+{
+    return c->lost.sqlstate[0] != '\0';
+}
+
 static void conn_close(weir_conn *conn)
 {
     pg_conn *c = pg_conn_of(conn);
@@ -93,12 +99,12 @@ static void conn_close(weir_conn *conn)
 static bool conn_quiet(weir_conn *conn)
 {
     pg_conn *c = pg_conn_of(conn);
-    return c->state == PG_READY && weir_stream_quiet(c->stream);
+    return c->state == PG_READY && !is_doomed(c) && weir_stream_quiet(c->stream);
 }
 
 static weir_conn_state state_of(const pg_conn *c)
 {
-    if (c->state != PG_READY || c->passing > 0)
+    if (c->state != PG_READY || c->passing > 0 || is_doomed(c))
         return WEIR_CONN_DIRTY;
 #ifdef WEIR_TEST_FAULT_EARLY_RELEASE /* a build that the simulator must see through */
     return WEIR_CONN_CLEAN;
