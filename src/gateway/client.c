@@ -205,12 +205,13 @@ static size_t on_local(weir_client *c, weir_slice in)
         int r = weir_pg_frame_next(weir_slice_skip(in, used), limit, &f);
         if (r == WEIR_PG_MORE)
             return used;
-        if (r == 0 && f.type == WEIR_PG_F_TERMINATE) {
+        bool leaves = r == 0 && f.type == WEIR_PG_F_TERMINATE;
+        if (leaves && !(c->local && weir_local_is_writing(c->local))) {
             weir_client_close(c, WEIR_SECOND);
             return in.len;
         }
-        if (r == 0)
-            r = feed(c, &f);
+        if (r == 0) /* a server ends the write under way before it hears the goodbye */
+            r = leaves ? WEIR_LOCAL_BUSY : feed(c, &f);
         if (r == WEIR_LOCAL_BUSY) {
             weir_stream_pause(c->stream);
             return used;

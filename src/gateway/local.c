@@ -183,6 +183,16 @@ char weir_local_status(const weir_local *l)
     return 'I';
 }
 
+bool weir_local_is_busy(const weir_local *l)
+{
+    return l->phase != LOCAL_REST || l->script;
+}
+
+bool weir_local_is_writing(const weir_local *l)
+{
+    return weir_local_is_busy(l) && l->run && l->run->need == WEIR_ROLE_WRITE;
+}
+
 bool weir_local_at_rest(const weir_local *l)
 {
     return l->phase == LOCAL_REST && !l->script && !l->held && !l->skipping && !l->batch &&
@@ -269,7 +279,7 @@ static int take(weir_local *l, const weir_pg_frame *frame)
 
 int weir_local_feed(weir_local *l, const weir_pg_frame *frame)
 {
-    if (l->phase != LOCAL_REST || l->script)
+    if (weir_local_is_busy(l))
         return WEIR_LOCAL_BUSY;
     l->feeding = true;
     l->batch = frame->type != WEIR_PG_F_SYNC && frame->type != WEIR_PG_F_QUERY &&

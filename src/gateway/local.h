@@ -54,7 +54,11 @@ void weir_local_drained(weir_local *local);
 void weir_local_cancel(weir_local *local);
 /* 'I', 'T', 'E': as the last ReadyForQuery would say. */
 char weir_local_status(const weir_local *local);
-/* Nothing runs and no reply is owed. */
+/* A statement runs, or waits for its turn: messages are refused as BUSY. */
+bool weir_local_is_busy(const weir_local *local);
+/* ... and what it runs may write: its client's leaving does not stop it. */
+bool weir_local_is_writing(const weir_local *local);
+/* Nothing runs and no reply is owed, outside a transaction. */
 bool weir_local_at_rest(const weir_local *local);
 /* The parameters reported at login (name, value pairs): server_version, client_encoding, DateStyle,
  * … */

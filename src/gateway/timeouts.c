@@ -18,7 +18,7 @@ static bool logging_in(const weir_client *c)
 static bool busy(const weir_client *c)
 {
     return c->relays ? c->relay.flights > 0 || c->relay.waiting
-                     : c->local && !weir_local_at_rest(c->local);
+                     : c->local && weir_local_is_busy(c->local);
 }
 
 static char status_of(const weir_client *c)
