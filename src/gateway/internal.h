@@ -171,6 +171,21 @@ size_t weir_client_on_auth(weir_client *c, weir_slice in);
 /* The session stands (or its first connection does): greets. */
 void weir_client_welcome(weir_client *c);
 
+/* ---- statements.c ---- */
+/* A statement goes on its way. -ENOMEM. */
+int weir_client_flight_push(weir_client *c, const weir_statement *statement);
+/* The oldest has ended; false: there is none. */
+bool weir_client_flight_pop(weir_client *c, weir_flight *ret);
+/* NULL: out of memory. */
+weir_prepared *weir_client_prepared_new(weir_client *c, const weir_pg_parse *parse);
+void weir_client_prepared_unref(weir_prepared *p);
+/* 0, WEIR_MAP_FULL, -ENOMEM. Takes the reference. */
+int weir_client_named_put(weir_client *c, weir_slice name, weir_prepared *p);
+void weir_client_named_remove(weir_client *c, weir_slice name);
+void weir_client_named_clear(weir_client *c);
+/* What a name stands for; "" is the unnamed statement. NULL: nothing. */
+weir_prepared *weir_client_prepared_find(weir_client *c, weir_slice name);
+
 /* ---- relay.c ---- */
 void weir_client_relay_init(weir_client *c);
 void weir_client_relay_fini(weir_client *c);

@@ -22,149 +22,14 @@ static weir_client *client_of(weir_relay_sink *sink)
     return WEIR_CONTAINER_OF(sink, weir_client, relay.sink);
 }
 
-static weir_time now_of(const weir_client *c)
-{
-    return weir_loop_now(c->worker->loop);
-}
-
-/* ---- statements on their way ---- */
-
-static int flight_push(weir_client *c, const weir_statement *statement)
-{
-    weir_relay_state *s = &c->relay;
-    weir_flight flight = {.statement = *statement, .started = now_of(c)};
-    if (s->flights == 0) {
-        s->first = flight;
-        s->flights = 1;
-        weir_client_watch(c);
-        return 0;
-    }
-    uint32_t in_ring = s->flights - 1;
-    if (in_ring == s->more_cap) {
-        uint32_t cap = s->more_cap ? s->more_cap * 2 : 8;
-        weir_flight *more = calloc(cap, sizeof(*more));
-        if (!more)
-            return -ENOMEM;
-        for (uint32_t i = 0; i < in_ring; i++)
-            more[i] = s->more[(s->more_head + i) % s->more_cap];
-        free(s->more);
-        s->more = more;
-        s->more_cap = cap;
-        s->more_head = 0;
-    }
-    s->more[(s->more_head + in_ring) % s->more_cap] = flight;
-    s->flights++;
-    return 0;
-}
-
-static bool flight_pop(weir_client *c, weir_flight *ret)
-{
-    weir_relay_state *s = &c->relay;
-    if (s->flights == 0)
-        return false;
-    *ret = s->first;
-    if (--s->flights > 0) {
-        s->first = s->more[s->more_head];
-        s->more_head = (s->more_head + 1) % s->more_cap;
-    } else if (s->more) {
-        free(s->more);
-        s->more = NULL;
-        s->more_cap = s->more_head = 0;
-    }
-    return true;
-}
+/* ---- measuring ---- */
 
 static void record(weir_client *c, uint64_t rows, const char *sqlstate)
 {
     weir_flight f;
-    if (flight_pop(c, &f) && sqlstate)
+    if (weir_client_flight_pop(c, &f) && sqlstate)
         weir_session_record(&c->session, &f.statement, WEIR_TARGET_PRIMARY, f.started, rows,
                             sqlstate);
-}
-
-/* ---- prepared statements ---- */
-
-static void prepared_unref(weir_prepared *p)
-{
-    if (p && --p->refs == 0)
-        free(p);
-}
-
-static weir_prepared *prepared_new(weir_client *c, const weir_pg_parse *parse)
-{
-    weir_prepared *p = malloc(sizeof(*p) + parse->text.len + parse->oids.len + 1);
-    if (!p)
-        return NULL;
-    uint8_t *bytes = (uint8_t *)(p + 1);
-    memcpy(bytes, parse->oids.data, parse->oids.len);
-    memcpy(bytes + parse->oids.len, parse->text.data, parse->text.len);
-    p->refs = 1;
-    p->oids = weir_slice_make(bytes, parse->oids.len);
-    p->text = weir_slice_make(bytes + parse->oids.len, parse->text.len);
-    /* Types and text are hashed as one run: the count of types separates them. */
-    weir_hash_seed seed = c->worker->gateway->options.seed;
-    seed.k[0] += parse->oid_count;
-    p->content[0] = weir_hash(seed, weir_slice_make(bytes, parse->oids.len + parse->text.len));
-    seed.k[1] = ~seed.k[1];
-    p->content[1] = weir_hash(seed, weir_slice_make(bytes, parse->oids.len + parse->text.len));
-    weir_session_understand(&c->session, p->text, &p->statement);
-    return p;
-}
-
-static weir_named *named_find(weir_client *c, weir_slice name)
-{
-    return weir_map_find(&c->relay.named, name);
-}
-
-static void named_remove(weir_client *c, weir_slice name)
-{
-    weir_named *n = weir_map_remove(&c->relay.named, name);
-    if (!n)
-        return;
-    prepared_unref(n->prepared);
-    free(n);
-}
-
-static void named_clear(weir_client *c)
-{
-    weir_named *n;
-    for (size_t pos = 0; (n = weir_map_next(&c->relay.named, &pos));) {
-        prepared_unref(n->prepared);
-        free(n);
-    }
-    weir_map_fini(&c->relay.named);
-    weir_map_init(&c->relay.named, c->worker->gateway->options.seed,
-                  weir_gateway_config(c->worker->gateway)->limits.prepared);
-}
-
-/* 0, WEIR_MAP_FULL, -ENOMEM. Takes the reference. */
-static int named_put(weir_client *c, weir_slice name, weir_prepared *p)
-{
-    weir_named *n = malloc(sizeof(*n) + name.len);
-    if (!n)
-        return -ENOMEM;
-    n->prepared = p;
-    n->name_len = name.len;
-    memcpy(n->name, name.data, name.len);
-    void *old = NULL;
-    int r = weir_map_put(&c->relay.named, weir_slice_make(n->name, n->name_len), n, &old);
-    if (r != 0) {
-        free(n);
-        return r;
-    }
-    if (old) {
-        prepared_unref(((weir_named *)old)->prepared);
-        free(old);
-    }
-    return 0;
-}
-
-static weir_prepared *prepared_by_name(weir_client *c, weir_slice name)
-{
-    if (name.len == 0)
-        return c->relay.unnamed;
-    weir_named *n = named_find(c, name);
-    return n ? n->prepared : NULL;
 }
 
 /* ---- errors of ours ---- */
@@ -339,7 +204,7 @@ static int on_query(weir_client *c, const weir_pg_frame *f)
         weir_slice_eq_cstr(weir_buf_slice(&weir_worker_lexed(c->worker->engine)->text),
                            "discard all"))
         c->relay.unpin = true;
-    if (flight_push(c, &st) < 0)
+    if (weir_client_flight_push(c, &st) < 0)
         return refuse_memory(c, f->type);
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_QUERY, .whole = f->whole});
 }
@@ -357,22 +222,22 @@ static int on_parse(weir_client *c, const weir_pg_frame *f)
     weir_prepared *p = c->relay.unnamed;
     bool known = parse.name.len == 0 && same_statement(p, &parse);
     if (!known)
-        p = prepared_new(c, &parse);
+        p = weir_client_prepared_new(c, &parse);
     if (!p)
         return refuse_memory(c, f->type);
     if (parse.name.len > 0) {
-        int r = named_put(c, parse.name, p);
+        int r = weir_client_named_put(c, parse.name, p);
         if (r != 0) {
             weir_error err;
             weir_error_set(&err, "53400",
                            "weir: too many prepared statements (limits.prepared is %u)",
                            weir_gateway_config(c->worker->gateway)->limits.prepared);
             refuse(c, f->type, &err);
-            prepared_unref(p);
+            weir_client_prepared_unref(p);
             return 0;
         }
     } else if (!known) {
-        prepared_unref(c->relay.unnamed);
+        weir_client_prepared_unref(c->relay.unnamed);
         c->relay.unnamed = p;
     }
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE,
@@ -388,7 +253,7 @@ static int on_bind(weir_client *c, const weir_pg_frame *f)
     weir_slice name = weir_pg_read_cstr(&r);
     if (!r.ok)
         return -EPROTO;
-    weir_prepared *p = prepared_by_name(c, name);
+    weir_prepared *p = weir_client_prepared_find(c, name);
     if (p) {
         c->relay.bound = p->statement;
         if (!admit_effects(c, f->type, p->statement.effects))
@@ -406,7 +271,7 @@ static int on_target(weir_client *c, const weir_pg_frame *f)
     if (weir_pg_target_read(f->body, &t) != 0)
         return -EPROTO;
     bool close = f->type == WEIR_PG_F_CLOSE;
-    weir_prepared *p = t.kind == 'S' ? prepared_by_name(c, t.name) : NULL;
+    weir_prepared *p = t.kind == 'S' ? weir_client_prepared_find(c, t.name) : NULL;
     int r = forward(c, &(weir_relay){.kind = close ? WEIR_RELAY_CLOSE : WEIR_RELAY_DESCRIBE,
                                      .whole = f->whole,
                                      .prepared = p,
@@ -414,9 +279,9 @@ static int on_target(weir_client *c, const weir_pg_frame *f)
                                      .target = t.kind,
                                      .name = t.name});
     if (close && t.kind == 'S' && t.name.len > 0)
-        named_remove(c, t.name);
+        weir_client_named_remove(c, t.name);
     if (close && t.kind == 'S' && t.name.len == 0) {
-        prepared_unref(c->relay.unnamed);
+        weir_client_prepared_unref(c->relay.unnamed);
         c->relay.unnamed = NULL;
     }
     return r;
@@ -424,7 +289,7 @@ static int on_target(weir_client *c, const weir_pg_frame *f)
 
 static int on_execute(weir_client *c, const weir_pg_frame *f)
 {
-    if (flight_push(c, &c->relay.bound) < 0)
+    if (weir_client_flight_push(c, &c->relay.bound) < 0)
         return refuse_memory(c, f->type);
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_EXECUTE, .whole = f->whole});
 }
@@ -433,7 +298,7 @@ static int on_function(weir_client *c, const weir_pg_frame *f)
 {
     weir_statement unknown = {
         .template_id = UINT32_MAX, .kind = WEIR_KIND_UNKNOWN, .statements = 1};
-    if (flight_push(c, &unknown) < 0)
+    if (weir_client_flight_push(c, &unknown) < 0)
         return refuse_memory(c, f->type);
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_FUNCTION, .whole = f->whole});
 }
@@ -626,7 +491,7 @@ static void on_ready(weir_relay_sink *sink, char status, size_t owed)
     weir_session_count_transaction(&c->session);
     if (c->relay.unpin && owed == 0) {
         c->relay.unpin = false;
-        named_clear(c);
+        weir_client_named_clear(c);
         weir_session_unpin(&c->session);
     }
     if (owed > 0 || c->relay.batch || c->session.pinned || c->holds)
@@ -707,9 +572,9 @@ void weir_client_relay_fini(weir_client *c)
 {
     if (!c->relay.sink.events)
         return;
-    named_clear(c);
+    weir_client_named_clear(c);
     weir_map_fini(&c->relay.named);
-    prepared_unref(c->relay.unnamed);
+    weir_client_prepared_unref(c->relay.unnamed);
     free(c->relay.more);
     free(c->relay.refused);
 }

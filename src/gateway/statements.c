@@ -1,0 +1,136 @@
+/* What a relaying client has on its way and has prepared: statements to be measured when they end,
+ * and the names it gave. A statement's content is what counts; names are the client's alone. */
+#include "gateway/internal.h"
+#include <stdlib.h>
+
+/* ---- statements on their way ---- */
+
+int weir_client_flight_push(weir_client *c, const weir_statement *statement)
+{
+    weir_relay_state *s = &c->relay;
+    weir_flight flight = {.statement = *statement, .started = weir_loop_now(c->worker->loop)};
+    if (s->flights == 0) {
+        s->first = flight;
+        s->flights = 1;
+        weir_client_watch(c);
+        return 0;
+    }
+    uint32_t in_ring = s->flights - 1;
+    if (in_ring == s->more_cap) {
+        uint32_t cap = s->more_cap ? s->more_cap * 2 : 8;
+        weir_flight *more = calloc(cap, sizeof(*more));
+        if (!more)
+            return -ENOMEM;
+        for (uint32_t i = 0; i < in_ring; i++)
+            more[i] = s->more[(s->more_head + i) % s->more_cap];
+        free(s->more);
+        s->more = more;
+        s->more_cap = cap;
+        s->more_head = 0;
+    }
+    s->more[(s->more_head + in_ring) % s->more_cap] = flight;
+    s->flights++;
+    return 0;
+}
+
+bool weir_client_flight_pop(weir_client *c, weir_flight *ret)
+{
+    weir_relay_state *s = &c->relay;
+    if (s->flights == 0)
+        return false;
+    *ret = s->first;
+    if (--s->flights > 0) {
+        s->first = s->more[s->more_head];
+        s->more_head = (s->more_head + 1) % s->more_cap;
+    } else if (s->more) {
+        free(s->more);
+        s->more = NULL;
+        s->more_cap = s->more_head = 0;
+    }
+    return true;
+}
+
+/* ---- prepared statements ---- */
+
+void weir_client_prepared_unref(weir_prepared *p)
+{
+    if (p && --p->refs == 0)
+        free(p);
+}
+
+weir_prepared *weir_client_prepared_new(weir_client *c, const weir_pg_parse *parse)
+{
+    weir_prepared *p = malloc(sizeof(*p) + parse->text.len + parse->oids.len + 1);
+    if (!p)
+        return NULL;
+    uint8_t *bytes = (uint8_t *)(p + 1);
+    memcpy(bytes, parse->oids.data, parse->oids.len);
+    memcpy(bytes + parse->oids.len, parse->text.data, parse->text.len);
+    p->refs = 1;
+    p->oids = weir_slice_make(bytes, parse->oids.len);
+    p->text = weir_slice_make(bytes + parse->oids.len, parse->text.len);
+    /* Types and text are hashed as one run: the count of types separates them. */
+    weir_hash_seed seed = c->worker->gateway->options.seed;
+    seed.k[0] += parse->oid_count;
+    p->content[0] = weir_hash(seed, weir_slice_make(bytes, parse->oids.len + parse->text.len));
+    seed.k[1] = ~seed.k[1];
+    p->content[1] = weir_hash(seed, weir_slice_make(bytes, parse->oids.len + parse->text.len));
+    weir_session_understand(&c->session, p->text, &p->statement);
+    return p;
+}
+
+static weir_named *named_find(weir_client *c, weir_slice name)
+{
+    return weir_map_find(&c->relay.named, name);
+}
+
+void weir_client_named_remove(weir_client *c, weir_slice name)
+{
+    weir_named *n = weir_map_remove(&c->relay.named, name);
+    if (!n)
+        return;
+    weir_client_prepared_unref(n->prepared);
+    free(n);
+}
+
+void weir_client_named_clear(weir_client *c)
+{
+    weir_named *n;
+    for (size_t pos = 0; (n = weir_map_next(&c->relay.named, &pos));) {
+        weir_client_prepared_unref(n->prepared);
+        free(n);
+    }
+    weir_map_fini(&c->relay.named);
+    weir_map_init(&c->relay.named, c->worker->gateway->options.seed,
+                  weir_gateway_config(c->worker->gateway)->limits.prepared);
+}
+
+/* 0, WEIR_MAP_FULL, -ENOMEM. Takes the reference. */
+int weir_client_named_put(weir_client *c, weir_slice name, weir_prepared *p)
+{
+    weir_named *n = malloc(sizeof(*n) + name.len);
+    if (!n)
+        return -ENOMEM;
+    n->prepared = p;
+    n->name_len = name.len;
+    memcpy(n->name, name.data, name.len);
+    void *old = NULL;
+    int r = weir_map_put(&c->relay.named, weir_slice_make(n->name, n->name_len), n, &old);
+    if (r != 0) {
+        free(n);
+        return r;
+    }
+    if (old) {
+        weir_client_prepared_unref(((weir_named *)old)->prepared);
+        free(old);
+    }
+    return 0;
+}
+
+weir_prepared *weir_client_prepared_find(weir_client *c, weir_slice name)
+{
+    if (name.len == 0)
+        return c->relay.unnamed;
+    weir_named *n = named_find(c, name);
+    return n ? n->prepared : NULL;
+}
