@@ -7,6 +7,7 @@ import argparse
 import json
 import pathlib
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -187,6 +188,7 @@ def parse():
 
 def main():
     plan = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is stopped
     directory = servers.workdir()
     postgres = None
     tables = {}
@@ -206,7 +208,7 @@ def main():
             tables["b"] = bench_postgres(directory, postgres, plan)
     finally:
         if postgres:
-            postgres.stop(servers.signal.SIGINT)
+            postgres.stop(signal.SIGINT)  # its fast shutdown
         shutil.rmtree(directory, ignore_errors=True)
     print(report.write(plan, tables))
 

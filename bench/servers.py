@@ -147,13 +147,16 @@ class Postgres(Server):
         return ["-h", "127.0.0.1", "-p", str(port or self.port), "-U", "postgres", "postgres"]
 
     def cpu(self):
-        own = cpu_of(self.process.pid, ended_children=True)
-        for pid in children_of(self.process.pid):
+        """A backend that ends meanwhile moves into the postmaster's figure: then again."""
+        while True:
+            children = children_of(self.process.pid)
             try:
-                own += cpu_of(pid)
+                total = sum(map(cpu_of, children))
+                total += cpu_of(self.process.pid, ended_children=True)
             except OSError:
-                pass  # ended: it is in the postmaster's figure a moment later
-        return own
+                continue
+            if children_of(self.process.pid) == children:
+                return total
 
 
 def pgbouncer(directory, postgres):

@@ -24,7 +24,15 @@ typedef enum weir_config_auth {
     WEIR_CONFIG_AUTH_SCRAM
 } weir_config_auth;
 
+/* Starting points for pool sizes and idle time; what is given beside one stands. */
+typedef enum weir_config_pool_preset {
+    WEIR_CONFIG_PRESET_NONE,
+    WEIR_CONFIG_PRESET_HIGH_TRAFFIC, /* 20 to 100 connections, idle ones kept 60 s */
+    WEIR_CONFIG_PRESET_LOW_LATENCY   /* 10 to 50, 15 s */
+} weir_config_pool_preset;
+
 typedef struct weir_config_pool {
+    weir_config_pool_preset preset;          /* pool.preset */
     weir_config_pool_mode mode;              /* pool.mode */
     unsigned min_size, max_size, max_pinned; /* pool.min_size (PostgreSQL 10, SQLite 3), max_size
                                                 (50, 10), max_pinned (larger of max_size and 20) */

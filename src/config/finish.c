@@ -107,26 +107,52 @@ static void inherit_pool(const draft *d, draft_object *object)
     }
 }
 
+static bool given_in(const draft_object *object, const char *path)
+{
+    const draft_slot *slot = draft_slot_of(object, path);
+    return slot->text && slot->from.kind != ORIGIN_DEFAULT;
+}
+
 static bool is_given(const draft *d, const draft_object *object, const char *path)
 {
-    return draft_slot_of(object, path)->text || draft_slot_of(d->root, path)->text;
+    return given_in(object, path) || given_in(d->root, path);
+}
+
+typedef struct sizes {
+    unsigned min, max;
+    weir_time idle; /* 0: the key's own default */
+} sizes;
+
+static sizes sizes_of(weir_config_backend backend, weir_config_pool_preset preset)
+{
+    switch (preset) {
+    case WEIR_CONFIG_PRESET_HIGH_TRAFFIC:
+        return (sizes){20, 100, 60 * WEIR_SECOND};
+    case WEIR_CONFIG_PRESET_LOW_LATENCY:
+        return (sizes){10, 50, 15 * WEIR_SECOND};
+    case WEIR_CONFIG_PRESET_NONE:
+        break;
+    }
+    return backend == WEIR_CONFIG_POSTGRES ? (sizes){10, 50, 0} : (sizes){3, 10, 0};
 }
 
 static void default_sizes(const draft *d, const draft_object *object, weir_config_backend backend,
                           weir_config_pool *pool)
 {
-    bool postgres = backend == WEIR_CONFIG_POSTGRES;
+    sizes by_default = sizes_of(backend, pool->preset);
     bool min_given = is_given(d, object, "pool.min_size");
     if (!is_given(d, object, "pool.max_size")) {
-        pool->max_size = postgres ? 50 : 10;
+        pool->max_size = by_default.max;
         if (min_given && pool->min_size > pool->max_size)
             pool->max_size = pool->min_size;
     }
     if (!min_given) {
-        pool->min_size = postgres ? 10 : 3;
+        pool->min_size = by_default.min;
         if (pool->min_size > pool->max_size)
             pool->min_size = pool->max_size;
     }
+    if (by_default.idle && !is_given(d, object, "pool.idle_timeout"))
+        pool->idle_timeout = by_default.idle;
     if (!is_given(d, object, "pool.max_pinned"))
         pool->max_pinned = pool->max_size > 20 ? pool->max_size : 20;
 }

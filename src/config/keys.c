@@ -18,6 +18,12 @@
 #define HOUR (3600 * (uint64_t)WEIR_SECOND)
 #define DAY (24 * HOUR)
 
+static const key_choice pool_presets[] = {
+    {"none", WEIR_CONFIG_PRESET_NONE, false},
+    {"high-traffic", WEIR_CONFIG_PRESET_HIGH_TRAFFIC, false},
+    {"low-latency", WEIR_CONFIG_PRESET_LOW_LATENCY, false},
+    {NULL, 0, false},
+};
 static const key_choice pool_modes[] = {
     {"transaction", WEIR_CONFIG_POOL_TRANSACTION, false},
     {"session", WEIR_CONFIG_POOL_SESSION, false},
@@ -293,6 +299,15 @@ static const config_key keys[] = {
      .choices = pool_modes,
      .fallback = "transaction",
      .doc = "When a server connection goes back: at the end of a transaction or of the session."},
+    {.path = "pool.preset",
+     .type = KEY_CHOICE,
+     POOL(preset),
+     .choices = pool_presets,
+     .fallback = "none",
+     .reloadable = true,
+     .doc =
+         "Defaults of min_size, max_size and idle_timeout: high-traffic 20, 100, 60s; low-latency "
+         "10, 50, 15s."},
     {.path = "pool.min_size",
      .type = KEY_COUNT,
      POOL(min_size),

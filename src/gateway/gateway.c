@@ -286,7 +286,10 @@ static void close_worker_clients(weir_task *task, weir_loop *loop)
     for (weir_list *n = w->clients.next; n != &w->clients;) {
         weir_client *c = WEIR_CONTAINER_OF(n, weir_client, node);
         n = n->next;
-        weir_client_goodbye(c);
+        if (c->relays && c->relay.flights > 0)
+            weir_client_close(c, 0); /* our words might land in the middle of a row */
+        else
+            weir_client_goodbye(c);
     }
 }
 

@@ -116,8 +116,10 @@ static int ensure_conn(weir_client *c, uint8_t type)
         r = attach(c);
     if (r == 0)
         return 0;
-    if (r < 0)
+    if (r < 0) {
+        weir_session_return(&c->session); /* it is not in our state */
         weir_error_set(&err, "53200", "weir: out of memory");
+    }
     refuse(c, type, &err);
     return -ECONNREFUSED;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -322,6 +323,16 @@ static void on_signal(weir_watch *watch, bool readable, bool writable)
         begin_drain(s, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
+/* A descriptor per client and per server connection: as many as we may have. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* else the old limit stands: accepting says so */
+}
+
 static int watch_signals(serving *s)
 {
     sigset_t set;
@@ -377,6 +388,7 @@ static void free_all(serving *s)
 static int start(serving *s, weir_error *err)
 {
     const char *listen = NULL, *admin = NULL;
+    raise_descriptor_limit();
     int r = watch_signals(s);
     if (r == 0)
         r = start_core(s);

@@ -105,6 +105,23 @@ static void test_config_small_maximum_lowers_the_default_minimum(void **state)
     weir_config_free(c);
 }
 
+static void test_config_presets_are_defaults_beside_what_is_given(void **state)
+{
+    (void)state;
+    weir_config *c = load_text("databases: {a: {dsn: 'postgres://u@h/d'}}\n"
+                               "pool: {preset: high-traffic, max_size: 30}\n");
+    assert_int_equal(c->databases[0].pool.min_size, 20);
+    assert_int_equal(c->databases[0].pool.max_size, 30);
+    assert_true(c->databases[0].pool.idle_timeout == 60 * WEIR_SECOND);
+    weir_config_free(c);
+    c = load_text("databases: {a: {dsn: 'postgres://u@h/d', pool: {preset: low-latency}}}\n"
+                  "pool: {idle_timeout: 7s}\n");
+    assert_int_equal(c->databases[0].pool.min_size, 10);
+    assert_int_equal(c->databases[0].pool.max_size, 50);
+    assert_true(c->databases[0].pool.idle_timeout == 7 * WEIR_SECOND);
+    weir_config_free(c);
+}
+
 static void test_config_users_mean_scram(void **state)
 {
     (void)state;
@@ -227,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_config_databases_inherit_the_pool),
         cmocka_unit_test(test_config_an_only_database_takes_every_name),
         cmocka_unit_test(test_config_small_maximum_lowers_the_default_minimum),
+        cmocka_unit_test(test_config_presets_are_defaults_beside_what_is_given),
         cmocka_unit_test(test_config_users_mean_scram),
         cmocka_unit_test(test_config_fetches_secrets_and_shows_none),
         cmocka_unit_test(test_config_printed_loads_again_and_prints_the_same),
