@@ -133,6 +133,8 @@ bool weir_session_welcome(const weir_session *session, weir_slice *ret);
 
 /* Borrows a connection of the role. 0: session->conn is there already. */
 WEIR_MUST_CHECK int weir_session_borrow(weir_session *session, weir_role role, weir_error *err);
+/* No longer waits: neither `lent` nor `refused` comes. Harmless when it does not wait. */
+void weir_session_withdraw(weir_session *session);
 /* Gives session->conn back to its pool; if it is not clean it is closed instead. */
 void weir_session_return(weir_session *session);
 /* Forgets session->conn, which was lost. */

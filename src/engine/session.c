@@ -48,7 +48,6 @@ void weir_session_close(weir_session *session)
 {
     if (!session->pools)
         return;
-    weir_lender *l = lender_of(session);
     if (session->conn) {
         weir_conn *conn = session->conn;
         bool tainted = session->pinned != 0 || session->pools->database->session_pooling;
@@ -57,8 +56,7 @@ void weir_session_close(weir_session *session)
             (void)conn->ops->reset(conn); /* a failure closes it */
         weir_session_return(session);
     } else {
-        weir_pool_withdraw(l->shard, &session->waiter, weir_worker_now(session->worker));
-        weir_lender_pump(l);
+        weir_session_withdraw(session);
     }
     atomic_fetch_sub_explicit(&session->pools->sessions, 1, memory_order_relaxed);
     session->pools = NULL;
@@ -91,6 +89,13 @@ int weir_session_borrow(weir_session *session, weir_role role, weir_error *err)
                        l->pools->database->name);
         return WEIR_SESSION_REFUSED;
     }
+}
+
+void weir_session_withdraw(weir_session *session)
+{
+    weir_lender *l = lender_of(session);
+    weir_pool_withdraw(l->shard, &session->waiter, weir_worker_now(session->worker));
+    weir_lender_pump(l);
 }
 
 void weir_session_return(weir_session *session)

@@ -96,6 +96,8 @@ void weir_client_cancel(weir_client *c)
         weir_console_cancel(c->console);
     else if (c->local)
         weir_local_cancel(c->local);
+    else if (c->relays && c->relay.waiting)
+        weir_client_cancel_waiting(c);
     else if (c->relays && c->session.conn && c->relay.flights > 0)
         c->session.conn->ops->cancel(c->session.conn);
 }

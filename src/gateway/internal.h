@@ -189,6 +189,8 @@ weir_prepared *weir_client_prepared_find(weir_client *c, weir_slice name);
 /* ---- relay.c ---- */
 void weir_client_relay_init(weir_client *c);
 void weir_client_relay_fini(weir_client *c);
+/* The statement that waits for a connection is given up: 57014. */
+void weir_client_cancel_waiting(weir_client *c);
 size_t weir_client_on_relay(weir_client *c, weir_slice in);
 extern const weir_session_events weir_client_session_events;
 

@@ -166,6 +166,14 @@ static void on_refused(weir_session *session, const weir_error *err)
     weir_stream_resume(c->stream);
 }
 
+void weir_client_cancel_waiting(weir_client *c)
+{
+    weir_error err;
+    weir_error_set(&err, "57014", "weir: canceling statement due to user request");
+    weir_session_withdraw(&c->session);
+    on_refused(&c->session, &err);
+}
+
 const weir_session_events weir_client_session_events = {.lent = on_lent, .refused = on_refused};
 
 /* ---- the client's messages ---- */

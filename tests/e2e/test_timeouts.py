@@ -1,5 +1,6 @@
 """Clients that take too long: idle, idle inside a transaction, a statement that does not end."""
 
+import threading
 import time
 
 import psycopg
@@ -56,3 +57,18 @@ def test_session_pooling_keeps_the_connection_and_cleans_it_afterwards(weir, pos
         assert db.execute("SHOW work_mem").fetchone() != ("77MB",)
         with pytest.raises(psycopg.errors.UndefinedTable):
             db.execute("SELECT * FROM mine")
+
+
+def test_cancel_reaches_a_statement_that_waits_for_a_connection(weir, postgres):
+    gateway = weir(postgres.dsn(postgres.database()),
+                   settings={"pool.min_size": "1", "pool.max_size": "1",
+                             "pool.acquire_timeout": "30s"})
+    with gateway.connect(autocommit=False) as holder, gateway.connect() as waiter:
+        holder.execute("SELECT 1")  # holds the only connection in its transaction
+        threading.Timer(0.5, waiter.cancel).start()
+        began = time.monotonic()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            waiter.execute("SELECT 2")
+        assert time.monotonic() - began < 20
+        holder.commit()
+        assert waiter.execute("SELECT 3").fetchone() == (3,)

@@ -252,7 +252,7 @@ static void act(simclient *c)
         simnet_reset(c->sim, c->stream); /* whatever is under way */
         return;
     }
-    if (chance(c, 2))
+    if (c->options.faults && chance(c, 2)) /* it may hit a statement that waits: 57014 */
         send_cancel(c);
     unit(c);
     weir_stream_write(c->stream, weir_buf_slice(&c->out));
