@@ -172,7 +172,7 @@ static int load_source(const weir_config_source *source, weir_config **ret)
 static int add_options(cli_args *args)
 {
     weir_buf *both[] = {&args->listen, &args->admin};
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2 && !args->complete; i++) {
         if (both[i]->len == 0)
             continue;
         if (weir_buf_append_u8(both[i], 0) != 0)
@@ -181,6 +181,7 @@ static int add_options(cli_args *args)
         if (status != CLI_OK)
             return status;
     }
+    args->complete = true;
     return CLI_OK;
 }
 

@@ -158,6 +158,10 @@ void weir_session_recall(weir_session *session, uint32_t template_id, uint32_t t
 void weir_session_record(weir_session *session, const weir_statement *statement, weir_target target,
                          weir_time started, uint64_t rows, const char *sqlstate);
 
+/* Statements of this template were seen by this worker to take about a millisecond at most, and do
+ * not take long on average. */
+bool weir_session_known_short(const weir_session *session, const weir_statement *statement);
+
 /* ---- reading the statistics: from any thread ---- */
 
 weir_template_table *weir_engine_templates(weir_engine *engine);

@@ -169,3 +169,20 @@ const weir_statement_stats *weir_worker_statement_stats(const weir_worker *worke
     s += template_id % WEIR_STATS_CHUNK;
     return atomic_load_explicit(&s->serial, memory_order_acquire) == template_serial ? s : NULL;
 }
+
+#define SHORT_BUCKET 10 /* took at most 1 024 us, once */
+#define SHORT_MEAN_NS ((uint64_t)(5 * WEIR_MS))
+
+bool weir_session_known_short(const weir_session *session, const weir_statement *statement)
+{
+    const weir_statement_stats *s = weir_worker_statement_stats(
+        session->worker, statement->template_id, statement->template_serial);
+    uint64_t calls = s ? atomic_load_explicit(&s->calls, memory_order_relaxed) : 0;
+    if (calls == 0 ||
+        atomic_load_explicit(&s->total_ns, memory_order_relaxed) / calls > SHORT_MEAN_NS)
+        return false;
+    for (unsigned i = 0; i <= SHORT_BUCKET; i++)
+        if (atomic_load_explicit(&s->buckets[i], memory_order_relaxed) > 0)
+            return true;
+    return false;
+}

@@ -273,28 +273,12 @@ static void replay(local_run *run)
 
 /* ---- the start of a run ---- */
 
-/* A read of this template was seen to be short: it may run in place. The backend's budget of steps
- * bounds what a wrong guess costs; a template that takes long on average is not tried again. */
-#define SHORT_BUCKET 10 /* took at most 1 024 us, once */
-#define SHORT_MEAN (5 * WEIR_MS)
-
+/* May it run in place, on the loop's own thread? The backend's budget bounds what a wrong guess
+ * costs. */
 static bool known_short(const local_run *run)
 {
-    if (!run->statement || run->need != WEIR_ROLE_READ)
-        return false;
-    const weir_statement *st = &run->statement->words;
-    const weir_statement_stats *s = weir_worker_statement_stats(
-        run->local->session->worker, st->template_id, st->template_serial);
-    if (!s)
-        return false;
-    uint64_t calls = atomic_load_explicit(&s->calls, memory_order_relaxed);
-    uint64_t total = atomic_load_explicit(&s->total_ns, memory_order_relaxed);
-    if (calls == 0 || total / calls > (uint64_t)SHORT_MEAN)
-        return false;
-    for (unsigned i = 0; i <= SHORT_BUCKET; i++)
-        if (atomic_load_explicit(&s->buckets[i], memory_order_relaxed) > 0)
-            return true;
-    return false;
+    return run->statement && run->need == WEIR_ROLE_READ &&
+           weir_session_known_short(run->local->session, &run->statement->words);
 }
 
 static void set_exec(local_run *run)
