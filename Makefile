@@ -41,7 +41,7 @@ lint:
 bench:
 	@tools/install-deps.sh build test bench
 	@tools/build.sh release
-	@$(PYTHON) bench/run.py
+	@$(PYTHON) bench/run.py $(ARGS)
 
 fuzz:
 	@tools/install-deps.sh build test
