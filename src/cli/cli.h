@@ -34,7 +34,8 @@ typedef struct cli_args {
     bool complete;   /* the two are among the settings */
 } cli_args;
 
-/* Parses and loads, again and again if need be; says what is wrong. CLI_OK, CLI_FAILED or CLI_USAGE. */
+/* Parses and loads, again and again if need be; says what is wrong. CLI_OK, CLI_FAILED or
+ * CLI_USAGE. */
 WEIR_MUST_CHECK int cli_load(cli_args *args, weir_config **ret);
 void cli_args_fini(cli_args *args);
 /* One option of serve and check; CLI_OK and *at moved, or CLI_USAGE said. */
