@@ -85,6 +85,12 @@ static inline void weir_token_end(weir_token *t, weir_token_type type, const wei
     t->end = s->p;
 }
 
+static inline void weir_scan_one_byte(weir_scan *s, weir_token *t, weir_token_type type)
+{
+    s->p++;
+    weir_token_end(t, type, s);
+}
+
 /* Where statements end: `;` outside of parentheses, of BEGIN ATOMIC … END (PostgreSQL's SQL-body
  * functions) and of CREATE TRIGGER … BEGIN …; END (SQLite; as sqlite3_complete sees it). */
 typedef struct weir_boundary {

@@ -176,12 +176,6 @@ static void colon(weir_scan *s, weir_token *t)
     weir_token_end(t, next == ':' ? TOKEN_CAST : TOKEN_OPERATOR, s);
 }
 
-static void one_byte(weir_scan *s, weir_token *t, weir_token_type type)
-{
-    s->p++;
-    weir_token_end(t, type, s);
-}
-
 void weir_scan_postgres(weir_scan *s, weir_token *t)
 {
     skip_space(s);
@@ -203,14 +197,14 @@ void weir_scan_postgres(weir_scan *s, weir_token *t)
         weir_token_end(t, TOKEN_LITERAL, s);
         return;
     case CHAR_SELF:
-        one_byte(s, t, weir_char_token(*s->p));
+        weir_scan_one_byte(s, t, weir_char_token(*s->p));
         return;
     case CHAR_OPERATOR:
         operator_token(s, t);
         return;
     case CHAR_DOT:
         if (weir_char_class[weir_scan_at(s, 1)] != CHAR_DIGIT) {
-            one_byte(s, t, TOKEN_DOT);
+            weir_scan_one_byte(s, t, TOKEN_DOT);
             return;
         }
         t->literal = weir_scan_number(s);
@@ -234,6 +228,6 @@ void weir_scan_postgres(weir_scan *s, weir_token *t)
         weir_token_end(t, TOKEN_QUOTED, s);
         return;
     default:
-        one_byte(s, t, TOKEN_BAD);
+        weir_scan_one_byte(s, t, TOKEN_BAD);
     }
 }

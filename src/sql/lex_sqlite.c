@@ -131,12 +131,6 @@ static void word(weir_scan *s, weir_token *t)
     weir_token_end(t, TOKEN_WORD, s);
 }
 
-static void one_byte(weir_scan *s, weir_token *t, weir_token_type type)
-{
-    s->p++;
-    weir_token_end(t, type, s);
-}
-
 void weir_scan_sqlite(weir_scan *s, weir_token *t)
 {
     skip_space(s);
@@ -157,7 +151,7 @@ void weir_scan_sqlite(weir_scan *s, weir_token *t)
         if (*s->p == '[')
             bracketed(s, t);
         else
-            one_byte(s, t, *s->p == ']' ? TOKEN_BAD : weir_char_token(*s->p));
+            weir_scan_one_byte(s, t, *s->p == ']' ? TOKEN_BAD : weir_char_token(*s->p));
         return;
     case CHAR_OPERATOR:
         operator_or_name(s, t);
@@ -166,7 +160,7 @@ void weir_scan_sqlite(weir_scan *s, weir_token *t)
         if (weir_char_class[weir_scan_at(s, 1)] == CHAR_DIGIT)
             number(s, t);
         else
-            one_byte(s, t, TOKEN_DOT);
+            weir_scan_one_byte(s, t, TOKEN_DOT);
         return;
     case CHAR_COLON:
     case CHAR_DOLLAR:
@@ -180,6 +174,6 @@ void weir_scan_sqlite(weir_scan *s, weir_token *t)
         quoted(s, t, '"', TOKEN_QUOTED);
         return;
     default:
-        one_byte(s, t, TOKEN_BAD);
+        weir_scan_one_byte(s, t, TOKEN_BAD);
     }
 }
