@@ -60,13 +60,12 @@ typedef struct weir_prepared {
 
 typedef struct weir_relay {
     weir_relay_kind kind;
-    weir_slice whole; /* the message's bytes; may be its first part only (rest_size > 0) */
-    size_t rest_size; /* bytes of this message that follow by weir_conn_ops.relay_more */
+    weir_slice whole;              /* the message's bytes; of CopyData perhaps the first part: the
+                                    * rest follows by weir_conn_ops.relay_more */
     const weir_prepared *prepared; /* PARSE, BIND, DESCRIBE and CLOSE of a statement: what its name
                                       stands for; NULL: nothing (the server will say so) */
     bool unnamed;                  /* PARSE, BIND, DESCRIBE: the client gave no name */
     uint8_t target;                /* DESCRIBE, CLOSE: 'S' or 'P' */
-    weir_slice name;               /* DESCRIBE, CLOSE: of the target */
 } weir_relay;
 
 /* Where a relaying connection's replies go. Calls come on its loop, in the order of the wire. */

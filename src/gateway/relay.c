@@ -286,8 +286,7 @@ static int on_target(weir_client *c, const weir_pg_frame *f)
                                      .whole = f->whole,
                                      .prepared = p,
                                      .unnamed = t.name.len == 0,
-                                     .target = t.kind,
-                                     .name = t.name});
+                                     .target = t.kind});
     if (close && t.kind == 'S' && t.name.len > 0)
         weir_client_named_remove(c, t.name);
     if (close && t.kind == 'S' && t.name.len == 0) {
@@ -395,9 +394,7 @@ static size_t begin_passing(weir_client *c, weir_slice in, size_t size)
     c->relay.passing = size - in.len;
     c->relay.passing_on = conn && !c->relay.skipping;
     if (c->relay.passing_on)
-        (void)conn->ops->relay(conn, &(weir_relay){.kind = WEIR_RELAY_COPY_DATA,
-                                                   .whole = in,
-                                                   .rest_size = c->relay.passing});
+        (void)conn->ops->relay(conn, &(weir_relay){.kind = WEIR_RELAY_COPY_DATA, .whole = in});
     return in.len;
 }
 
