@@ -13,17 +13,18 @@ import sys
 
 import tree
 
-PURE = ("base", "catalog", "sql", "proto/pg", "pool", "config", "compat", "engine")
+PURE = ("base", "catalog", "sql", "proto/pg", "cache", "pool", "config", "compat", "engine")
 BACKEND_INTERFACE = {"engine/backend.h", "engine/exec.h"}
 ALLOWED = {
     "base": set(),
     "catalog": {"base"},
     "sql": {"base", "catalog"},
     "proto/pg": {"base"},
+    "cache": {"base"},
     "pool": {"base"},
     "config": {"base"},
     "compat": {"base", "sql", "catalog", "proto/pg"},
-    "engine": {"base", "sql", "catalog", "pool"},
+    "engine": {"base", "sql", "catalog", "cache", "pool"},
     "net": {"base"},
     "backend/postgres": {"base", "sql", "catalog", "net", "proto/pg", *BACKEND_INTERFACE},
     "backend/sqlite": {"base", "sql", "catalog", "net", *BACKEND_INTERFACE},

@@ -23,6 +23,7 @@ LIBC = re.compile(r"""
   | strerror(desc_np|name_np)?
   | malloc | calloc | realloc | free | aligned_alloc | qsort | bsearch | abort
   | llrint | llround | trunc | floor | ceil | fmod | ldexp | frexp | modf | pow | log2 | isnan
+  | malloc_usable_size             # what the allocator gave: the cache's bound counts it
   | sched_yield                    # waits for a reader of an epoch; starts nothing
   | __assert_fail | __stack_chk_fail | _GLOBAL_OFFSET_TABLE_ | __tls_get_addr | __errno_location
   | __atomic_\w+ | __ctype_(b|tolower|toupper)_loc

@@ -4,9 +4,9 @@
  * changes the table holds `busy`, and only links and unlinks under it: entries are built before and
  * freed, under epochs, after. An entry is complete when it is linked. A slot and a chain hold the
  * same entries. */
+#include "base/spin.h"
 #include "sql/footprint.h"
 
-#include <sched.h>
 #include <stdlib.h>
 
 #define EVICT_SAMPLE 16u
@@ -26,7 +26,7 @@ struct weir_template_table {
     weir_memory *memory;
     size_t charged;
     _Atomic uint32_t count;
-    atomic_flag busy;
+    weir_spin busy;
     /* Under `busy`: */
     uint32_t *free_ids;
     uint32_t free_count;
@@ -76,7 +76,6 @@ int weir_template_table_new(uint32_t capacity, weir_hash_seed seed, weir_epoch *
     t->seed = seed;
     t->memory = memory;
     t->random = seed.k[0] | 1;
-    atomic_flag_clear(&t->busy);
     size_t size = capacity * (2 * sizeof(uint32_t) + sizeof(void *)) + t->buckets * sizeof(void *);
     if (!alloc_arrays(t) || weir_memory_charge(memory, WEIR_MEMORY_TEMPLATE, size) < 0) {
         free_arrays(t);
@@ -121,20 +120,6 @@ uint32_t weir_template_table_count(const weir_template_table *table)
 }
 
 /* The section is some dozens of instructions and allocates nothing. */
-static void lock(weir_template_table *t)
-{
-    for (unsigned tries = 1; atomic_flag_test_and_set_explicit(&t->busy, memory_order_acquire);
-         tries++) {
-        if (tries % 64 == 0)
-            sched_yield();
-    }
-}
-
-static void unlock(weir_template_table *t)
-{
-    atomic_flag_clear_explicit(&t->busy, memory_order_release);
-}
-
 static entry *_Atomic *head_of(weir_template_table *t, uint64_t hash)
 {
     return &t->heads[hash & (t->buckets - 1)];
@@ -225,14 +210,14 @@ static void link_entry(weir_template_table *t, entry *e)
 static entry *insert(weir_template_table *t, weir_epoch_member *member, entry *e)
 {
     entry *evicted = NULL;
-    lock(t);
+    weir_spin_lock(&t->busy);
     entry *present = find(t, e->template.hash, e->template.dialect, e->template.text);
     if (!present) {
         if (t->free_count == 0)
             evicted = unlink_old(t);
         link_entry(t, e);
     }
-    unlock(t);
+    weir_spin_unlock(&t->busy);
     if (evicted)
         weir_epoch_retire(member, evicted, entry_free);
     if (!present)

@@ -1,6 +1,6 @@
 /* Runs a test again and again, each time with another allocation failing (as SQLite and curl do).
- * Link with `failalloc_dep`, which wraps malloc, calloc and realloc in the program and its static
- * libraries; what shared libraries allocate is left alone. */
+ * Link with `failalloc_dep`, which wraps malloc, calloc, realloc and aligned_alloc in the program
+ * and its static libraries; what shared libraries allocate is left alone. */
 #ifndef WEIR_TESTS_FAILALLOC_H
 #define WEIR_TESTS_FAILALLOC_H
 
