@@ -327,6 +327,18 @@ static int read_do(weir_slice s, command *c, weir_error *err)
                   "Send the statements one by one.");
 }
 
+/* EXPLAIN of anything else is SQLite's own. */
+static int read_explain(weir_slice s, command *c, weir_error *err)
+{
+    (void)err;
+    if (!weir_token_is(weir_token_next(&s), "cache"))
+        return 0;
+    c->kind = WEIR_COMMAND_EXPLAIN_CACHE;
+    c->value = s;
+    c->tag = "EXPLAIN";
+    return 0;
+}
+
 typedef struct entry {
     const char *word;
     int (*read)(weir_slice rest, command *c, weir_error *err);
@@ -351,6 +363,7 @@ static const entry entries[] = {
     {.word = "unlisten", .read = read_unlisten},
     {.word = "checkpoint", .read = read_checkpoint},
     {.word = "do", .read = read_do},
+    {.word = "explain", .read = read_explain},
     {"listen", NULL, "weir: LISTEN is not supported on SQLite", "Poll the table instead."},
     {"notify", NULL, "weir: NOTIFY is not supported on SQLite", "Poll the table instead."},
     {"prepare", NULL, "weir: SQL-level PREPARE is not supported on SQLite",

@@ -7,7 +7,10 @@
  * Other lists keep their length: f(1) and f(1, 2) may be two functions.
  *
  * A list is held back while it is pure (only its first item is written), so that it costs no room
- * however long it is; a row is written and taken back if it equals the one before. */
+ * however long it is; a row is written and taken back if it equals the one before.
+ *
+ * Each literal is told its place, the ordinal of its "?": one that is held back gets the place it
+ * would have on its own, which is corrected when the list or row turns out to collapse. */
 #include "sql/fold.h"
 #include "sql/lex.h"
 
@@ -46,9 +49,11 @@ static void reset_level(weir_builder_level *l)
     *l = (weir_builder_level){.start = 0};
 }
 
-void weir_builder_init(weir_builder *b, weir_buf *out)
+void weir_builder_init(weir_builder *b, weir_lexed *lexed)
 {
-    b->out = out;
+    b->lexed = lexed;
+    b->out = &lexed->text;
+    b->places = 0;
     b->full = b->semicolon = false;
     b->previous = WORD_NONE;
     b->previous_type = TOKEN_END;
@@ -105,6 +110,26 @@ static void put_token(weir_builder *b, const weir_token *t)
     }
 }
 
+/* The newest literal's place. UESCAPE's character has none. */
+static void place_literal(weir_builder *b)
+{
+    weir_lexed *l = b->lexed;
+    if (b->previous == WORD_UESCAPE)
+        return;
+    if (l->literal_count <= WEIR_SQL_LITERALS_MAX)
+        l->literals[l->literal_count - 1].place = b->places;
+    b->places++;
+}
+
+/* The literals from `first` on are behind one "?", or behind none. */
+static void place_again(weir_builder *b, uint32_t first, uint32_t place)
+{
+    size_t n = b->lexed->literal_count;
+    n = n < WEIR_SQL_LITERALS_MAX ? n : WEIR_SQL_LITERALS_MAX;
+    for (size_t i = first; i < n; i++)
+        b->lexed->literals[i].place = place;
+}
+
 /* What a pure list held back, now that it is none. */
 static void release_list(weir_builder *b, weir_builder_level *l)
 {
@@ -127,10 +152,13 @@ static bool pure_list(weir_builder *b, weir_builder_level *l, const weir_token *
         return true;
     }
     bool closes = t->type == TOKEN_CLOSE || t->type == TOKEN_BRACKET_CLOSE;
-    if (closes && l->items > 1 && !l->comma)
-        put(b, ", ...", 5);
-    else
+    if (!closes || l->items < 2 || l->comma) {
         release_list(b, l);
+        return false;
+    }
+    put(b, ", ...", 5);
+    place_again(b, l->literal, l->place);
+    b->places = l->place + 1;
     return false;
 }
 
@@ -155,13 +183,16 @@ static void open_level(weir_builder *b, const weir_token *t)
     weir_builder_level *l = &b->levels[++b->depth];
     reset_level(l);
     l->start = (uint32_t)b->out->len;
+    l->literal = (uint32_t)b->lexed->literal_count;
+    l->place = b->places;
     l->pure = in || array || (outer->rows && t->type == TOKEN_OPEN);
     l->rows = in;
 }
 
 /* Behind a row's closing parenthesis: takes it back if the row before it reads the same. */
-static void end_row(weir_builder *b, weir_builder_level *l, uint32_t start)
+static void end_row(weir_builder *b, weir_builder_level *l, const weir_builder_level *row)
 {
+    uint32_t start = row->start - 1;
     uint32_t end = (uint32_t)b->out->len;
     const uint8_t *data = b->out->data;
     l->row_comma = false;
@@ -172,6 +203,8 @@ static void end_row(weir_builder *b, weir_builder_level *l, uint32_t start)
         l->elided = false;
         return;
     }
+    place_again(b, row->literal, WEIR_PLACE_NONE);
+    b->places = row->place;
     b->out->len = l->row_end + (l->elided ? 5 : 0);
     if (!l->elided)
         put(b, ", ...", 5);
@@ -182,10 +215,10 @@ static void close_level(weir_builder *b, weir_token_type type)
 {
     if (b->depth == 0)
         return;
-    uint32_t start = b->levels[b->depth].start - 1;
+    const weir_builder_level *row = &b->levels[b->depth];
     weir_builder_level *outer = &b->levels[--b->depth];
     if (outer->rows && type == TOKEN_CLOSE)
-        end_row(b, outer, start);
+        end_row(b, outer, row);
 }
 
 void weir_builder_token(weir_builder *b, const weir_token *t)
@@ -196,6 +229,8 @@ void weir_builder_token(weir_builder *b, const weir_token *t)
         put(b, "; ", 2);
         b->semicolon = false;
     }
+    if (t->type == TOKEN_LITERAL)
+        place_literal(b);
     weir_builder_level *l = &b->levels[b->depth];
     bool held = l->pure && pure_list(b, l, t);
     if (!held)
@@ -228,8 +263,9 @@ void weir_builder_end_statement(weir_builder *b)
     reset_level(&b->levels[0]);
 }
 
-void weir_builder_finish(weir_builder *b, const weir_lexed *lexed)
+void weir_builder_finish(weir_builder *b)
 {
+    const weir_lexed *lexed = b->lexed;
     char mark[96];
     if (!b->full && b->levels[b->depth].pure)
         release_list(b, &b->levels[b->depth]);

@@ -8,22 +8,43 @@ void weir_footprint_free(void *footprint)
     free(footprint);
 }
 
+/* NULL counts as empty. */
+static size_t text_size(const char *text)
+{
+    return strlen(text ? text : "") + 1;
+}
+
 static size_t size_of(const weir_footprint *f)
 {
-    size_t size = sizeof(*f) + ((size_t)f->read_count + f->written_count) * sizeof(char *);
+    size_t size = sizeof(*f) + ((size_t)f->read_count + f->written_count) * sizeof(char *) +
+                  f->dependency_count * sizeof(*f->dependencies);
     for (size_t i = 0; i < f->read_count; i++)
         size += strlen(f->reads[i]) + 1;
     for (size_t i = 0; i < f->written_count; i++)
         size += strlen(f->writes[i]) + 1;
-    return size + strlen(f->reason ? f->reason : "") + 1;
+    for (size_t i = 0; i < f->dependency_count; i++) {
+        const weir_read_dependency *d = &f->dependencies[i];
+        size += text_size(d->relation_name) + text_size(d->column_name) + text_size(d->operand) +
+                text_size(d->why);
+    }
+    return size + text_size(f->reason);
 }
 
 static const char *copy_text(char **at, const char *text)
 {
-    size_t size = strlen(text) + 1;
-    char *copy = memcpy(*at, text, size);
+    size_t size = text_size(text);
+    char *copy = memcpy(*at, text ? text : "", size);
     *at += size;
     return copy;
+}
+
+static void copy_dependency(char **at, const weir_read_dependency *from, weir_read_dependency *to)
+{
+    *to = *from;
+    to->relation_name = copy_text(at, from->relation_name);
+    to->column_name = copy_text(at, from->column_name);
+    to->operand = copy_text(at, from->operand);
+    to->why = copy_text(at, from->why);
 }
 
 int weir_footprint_copy(const weir_footprint *from, weir_footprint **ret)
@@ -32,14 +53,17 @@ int weir_footprint_copy(const weir_footprint *from, weir_footprint **ret)
     if (!f)
         return -ENOMEM;
     *f = *from;
-    f->reads = (const char **)(void *)(f + 1);
+    f->dependencies = (weir_read_dependency *)(void *)(f + 1);
+    f->reads = (const char **)(void *)(f->dependencies + f->dependency_count);
     f->writes = f->reads + f->read_count;
     char *at = (char *)(f->writes + f->written_count);
     for (size_t i = 0; i < f->read_count; i++)
         f->reads[i] = copy_text(&at, from->reads[i]);
     for (size_t i = 0; i < f->written_count; i++)
         f->writes[i] = copy_text(&at, from->writes[i]);
-    f->reason = copy_text(&at, from->reason ? from->reason : "");
+    for (size_t i = 0; i < f->dependency_count; i++)
+        copy_dependency(&at, &from->dependencies[i], &f->dependencies[i]);
+    f->reason = copy_text(&at, from->reason);
     *ret = f;
     return 0;
 }
@@ -57,6 +81,14 @@ static const char *reason_of(const weir_lexed *lexed)
     return "not analysed yet";
 }
 
+/* Nothing that the lexer alone understood is kept. */
+static weir_refusal refusal_of(const weir_lexed *lexed)
+{
+    if (lexed->kind != WEIR_KIND_READ && lexed->kind != WEIR_KIND_UNKNOWN)
+        return WEIR_REFUSAL_NO_READ;
+    return lexed->row_locks ? WEIR_REFUSAL_LOCKS : WEIR_REFUSAL_UNKNOWN;
+}
+
 weir_footprint weir_footprint_of_lexed(const weir_lexed *lexed)
 {
     return (weir_footprint){.kind = lexed->kind,
@@ -64,7 +96,8 @@ weir_footprint weir_footprint_of_lexed(const weir_lexed *lexed)
                             .effects = lexed->effects,
                             .row_locks = lexed->row_locks,
                             .volatile_calls = true,
-                            .reason = reason_of(lexed)};
+                            .reason = reason_of(lexed),
+                            .refusal = refusal_of(lexed)};
 }
 
 int weir_sql_footprint_lexed(const weir_lexed *lexed, weir_footprint **ret)

@@ -81,14 +81,14 @@ static void record_literal(weir_lexed *l, const weir_token *t)
     if (t->literal == WEIR_LITERAL_PARAM)
         count_param(l, t);
     if (l->literal_count < WEIR_SQL_LITERALS_MAX)
-        l->literals[l->literal_count] = (weir_literal){
-            .kind = t->literal, .text = weir_slice_make(t->start, (size_t)(t->end - t->start))};
+        l->literals[l->literal_count] =
+            (weir_literal){.kind = t->literal,
+                           .place = WEIR_PLACE_NONE, /* until the builder writes it */
+                           .text = weir_slice_make(t->start, (size_t)(t->end - t->start))};
     l->literal_count++;
 }
 
-/* "-5" where only a value can stand: the sign belongs to the literal, so that lists of signed
- * numbers are lists of literals. */
-static void join_sign(weir_scan *s, weir_token *t, weir_token_type previous)
+void weir_token_join_sign(weir_token *t, weir_scan *s, weir_token_type previous)
 {
     bool value_follows = previous == TOKEN_OPEN || previous == TOKEN_COMMA ||
                          previous == TOKEN_BRACKET_OPEN || previous == TOKEN_OPERATOR;
@@ -133,7 +133,7 @@ static void run(weir_scan *s, weir_builder *b, weir_classifier *c, weir_lexed *l
     weir_boundary_init(&boundary, s->dialect);
     for (weir_scan_next(s, &t); t.type != TOKEN_END; weir_scan_next(s, &t)) {
         if (t.type == TOKEN_OPERATOR)
-            join_sign(s, &t, previous);
+            weir_token_join_sign(&t, s, previous);
         else if (t.type == TOKEN_WORD || t.type == TOKEN_QUOTED)
             weir_token_find_word(&t, previous);
         if (t.type == TOKEN_LITERAL)
@@ -163,13 +163,13 @@ int weir_sql_lex(weir_dialect dialect, weir_slice text, weir_lexed *ret)
         ret->hint = leading_hint(text);
     weir_scan_init(&scan, dialect, text);
     weir_classifier_init(&classifier, dialect, ret);
-    weir_builder_init(&builder, &ret->text);
+    weir_builder_init(&builder, ret);
     run(&scan, &builder, &classifier, ret);
     ret->unterminated = scan.unterminated;
     if (scan.unterminated)
         ret->kind = WEIR_KIND_UNKNOWN;
     ret->over_caps = ret->over_caps || builder.full;
-    weir_builder_finish(&builder, ret);
+    weir_builder_finish(&builder);
     return 0;
 }
 

@@ -58,6 +58,9 @@ weir_token_type weir_char_token(uint8_t c);
 
 /* Looks a word up (a quoted name only among functions and pg_temp; behind a dot likewise). */
 void weir_token_find_word(weir_token *t, weir_token_type previous);
+/* "-5" where only a value can stand: the sign belongs to the literal, so that lists of signed
+ * numbers are lists of literals. `t` is an operator; `previous` the token before it. */
+void weir_token_join_sign(weir_token *t, weir_scan *s, weir_token_type previous);
 
 /* The next token; at the end TOKEN_END again and again. */
 void weir_scan_init(weir_scan *s, weir_dialect dialect, weir_slice text);
@@ -134,6 +137,7 @@ typedef struct weir_builder_level {
     uint32_t start;              /* behind the parenthesis that opened this level */
     uint32_t row_start, row_end; /* the last row kept; row_end 0: none */
     uint32_t items;              /* of a list of nothing but literals */
+    uint32_t literal, place;     /* of the first literal inside: which one, and its place */
     bool pure;                   /* so far nothing but literals and commas */
     bool comma;                  /* the last token of a pure list is a comma */
     bool rows;                   /* VALUES or IN: equal rows collapse */
@@ -143,18 +147,20 @@ typedef struct weir_builder_level {
 
 /* Writes the template's text. Not initialised as a whole: 200 levels, of which few are used. */
 typedef struct weir_builder {
-    weir_buf *out;
-    bool full; /* the text was longer than WEIR_SQL_TEXT_MAX */
+    weir_lexed *lexed;
+    weir_buf *out;   /* its text */
+    uint32_t places; /* `?` written or held back */
+    bool full;       /* the text was longer than WEIR_SQL_TEXT_MAX */
     bool semicolon;
     uint8_t previous; /* word code */
     weir_token_type previous_type;
     unsigned depth;
     weir_builder_level levels[WEIR_SQL_DEPTH_MAX + 2];
 } weir_builder;
-void weir_builder_init(weir_builder *b, weir_buf *out);
+void weir_builder_init(weir_builder *b, weir_lexed *lexed);
 void weir_builder_token(weir_builder *b, const weir_token *t);
 void weir_builder_end_statement(weir_builder *b);
 /* The last word: marks what is not whole, so that texts of different meaning never meet. */
-void weir_builder_finish(weir_builder *b, const weir_lexed *lexed);
+void weir_builder_finish(weir_builder *b);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#define ARENA_MAX ((size_t)1 << 20)
+#define ARENA_MAX ((size_t)16 << 20)
 
 void weir_names_init(weir_names *n)
 {

@@ -10,6 +10,8 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/slice.h"
+#include "base/time.h"
+#include "catalog/catalog.h"
 #include <stdatomic.h>
 
 typedef enum weir_dialect { WEIR_DIALECT_POSTGRES, WEIR_DIALECT_SQLITE } weir_dialect;
@@ -73,8 +75,12 @@ typedef enum weir_literal_kind {
     WEIR_LITERAL_PARAM    /* $1; SQLite: also ? ?1 :a @a */
 } weir_literal_kind;
 
+#define WEIR_PLACE_NONE UINT32_MAX
+
 typedef struct weir_literal {
     weir_literal_kind kind;
+    uint32_t place;  /* which `?` of the template's text it became, counted from 0: the values of a
+                        list that collapsed share one. WEIR_PLACE_NONE: of an elided row */
     weir_slice text; /* as written, quotes and all; borrows from the statement */
 } weir_literal;
 
@@ -110,7 +116,33 @@ weir_slice weir_sql_split(weir_dialect dialect, weir_slice text, weir_slice *res
 
 /* ---- templates ---- */
 
-/* What is known of a template. Published once by analysis and replaced as a whole (epochs). */
+/* Why an answer may not be kept. WEIR_REFUSAL_VOLATILE and _UNFOLLOWED a declared TTL overrides. */
+typedef enum weir_refusal {
+    WEIR_REFUSAL_NONE,
+    WEIR_REFUSAL_UNKNOWN,    /* not understood by the database's grammar (yet) */
+    WEIR_REFUSAL_NO_READ,    /* writes, or is no query */
+    WEIR_REFUSAL_LOCKS,      /* FOR UPDATE and kin */
+    WEIR_REFUSAL_EFFECTS,    /* reads or changes its session's state */
+    WEIR_REFUSAL_SYSTEM,     /* the database's own relations */
+    WEIR_REFUSAL_VOLATILE,   /* calls a function whose answer changes */
+    WEIR_REFUSAL_UNFOLLOWED, /* a relation whose changes are not seen */
+    WEIR_REFUSALS
+} weir_refusal;
+const char *weir_refusal_name(weir_refusal refusal);
+
+/* What an answer depends on, per reference of a relation: all of it, or its rows with
+ * `column` = the values of a place. */
+typedef struct weir_read_dependency {
+    uint64_t relation, column; /* ids of catalog/key.h; column 0: the whole relation */
+    weir_key_type key;
+    uint32_t place; /* of the template: its literal, parameter or list of them */
+    bool negated;   /* a minus stands before it */
+    const char *relation_name, *column_name;
+    const char *operand; /* for people: "= $1", "= ?", "in a list"; empty for the whole relation */
+    const char *why;     /* the whole relation: why no key was found, in words */
+} weir_read_dependency;
+
+/* What is known of a template. Published by analysis and replaced as a whole (epochs). */
 typedef struct weir_footprint {
     weir_kind kind;
     weir_transaction transaction;
@@ -124,6 +156,10 @@ typedef struct weir_footprint {
     const char **writes;
     const char *reason; /* in words: why it is unknown, or not a plain read; "" if there is nothing
                            to say */
+    weir_refusal refusal; /* why its answers are not kept */
+    uint64_t fingerprint; /* of the catalog facts it was made from (catalog.h); 0: none */
+    uint16_t dependency_count;
+    weir_read_dependency *dependencies; /* of a read, also where it is refused */
 } weir_footprint;
 
 void weir_footprint_free(void *footprint); /* for weir_epoch_retire; NULL is fine */
@@ -178,10 +214,44 @@ void weir_template_publish(const weir_template *t, weir_epoch_member *member,
  * the parser's words as reason. */
 WEIR_MUST_CHECK int weir_sql_analyze_postgres(weir_slice text, const weir_lexed *lexed,
                                               weir_footprint **ret);
-/* Of accesses that the database itself reported (SQLite's authorizer): see catalog/access.h. */
+/* Of accesses that the database itself reported (SQLite's authorizer, catalog/access.h) for `text`,
+ * with what the schema says of the relations: the accesses say which relations, the text by which
+ * keys. `catalog` NULL: whole relations, and its answers are not kept. */
 struct weir_access;
 WEIR_MUST_CHECK int weir_sql_analyze_accesses(const struct weir_access *accesses, size_t count,
+                                              const weir_catalog *catalog, weir_slice text,
                                               const weir_lexed *lexed, weir_footprint **ret);
+/* The dependencies of one statement of that template: `lexed` is of its own text (NULL: there are
+ * no literals to be had, which makes keys whole relations), `params` what it is executed with.
+ * Column and value are 0 for a whole relation. A place with more than WEIR_KEYS_MAX values is the
+ * whole relation. */
+#define WEIR_KEYS_MAX 64u
+void weir_footprint_resolve(const weir_footprint *footprint, weir_dialect dialect,
+                            const weir_lexed *lexed, const weir_value *params, size_t param_count,
+                            void (*visit)(void *user, uint64_t relation, uint64_t column,
+                                          uint64_t value),
+                            void *user);
+/* One line per dependency and refusal, for people: "t: rows with id = $1", "t: all of it, because
+ * …". -ENOMEM, -EMSGSIZE. */
+WEIR_MUST_CHECK int weir_footprint_explain(const weir_footprint *footprint, weir_buf *out);
+
+/* ---- hints ---- */
+
+/* The inside of a leading comment (weir_lexed.hint): `nocache`, `cache ttl=60s tags=a,b`,
+ * `primary`, `replica`, `priority=critical`. */
+typedef struct weir_hint {
+    enum { WEIR_HINT_UNSAID, WEIR_HINT_CACHE, WEIR_HINT_NOCACHE } cache;
+    weir_time ttl;   /* 0: unsaid */
+    weir_slice tags; /* a,b; borrowed */
+    enum { WEIR_HINT_ANYWHERE, WEIR_HINT_PRIMARY, WEIR_HINT_REPLICA } target;
+    bool critical;
+    weir_slice unknown; /* the first word that is none of these; empty: none */
+} weir_hint;
+/* Unknown words are skipped: a comment breaks nothing. */
+void weir_hint_read(weir_slice hint, weir_hint *ret);
+/* The next of `tags`; false at the end. */
+bool weir_tag_next(weir_slice *rest, weir_slice *ret);
+
 /* The lexer's word alone. */
 WEIR_MUST_CHECK int weir_sql_footprint_lexed(const weir_lexed *lexed, weir_footprint **ret);
 

@@ -216,7 +216,7 @@ static void test_accesses_tell_tables_and_effects(void **state)
     weir_footprint *f = NULL;
     weir_lexed_init(&l);
     assert_int_equal(weir_sql_lex(WEIR_DIALECT_SQLITE, WEIR_SLICE_LIT("select 1"), &l), 0);
-    assert_int_equal(weir_sql_analyze_accesses(accesses, 5, &l, &f), 0);
+    assert_int_equal(weir_sql_analyze_accesses(accesses, 5, NULL, (weir_slice){0}, &l, &f), 0);
     assert_true(has_names(f->reads, f->read_count, "t other.u"));
     assert_true(has_names(f->writes, f->written_count, "temp.x"));
     assert_int_equal(f->kind, WEIR_KIND_WRITE);
@@ -230,7 +230,7 @@ static void accesses_once(void *user)
 {
     static const weir_access access = {WEIR_ACCESS_READ, false, "main", "t", "a", ""};
     weir_footprint *f = NULL;
-    int r = weir_sql_analyze_accesses(&access, 1, user, &f);
+    int r = weir_sql_analyze_accesses(&access, 1, NULL, (weir_slice){0}, user, &f);
     assert_int_equal(r, weir_failalloc_failed() ? -ENOMEM : 0);
     weir_footprint_free(f);
 }

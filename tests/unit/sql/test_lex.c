@@ -259,6 +259,63 @@ static void lex_once(void *user)
     weir_lexed_fini(&l);
 }
 
+/* Of each literal which "?" of the template it became; "-": none. */
+static void test_literals_know_their_place(void **state)
+{
+    (void)state;
+    static const struct {
+        weir_dialect dialect;
+        const char *text, *places;
+    } rows[] = {
+        {LITE, "select 1, x from t where a = 'b' and c = ?", "0 1 2 "},
+        {LITE, "a in (1, 2, 3) and b = 4", "0 0 0 1 "},
+        {LITE, "a in (1, 2, 3, b) and b = 4", "0 1 2 3 "},
+        {LITE, "a in (1, 2,) and b = 4", "0 1 2 "},
+        {LITE, "a in (-1, +2) and b = - 4", "0 0 1 "},
+        {LITE, "a in ((1, 2), (3, 4), (5, 6)) and b = 4", "0 0 - - - - 1 "},
+        {LITE, "values (1), (2), (a), (3), 4", "0 - 1 2 "},
+        {LITE, "values (f(1), 2), (f(2), 3) x = 4", "0 1 - - 2 "},
+        {LITE, "insert into t values (?, ?), (?, ?) returning ?", "0 0 - - 1 "},
+        {LITE, "f(1, 2) = 3", "0 1 2 "},
+        {LITE, "select 1; select a in (1, 2); select 2", "0 1 1 2 "},
+        {PG, "array[1, 2, 3] || 4 ? 'x'", "0 0 0 1 2 "},
+        {PG, "select U&\"x\" UESCAPE '!', 'a'", "- 0 "},
+    };
+    weir_lexed l;
+    weir_lexed_init(&l);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char places[128];
+        size_t n = 0;
+        assert_int_equal(weir_sql_lex(rows[i].dialect, weir_slice_cstr(rows[i].text), &l), 0);
+        for (size_t k = 0; k < l.literal_count; k++)
+            n += (size_t)(l.literals[k].place == WEIR_PLACE_NONE
+                              ? snprintf(places + n, sizeof(places) - n, "- ")
+                              : snprintf(places + n, sizeof(places) - n, "%u ",
+                                         l.literals[k].place));
+        assert_string_equal(places, rows[i].places);
+    }
+    weir_lexed_fini(&l);
+}
+
+/* Behind a cap nothing is written, and a literal has no place. */
+static void test_literals_beyond_the_caps_have_no_place(void **state)
+{
+    (void)state;
+    weir_lexed l;
+    char *text = malloc(70100);
+    assert_non_null(text);
+    memcpy(text, "select 1, ", 10);
+    memset(text + 10, 'x', 70000);
+    memcpy(text + 70010, ", 2", 4);
+    weir_lexed_init(&l);
+    assert_int_equal(weir_sql_lex(LITE, weir_slice_cstr(text), &l), 0);
+    assert_true(l.over_caps);
+    assert_int_equal(l.literals[0].place, 0);
+    assert_int_equal(l.literals[1].place, WEIR_PLACE_NONE);
+    weir_lexed_fini(&l);
+    free(text);
+}
+
 static void test_lack_of_memory_is_told(void **state)
 {
     (void)state;
@@ -274,6 +331,8 @@ int main(void)
         cmocka_unit_test(test_split_ends_statements_where_the_database_does),
         cmocka_unit_test(test_pathological_texts_are_bounded),
         cmocka_unit_test(test_long_lists_stay_within_the_caps),
+        cmocka_unit_test(test_literals_know_their_place),
+        cmocka_unit_test(test_literals_beyond_the_caps_have_no_place),
         cmocka_unit_test(test_lack_of_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
