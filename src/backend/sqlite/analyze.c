@@ -8,14 +8,12 @@ typedef struct analysis {
 } analysis;
 
 static void on_accesses(void *user, weir_slice text, const weir_access *accesses, size_t count,
-                        bool read_only)
+                        const weir_catalog *catalog)
 {
-    (void)text;
-    (void)read_only;
     analysis *a = user;
     weir_footprint_free(a->footprint);
     a->footprint = NULL;
-    a->result = weir_sql_analyze_accesses(accesses, count, a->lexed, &a->footprint);
+    a->result = weir_sql_analyze_accesses(accesses, count, catalog, text, a->lexed, &a->footprint);
 }
 
 int weir_sqlite_analyze(const char *path, weir_slice text, const weir_lexed *lexed,

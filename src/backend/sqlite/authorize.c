@@ -61,7 +61,7 @@ static const pragma pragmas[] = {
 
 void weir_sqlite_collector_init(weir_sqlite_collector *c)
 {
-    *c = (weir_sqlite_collector){0};
+    *c = (weir_sqlite_collector){.savepoint_name = ""};
     weir_arena_init(&c->strings, STRINGS_SIZE_MAX);
 }
 
@@ -75,8 +75,11 @@ void weir_sqlite_collector_reset(weir_sqlite_collector *c)
 {
     weir_arena_reset(&c->strings);
     c->count = 0;
-    c->incomplete = c->transaction = c->pragma = c->pragma_write = c->whole_table = false;
+    c->incomplete = c->transaction = c->schema = c->pragma = c->pragma_write = c->whole_table =
+        false;
     c->refused = c->refused_hint = NULL;
+    c->savepoint = WEIR_SQLITE_SAVEPOINT_NONE;
+    c->savepoint_name = "";
 }
 
 static const char *keep(weir_sqlite_collector *c, const char *text)
@@ -200,6 +203,14 @@ static int judge(weir_sqlite_collector *c, int action, const char *a, const char
     }
 }
 
+static void note_savepoint(weir_sqlite_collector *c, const char *op, const char *name)
+{
+    c->savepoint = strcmp(op, "BEGIN") == 0     ? WEIR_SQLITE_SAVEPOINT_BEGIN
+                   : strcmp(op, "RELEASE") == 0 ? WEIR_SQLITE_SAVEPOINT_RELEASE
+                                                : WEIR_SQLITE_SAVEPOINT_ROLLBACK;
+    c->savepoint_name = keep(c, name);
+}
+
 static weir_access_kind kind_of(int action)
 {
     switch (action) {
@@ -235,10 +246,13 @@ int weir_sqlite_authorize(void *user, int action, const char *a, const char *b,
     int verdict = judge(c, action, a, b);
     if (verdict != SQLITE_OK)
         return verdict;
-    c->transaction |= action == SQLITE_TRANSACTION || action == SQLITE_SAVEPOINT;
-    c->whole_table |= action == SQLITE_READ && (!b || !*b);
     if (action == SQLITE_SELECT || action == SQLITE_RECURSIVE)
         return SQLITE_OK;
+    c->transaction |= action == SQLITE_TRANSACTION || action == SQLITE_SAVEPOINT;
+    if (action == SQLITE_SAVEPOINT)
+        note_savepoint(c, a, b);
+    c->schema |= kind_of(action) == WEIR_ACCESS_SCHEMA;
+    c->whole_table |= action == SQLITE_READ && (!b || !*b);
     if (action == SQLITE_ALTER_TABLE) /* its arguments are the database and the table */
         collect(c, WEIR_ACCESS_SCHEMA, b, "", a, through);
     else if (action == SQLITE_CREATE_INDEX || action == SQLITE_DROP_INDEX ||

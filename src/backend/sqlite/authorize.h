@@ -3,6 +3,7 @@
 #ifndef WEIR_BACKEND_SQLITE_AUTHORIZE_H
 #define WEIR_BACKEND_SQLITE_AUTHORIZE_H
 
+#include "backend/sqlite/changes.h"
 #include "base/arena.h"
 #include "catalog/access.h"
 #include <sqlite3.h>
@@ -13,11 +14,14 @@ typedef struct weir_sqlite_collector {
     weir_access *items; /* strings are the arena's */
     size_t count, cap;
     weir_arena strings;
-    bool incomplete;     /* more than can be kept, or out of memory */
-    bool trusted;        /* our own statements are under way: anything goes, nothing is collected */
-    bool preparing;      /* a client's text; else SQLite's own nested statements */
-    bool transaction;    /* BEGIN, COMMIT, ROLLBACK, a savepoint */
-    bool pragma;         /* any */
+    bool incomplete;  /* more than can be kept, or out of memory */
+    bool trusted;     /* our own statements are under way: anything goes, nothing is collected */
+    bool preparing;   /* a client's text; else SQLite's own nested statements */
+    bool transaction; /* BEGIN, COMMIT, ROLLBACK, a savepoint */
+    bool schema;      /* creates, drops, alters, … */
+    bool pragma;      /* any */
+    weir_sqlite_savepoint_op savepoint;
+    const char *savepoint_name;
     bool pragma_write;   /* one that writes although sqlite3_stmt_readonly may say otherwise */
     bool whole_table;    /* reads a table as such, as count(*) does: one step may take long */
     const char *refused; /* words for what was refused; NULL: nothing */

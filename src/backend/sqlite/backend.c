@@ -39,6 +39,7 @@ static void backend_destroy(weir_backend *backend)
     weir_sqlite_writer_end(&b->writer);
     weir_executor_free(b->executor);
     weir_sqlite_db_close(b->writer.db);
+    weir_sqlite_follow_fini(&b->writer.follow);
     free(b->path);
     free(b);
 }
@@ -53,6 +54,7 @@ static const weir_backend_ops ops = {
     .claim = backend_claim,
     .drop_claim = weir_sqlite_writer_drop_claim,
     .unclaim = weir_sqlite_writer_unclaim,
+    .follow = weir_sqlite_writer_follow,
     .stop = backend_stop,
     .destroy = backend_destroy,
 };

@@ -2,6 +2,7 @@
 #ifndef WEIR_BACKEND_SQLITE_BACKEND_H
 #define WEIR_BACKEND_SQLITE_BACKEND_H
 
+#include "backend/sqlite/follow.h"
 #include "backend/sqlite/run.h"
 
 typedef struct weir_sqlite_backend weir_sqlite_backend;
@@ -34,16 +35,20 @@ typedef struct weir_sqlite_conn {
 typedef struct weir_sqlite_writer {
     pthread_mutex_t lock; /* over everything down to `ending` */
     pthread_cond_t wake;
-    weir_list queue;               /* items in order of arrival */
-    weir_sqlite_conn *holder;      /* of the claim that is served */
-    weir_sqlite_conn *request;     /* the holder wants its statement run */
-    bool release;                  /* the holder gives back */
-    weir_exec *current;            /* the write that is stepped: for cancel */
-    bool stopping;                 /* nothing more is taken */
-    bool ending;                   /* the thread ends when nothing is left */
+    weir_list queue;           /* items in order of arrival */
+    weir_sqlite_conn *holder;  /* of the claim that is served */
+    weir_sqlite_conn *request; /* the holder wants its statement run */
+    bool release;              /* the holder gives back */
+    weir_exec *current;        /* the write that is stepped: for cancel */
+    bool stopping;             /* nothing more is taken */
+    bool ending;               /* the thread ends when nothing is left */
+    weir_follower follower;    /* asked for by `follow`, and not yet taken up by the thread */
+    weir_time look_every;
+    bool follow_asked;
     weir_time _Atomic next_expiry; /* of what is queued; not later than the truth */
     weir_sqlite_db *db;            /* of the writer's thread */
     weir_sqlite_conn conn;         /* what claims are lent */
+    weir_sqlite_follow follow;     /* of the writer's thread */
     int checkpointed;              /* pages that were in the WAL when it was last tried */
     pthread_t thread;
 } weir_sqlite_writer;
@@ -107,6 +112,12 @@ bool weir_sqlite_writer_next_is_write(weir_sqlite_writer *w);
 void weir_sqlite_writer_set_current(weir_sqlite_writer *w, weir_exec *exec);
 /* Tells the loop of a write that its outcome is set. */
 void weir_sqlite_writer_tell(weir_exec *exec);
+
+void weir_sqlite_writer_follow(weir_backend *backend, const weir_follower *follower,
+                               weir_time look_every);
+/* Reports what was committed on `db` and looks for others' commits: after a run on the writer's
+ * thread, before its outcome is told. */
+void weir_sqlite_writer_settle(weir_sqlite_writer *w, weir_sqlite_db *db);
 
 /* batch.c */
 void weir_sqlite_batch(weir_sqlite_writer *w, weir_exec *first);

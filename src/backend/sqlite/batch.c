@@ -5,7 +5,7 @@
  * committed; if that transaction was lost, it runs again alone. So each acknowledged write was
  * applied exactly once, and a failure is one that the write would have had alone. A failing
  * statement undoes only itself (SQLite's statement journal); whether the group survived it is what
- * sqlite3_get_autocommit says. */
+ * sqlite3_get_autocommit says. And before anybody hears of a commit, the follower has. */
 #include "backend/sqlite/backend.h"
 #include "backend/sqlite/errors.h"
 
@@ -75,10 +75,19 @@ static traits traits_of(weir_sqlite_writer *w, const weir_exec *exec)
     return t;
 }
 
+/* Nobody else can commit from here on: what others have done shows now, before anything is told. */
+static int begin(weir_sqlite_writer *w, weir_time wait_until)
+{
+    int rc = command(w->db, "BEGIN IMMEDIATE", wait_until);
+    if (rc == SQLITE_OK)
+        weir_sqlite_follow_look(&w->follow, w->db);
+    return rc;
+}
+
 /* Rows are encoded while the change is not yet committed: if they do not fit, it is undone. */
 static void run_in_transaction(weir_sqlite_writer *w, weir_exec *exec)
 {
-    int rc = command(w->db, "BEGIN IMMEDIATE", weir_sqlite_run_of(exec)->wait_until);
+    int rc = begin(w, weir_sqlite_run_of(exec)->wait_until);
     if (rc != SQLITE_OK) {
         fail(w->db, exec, rc);
         return;
@@ -97,6 +106,7 @@ static void run_alone(weir_sqlite_writer *w, weir_exec *exec)
     else
         run(w, exec);
     roll_back(w->db);
+    weir_sqlite_writer_settle(w, w->db);
     exec->outcome.in_transaction = false;
     weir_sqlite_writer_tell(exec);
 }
@@ -128,7 +138,7 @@ static void run_group(weir_sqlite_writer *w, weir_exec *first)
     size_t count = 0;
     bool whole = true;
     weir_time start = weir_sqlite_now();
-    int rc = command(w->db, "BEGIN IMMEDIATE", weir_sqlite_run_of(first)->wait_until);
+    int rc = begin(w, weir_sqlite_run_of(first)->wait_until);
     if (rc != SQLITE_OK) { /* the others wait on, each for its own time */
         fail(w->db, first, rc);
         weir_sqlite_writer_tell(first);
@@ -143,6 +153,7 @@ static void run_group(weir_sqlite_writer *w, weir_exec *first)
     if (whole)
         whole = command(w->db, "COMMIT", WEIR_TIME_NEVER) == SQLITE_OK;
     roll_back(w->db);
+    weir_sqlite_follow_settle(&w->follow, w->db);
     for (size_t i = 0; i < count; i++) {
         if (whole) {
             members[i]->outcome.in_transaction = false;

@@ -148,6 +148,8 @@ void weir_sqlite_conn_work(weir_sqlite_conn *conn)
         over = weir_sqlite_run_start(conn->db, exec, flags);
     assert(over); /* only a run in place is not */
     (void)over;
+    if (conn->claimed)
+        weir_sqlite_writer_settle(&conn->owner->writer, conn->db);
     weir_sqlite_conn_post(conn, on_run);
 }
 

@@ -38,6 +38,8 @@ static int on_progress(void *user)
 {
     weir_sqlite_db *db = user;
     weir_sqlite_guard *g = &db->guard;
+    if (g->aside)
+        return 0;
     g->steps += STEPS_PER_LOOK;
     g->why = look(g, g->deadline == WEIR_TIME_NEVER ? 0 : weir_sqlite_now());
     if (!g->why && g->in_place && g->steps > WEIR_SQLITE_STEPS_IN_PLACE)
@@ -115,7 +117,8 @@ void weir_sqlite_guard_cancel(weir_sqlite_db *db)
 
 /* ---- our own statements ---- */
 
-int weir_sqlite_db_command(weir_sqlite_db *db, const char *sql)
+/* `ret` may be NULL: what it gives does not matter. */
+static int run_own(weir_sqlite_db *db, const char *sql, int64_t *ret)
 {
     weir_slice text = weir_slice_cstr(sql);
     bool before = db->collector.trusted;
@@ -130,6 +133,8 @@ int weir_sqlite_db_command(weir_sqlite_db *db, const char *sql)
     }
     if (rc == SQLITE_OK)
         rc = sqlite3_step(stmt->handle);
+    if (ret && rc == SQLITE_ROW)
+        *ret = sqlite3_column_int64(stmt->handle, 0);
     if (stmt && (rc == SQLITE_DONE || rc == SQLITE_ROW)) {
         weir_sqlite_stmt_cache_give(&db->cache, stmt);
         rc = SQLITE_OK;
@@ -138,6 +143,29 @@ int weir_sqlite_db_command(weir_sqlite_db *db, const char *sql)
     }
     db->collector.trusted = before;
     return rc;
+}
+
+int weir_sqlite_db_command(weir_sqlite_db *db, const char *sql)
+{
+    return run_own(db, sql, NULL);
+}
+
+int weir_sqlite_db_number(weir_sqlite_db *db, const char *sql, int64_t *ret)
+{
+    return run_own(db, sql, ret);
+}
+
+weir_sqlite_aside weir_sqlite_db_step_aside(weir_sqlite_db *db)
+{
+    weir_sqlite_aside before = {db->collector.trusted, db->guard.aside};
+    db->collector.trusted = db->guard.aside = true;
+    return before;
+}
+
+void weir_sqlite_db_step_back(weir_sqlite_db *db, weir_sqlite_aside before)
+{
+    db->collector.trusted = before.trusted;
+    db->guard.aside = before.aside;
 }
 
 bool weir_sqlite_db_in_transaction(const weir_sqlite_db *db)
@@ -154,6 +182,14 @@ static int on_wal(void *user, sqlite3 *handle, const char *database, int pages)
     (void)database;
     ((weir_sqlite_db *)user)->wal_pages = pages;
     return SQLITE_OK;
+}
+
+static void on_rollback(void *user)
+{
+    weir_sqlite_db *db = user;
+    db->catalog.stale = true;
+    if (db->changes)
+        weir_sqlite_changes_clear(db->changes);
 }
 
 /* Settings take an argument that is a number; `sql` has one %lld. */
@@ -197,6 +233,7 @@ static int configure(weir_sqlite_db *db, bool writer)
     if (rc == SQLITE_OK && !writer)
         rc = set_number(db, "query_only", 1);
     sqlite3_wal_hook(db->handle, on_wal, db);
+    sqlite3_rollback_hook(db->handle, on_rollback, db);
     sqlite3_progress_handler(db->handle, STEPS_PER_LOOK, on_progress, db);
     sqlite3_set_authorizer(db->handle, weir_sqlite_authorize, &db->collector);
     return rc;
@@ -285,6 +322,7 @@ static int new_db(const weir_sqlite_options *options, weir_sqlite_db **ret)
     unsigned max = options->statements_max ? options->statements_max : STATEMENTS_MAX_DEFAULT;
     weir_sqlite_stmt_cache_init(&db->cache, random_seed(), max);
     weir_sqlite_collector_init(&db->collector);
+    weir_sqlite_catalog_init(&db->catalog, db->cache.by_text.seed);
     pthread_mutex_init(&db->guard.lock, NULL);
     db->guard.deadline = db->guard.wait_until = WEIR_TIME_NEVER;
     db->guard.busy_timeout = options->busy_timeout > 0 ? options->busy_timeout : 5 * WEIR_SECOND;
@@ -322,6 +360,7 @@ void weir_sqlite_db_close(weir_sqlite_db *db)
     if (!db)
         return;
     weir_sqlite_stmt_cache_fini(&db->cache);
+    weir_sqlite_catalog_fini(&db->catalog);
     (void)sqlite3_close(db->handle); /* every statement is finalized: it cannot be refused */
     weir_sqlite_collector_fini(&db->collector);
     pthread_mutex_destroy(&db->guard.lock);

@@ -4,6 +4,8 @@
 #define WEIR_BACKEND_SQLITE_DB_H
 
 #include "backend/sqlite/authorize.h"
+#include "backend/sqlite/catalog.h"
+#include "backend/sqlite/changes.h"
 #include "backend/sqlite/sqlite.h"
 #include "backend/sqlite/stmt_cache.h"
 #include <pthread.h>
@@ -29,6 +31,7 @@ typedef struct weir_sqlite_guard {
     bool interruptible;
     atomic_bool cancelled;
     bool in_place;          /* on a loop's thread: within the budget, and never sleeping */
+    bool aside;             /* short statements of our own are under way: not counted */
     weir_time deadline;     /* of the statement */
     weir_time wait_until;   /* for other processes' locks */
     weir_time busy_timeout; /* the same, counted from the first wait */
@@ -38,17 +41,20 @@ typedef struct weir_sqlite_guard {
     void *tick_user;
 } weir_sqlite_guard;
 
-typedef struct weir_sqlite_db {
+struct weir_sqlite_db {
     sqlite3 *handle;
     weir_sqlite_stmt_cache cache;
     weir_sqlite_collector collector;
+    weir_sqlite_catalog catalog;
     weir_sqlite_guard guard;
+    weir_sqlite_changes *changes; /* of who may write and is followed; else NULL */
+    bool watched;                 /* the preupdate hook is there */
     const weir_sqlite_options *options;
     weir_value *cells; /* of the row under way */
     size_t cells_cap;
     int wal_pages; /* in the WAL after this connection's newest commit */
     bool charged;  /* cache_size, to options->memory */
-} weir_sqlite_db;
+};
 
 /* The monotonic clock, as weir_loop_clock has it: threads here have no loop. */
 weir_time weir_sqlite_now(void);
@@ -61,6 +67,15 @@ void weir_sqlite_db_close(weir_sqlite_db *db);
 /* A statement of our own, one that gives no rows. Returns SQLite's code; the statement is cached.
  */
 WEIR_MUST_CHECK int weir_sqlite_db_command(weir_sqlite_db *db, const char *sql);
+/* Around short statements of our own in the midst of a client's: nothing of them is collected or
+ * counted, and they are not stopped. */
+typedef struct weir_sqlite_aside {
+    bool trusted, aside;
+} weir_sqlite_aside;
+WEIR_MUST_CHECK weir_sqlite_aside weir_sqlite_db_step_aside(weir_sqlite_db *db);
+void weir_sqlite_db_step_back(weir_sqlite_db *db, weir_sqlite_aside before);
+/* The same, of one that gives a number. */
+WEIR_MUST_CHECK int weir_sqlite_db_number(weir_sqlite_db *db, const char *sql, int64_t *ret);
 bool weir_sqlite_db_in_transaction(const weir_sqlite_db *db);
 
 void weir_sqlite_guard_begin(weir_sqlite_db *db, weir_time deadline, bool in_place,

@@ -56,20 +56,50 @@ static const char *first_word(const char *p)
     }
 }
 
+/* The collector has the accesses of the preparation that was just made. */
+void weir_sqlite_report_accesses(weir_sqlite_db *db, weir_sqlite_stmt *stmt)
+{
+    const weir_sqlite_options *o = db->options;
+    const weir_sqlite_collector *c = &db->collector;
+    weir_catalog catalog;
+    stmt->fingerprint = 0;
+    if (!o->on_accesses || c->incomplete)
+        return;
+    weir_sqlite_aside before = weir_sqlite_db_step_aside(db);
+    int r = weir_sqlite_catalog_read(&db->catalog, db->handle, c->items, c->count, &catalog);
+    weir_sqlite_db_step_back(db, before);
+    if (r == 0)
+        stmt->fingerprint = catalog.fingerprint;
+    stmt->once = r < 0; /* prepared anew, it may be known */
+    o->on_accesses(o->user, weir_slice_make(stmt->text, stmt->text_len), c->items, c->count,
+                   r == 0 ? &catalog : NULL);
+}
+
+/* A name that is too long to be kept, or could not be, fills the room: it has no zero. */
+static void note_savepoint(weir_sqlite_stmt *stmt, const weir_sqlite_collector *c, bool explains)
+{
+    size_t len = strlen(c->savepoint_name);
+    stmt->savepoint = explains ? WEIR_SQLITE_SAVEPOINT_NONE : c->savepoint;
+    if (len >= sizeof(stmt->savepoint_name) || c->incomplete)
+        memset(stmt->savepoint_name, '-', sizeof(stmt->savepoint_name));
+    else
+        memcpy(stmt->savepoint_name, c->savepoint_name, len + 1);
+}
+
 static void understand(weir_sqlite_db *db, weir_sqlite_stmt *stmt)
 {
     const weir_sqlite_collector *c = &db->collector;
     bool explains = sqlite3_stmt_isexplain(stmt->handle) != 0;
     stmt->writes = !explains && (!sqlite3_stmt_readonly(stmt->handle) || c->pragma_write);
     stmt->transaction = !explains && c->transaction;
-    stmt->alone = c->pragma || strncasecmp(first_word(stmt->text), "vacuum", 6) == 0;
+    bool vacuum = strncasecmp(first_word(stmt->text), "vacuum", 6) == 0;
+    stmt->alone = c->pragma || vacuum;
+    stmt->schema = !explains && (c->schema || c->pragma_write || vacuum);
     stmt->whole_table = c->whole_table;
+    note_savepoint(stmt, c, explains);
     stmt->reprepared = sqlite3_stmt_status(stmt->handle, SQLITE_STMTSTATUS_REPREPARE, 0);
     count_params(stmt);
-    const weir_sqlite_options *o = db->options;
-    if (o->on_accesses && !c->incomplete)
-        o->on_accesses(o->user, weir_slice_make(stmt->text, stmt->text_len), c->items, c->count,
-                       !stmt->writes);
+    weir_sqlite_report_accesses(db, stmt);
 }
 
 static int compile(weir_sqlite_db *db, weir_sqlite_stmt *stmt, const char **ret_tail)

@@ -238,15 +238,11 @@ static void set_error(weir_sqlite_db *db, weir_exec *exec, int rc, weir_sqlite_s
  * nested statements (full-text tables, VACUUM) and say nothing about the text. */
 static void report_reprepared(weir_sqlite_db *db, weir_sqlite_stmt *stmt)
 {
-    const weir_sqlite_options *o = db->options;
-    const weir_sqlite_collector *c = &db->collector;
     int now = sqlite3_stmt_status(stmt->handle, SQLITE_STMTSTATUS_REPREPARE, 0);
     if (now == stmt->reprepared)
         return;
     stmt->reprepared = now;
-    if (o->on_accesses && !c->incomplete)
-        o->on_accesses(o->user, weir_slice_make(stmt->text, stmt->text_len), c->items, c->count,
-                       !stmt->writes);
+    weir_sqlite_report_accesses(db, stmt);
 }
 
 /* Steps one part and settles the outcome. False: to be run again elsewhere. */
@@ -255,6 +251,8 @@ static bool run_part(weir_sqlite_db *db, weir_exec *exec, unsigned flags)
     weir_sqlite_run *run = weir_sqlite_run_of(exec);
     weir_sqlite_stmt *stmt = run->stmt;
     int64_t total_before = sqlite3_total_changes64(db->handle);
+    if (stmt->schema && db->changes)
+        weir_sqlite_changes_before_schema(db->changes, db);
     weir_sqlite_collector_reset(&db->collector);
     int rc = db->guard.why ? SQLITE_INTERRUPT : step_part(db, exec, flags);
     weir_sqlite_stop why = weir_sqlite_guard_end(db);
@@ -278,7 +276,11 @@ static bool run_part(weir_sqlite_db *db, weir_exec *exec, unsigned flags)
         outcome->changes = (uint64_t)sqlite3_changes64(db->handle);
     if (!outcome->ok)
         set_error(db, exec, rc, why);
+    db->catalog.stale |= stmt->schema;
+    if (rc == SQLITE_DONE && stmt->savepoint && db->changes)
+        weir_sqlite_changes_savepoint(db->changes, stmt->savepoint, stmt->savepoint_name);
     report_reprepared(db, stmt);
+    outcome->fingerprint = outcome->ok ? stmt->fingerprint : 0;
     if (!outcome->suspended)
         give_back(db, run);
     outcome->in_transaction = weir_sqlite_db_in_transaction(db);

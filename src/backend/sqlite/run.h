@@ -62,6 +62,10 @@ void weir_sqlite_run_resume(weir_sqlite_db *db, weir_exec *exec, unsigned flags)
 WEIR_MUST_CHECK int weir_sqlite_prepare(weir_sqlite_db *db, weir_slice text, weir_sqlite_stmt **ret,
                                         weir_error *err);
 
+/* Tells what the statement touches, as just collected, with what the schema says of it; sets its
+ * fingerprint. */
+void weir_sqlite_report_accesses(weir_sqlite_db *db, weir_sqlite_stmt *stmt);
+
 /* N of a parameter written $N, 1 to 65535; 0: another name, or none. */
 unsigned weir_sqlite_param_number(const char *name);
 

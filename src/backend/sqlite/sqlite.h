@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "catalog/access.h"
+#include "catalog/catalog.h"
 #include "engine/backend.h"
 #include "net/net.h"
 
@@ -34,9 +35,9 @@ typedef struct weir_sqlite_options {
     /* What a text touches, as SQLite's authorizer says; called on whichever thread prepared it,
      * each time it is prepared anew on some connection (views and triggers may have changed). Not
      * called when the accesses are too many to be kept. All borrowed during the call. May be NULL.
-     */
+     * `catalog` says what the schema, under which it was prepared, has of the relations. */
     void (*on_accesses)(void *user, weir_slice text, const weir_access *accesses, size_t count,
-                        bool read_only);
+                        const weir_catalog *catalog);
     void *user;
 } weir_sqlite_options;
 

@@ -90,7 +90,7 @@ weir_sqlite_stmt *weir_sqlite_stmt_cache_add(weir_sqlite_stmt_cache *cache, weir
 
 void weir_sqlite_stmt_cache_give(weir_sqlite_stmt_cache *cache, weir_sqlite_stmt *stmt)
 {
-    if (!stmt->kept) {
+    if (!stmt->kept || stmt->once) {
         destroy(cache, stmt);
         return;
     }
@@ -115,6 +115,13 @@ void weir_sqlite_stmt_cache_give_orphans(weir_sqlite_stmt_cache *cache)
         if (atomic_load_explicit(&stmt->orphan, memory_order_relaxed))
             weir_sqlite_stmt_cache_give(cache, stmt);
     }
+}
+
+void weir_sqlite_stmt_cache_forget_idle(weir_sqlite_stmt_cache *cache)
+{
+    weir_sqlite_stmt *stmt;
+    while ((stmt = first(&cache->idle)))
+        destroy(cache, stmt);
 }
 
 void weir_sqlite_stmt_cache_give_all(weir_sqlite_stmt_cache *cache)

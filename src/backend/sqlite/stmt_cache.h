@@ -3,6 +3,7 @@
 #ifndef WEIR_BACKEND_SQLITE_STMT_CACHE_H
 #define WEIR_BACKEND_SQLITE_STMT_CACHE_H
 
+#include "backend/sqlite/changes.h"
 #include "base/list.h"
 #include "base/map.h"
 #include <sqlite3.h>
@@ -16,10 +17,15 @@ typedef struct weir_sqlite_stmt {
     bool writes;          /* must run on the writer */
     bool transaction;     /* BEGIN, COMMIT, … */
     bool alone;           /* cannot share a transaction: VACUUM, PRAGMA */
+    bool schema;          /* may change the schema */
     bool whole_table;     /* one step may take long: not in place */
     atomic_bool orphan;   /* lent to nobody any more: given back before anything else runs */
+    weir_sqlite_savepoint_op savepoint;
+    char savepoint_name[WEIR_SQLITE_SAVEPOINT_NAME_MAX]; /* too long: all of it is taken */
     unsigned param_total;
-    int reprepared; /* SQLITE_STMTSTATUS_REPREPARE as last seen */
+    int reprepared;       /* SQLITE_STMTSTATUS_REPREPARE as last seen */
+    bool once;            /* what is to be known about it is not: not kept */
+    uint64_t fingerprint; /* of its accesses and what the schema says of them; 0: not known */
     size_t text_len;
     char text[];
 } weir_sqlite_stmt;
@@ -46,6 +52,8 @@ void weir_sqlite_stmt_cache_give(weir_sqlite_stmt_cache *cache, weir_sqlite_stmt
 void weir_sqlite_stmt_cache_drop(weir_sqlite_stmt_cache *cache, weir_sqlite_stmt *stmt);
 /* Takes back the lent ones that are orphans. */
 void weir_sqlite_stmt_cache_give_orphans(weir_sqlite_stmt_cache *cache);
+/* Finalizes those that are not lent. */
+void weir_sqlite_stmt_cache_forget_idle(weir_sqlite_stmt_cache *cache);
 /* Takes all lent ones back. */
 void weir_sqlite_stmt_cache_give_all(weir_sqlite_stmt_cache *cache);
 

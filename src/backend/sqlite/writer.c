@@ -75,6 +75,9 @@ static void post(weir_sqlite_item *item)
 
 void weir_sqlite_writer_tell(weir_exec *exec)
 {
+    weir_sqlite_backend *b = weir_sqlite_run_of(exec)->item.backend;
+    assert(weir_sqlite_follow_is_settled(&b->writer.follow, b->writer.db));
+    (void)b;
     post(&weir_sqlite_run_of(exec)->item);
 }
 
@@ -126,6 +129,7 @@ static void expire(weir_sqlite_writer *w)
 static void on_tick(void *user)
 {
     weir_sqlite_writer *w = user;
+    weir_sqlite_follow_tick(&w->follow, w->holder ? w->holder->db : w->db);
     weir_time at = atomic_load_explicit(&w->next_expiry, memory_order_relaxed);
     if (at == WEIR_TIME_NEVER || weir_sqlite_now() < at)
         return;
@@ -259,11 +263,24 @@ static int own_command(weir_sqlite_db *db, const char *sql, weir_time wait_until
     return rc;
 }
 
+void weir_sqlite_writer_settle(weir_sqlite_writer *w, weir_sqlite_db *db)
+{
+    weir_sqlite_follow_settle(&w->follow, db);
+    if (!w->follow.held)
+        weir_sqlite_follow_look(&w->follow, db);
+    assert(weir_sqlite_follow_is_settled(&w->follow, db));
+}
+
 /* Without the lock, on the writer's thread: makes `conn` able to write. SQLite's code. */
 static int admit(weir_sqlite_writer *w, weir_claim *claim, weir_sqlite_conn *conn)
 {
-    if (conn == &w->conn)
-        return own_command(w->db, "BEGIN IMMEDIATE", claim->wait_until);
+    if (conn == &w->conn) {
+        int rc = own_command(w->db, "BEGIN IMMEDIATE", claim->wait_until);
+        if (rc == SQLITE_OK)
+            weir_sqlite_follow_look(&w->follow, w->db);
+        return rc;
+    }
+    weir_sqlite_follow_admit(&w->follow, conn->db);
     conn->db->guard.on_tick = on_tick;
     conn->db->guard.tick_user = w;
     return own_command(conn->db, "PRAGMA query_only=0", claim->wait_until);
@@ -275,8 +292,10 @@ static void leave(weir_sqlite_writer *w, weir_sqlite_conn *conn)
     weir_sqlite_stmt_cache_give_all(&db->cache);
     if (weir_sqlite_db_in_transaction(db))
         (void)own_command(db, "ROLLBACK", WEIR_TIME_NEVER);
+    weir_sqlite_writer_settle(w, db);
     if (conn == &w->conn)
         return;
+    weir_sqlite_follow_let_go(&w->follow, db);
     (void)own_command(db, "PRAGMA query_only=1", WEIR_TIME_NEVER);
     db->guard.on_tick = NULL;
     weir_sqlite_conn_post(conn, weir_sqlite_conn_restored);
@@ -348,6 +367,7 @@ static void serve_claim(weir_sqlite_writer *w, weir_sqlite_item *item)
     weir_claim *claim = claim_of(item);
     weir_sqlite_conn *conn = weir_sqlite_claim_of(claim)->conn;
     pthread_mutex_unlock(&w->lock);
+    weir_sqlite_follow_settle(&w->follow, w->db);
     int rc = admit(w, claim, conn);
     pthread_mutex_lock(&w->lock);
     item->code = rc;
@@ -364,21 +384,62 @@ static void serve_next(weir_sqlite_writer *w, weir_sqlite_item *item)
         return;
     }
     pthread_mutex_unlock(&w->lock);
+    weir_sqlite_follow_settle(&w->follow, w->db);
     weir_sqlite_batch(w, weir_sqlite_exec_of(item));
     checkpoint(w, w->db);
     pthread_mutex_lock(&w->lock);
 }
 
+/* Under the lock, which is given up meanwhile. Nothing runs now on any connection that writes. */
+static void look(weir_sqlite_writer *w)
+{
+    pthread_mutex_unlock(&w->lock);
+    if (!w->holder)
+        weir_sqlite_follow_settle(&w->follow, w->db);
+    weir_sqlite_follow_look(&w->follow, w->db);
+    pthread_mutex_lock(&w->lock);
+}
+
 static void wait_for_work(weir_sqlite_writer *w)
 {
-    weir_time at = atomic_load_explicit(&w->next_expiry, memory_order_relaxed);
+    weir_time expiry = atomic_load_explicit(&w->next_expiry, memory_order_relaxed);
+    weir_time due = weir_sqlite_follow_due(&w->follow);
+    weir_time at = expiry < due ? expiry : due;
     if (at == WEIR_TIME_NEVER) {
         pthread_cond_wait(&w->wake, &w->lock);
         return;
     }
     struct timespec ts = {.tv_sec = (time_t)(at / WEIR_SECOND),
                           .tv_nsec = (long)(at % WEIR_SECOND)};
-    pthread_cond_timedwait(&w->wake, &w->lock, &ts);
+    if (pthread_cond_timedwait(&w->wake, &w->lock, &ts) == ETIMEDOUT && weir_sqlite_now() >= due)
+        look(w);
+}
+
+/* Under the lock, which is given up meanwhile. Not while a transaction is open that was not watched
+ * from its beginning. */
+static void take_up_follower(weir_sqlite_writer *w)
+{
+    if (!w->follow_asked || (w->holder && !w->follow.on))
+        return;
+    w->follow_asked = false;
+    weir_follower follower = w->follower;
+    weir_time look_every = w->look_every;
+    pthread_mutex_unlock(&w->lock);
+    weir_sqlite_follow_start(&w->follow, w->db, &follower, look_every);
+    pthread_mutex_lock(&w->lock);
+}
+
+void weir_sqlite_writer_follow(weir_backend *backend, const weir_follower *follower,
+                               weir_time look_every)
+{
+    weir_sqlite_backend *b = weir_sqlite_backend_of(backend);
+    weir_sqlite_writer *w = &b->writer;
+    pthread_mutex_lock(&w->lock);
+    w->follower = *follower;
+    w->look_every = look_every;
+    w->follow_asked = true;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
 }
 
 static void *work(void *arg)
@@ -388,6 +449,7 @@ static void *work(void *arg)
     pthread_mutex_lock(&w->lock);
     while (!w->ending || w->holder || first_item(w)) {
         expire(w);
+        take_up_follower(w);
         weir_sqlite_item *item = first_item(w);
         if (w->holder && (w->request || w->release))
             serve_holder(w);

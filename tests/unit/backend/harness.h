@@ -20,6 +20,7 @@ typedef struct statement {
     weir_exec exec;
     unsigned told;
     void (*then)(struct statement *s);
+    unsigned seen; /* what `then` found */
 } statement;
 
 void harness_open(harness *h, const weir_sqlite_options *options);
