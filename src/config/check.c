@@ -1,6 +1,7 @@
 /* What keys say together: the checks that no single key can make. */
 #include "config/address.h"
 #include "config/draft.h"
+#include "config/value.h"
 #include <stdio.h>
 
 static int check_address(draft *d, const char *key, const char *text, const origin *from,
@@ -195,6 +196,31 @@ static int check_users(draft *d)
     return 0;
 }
 
+static int does_not_fit(draft *d, const char *part_path, size_t part, const char *whole_path,
+                        size_t whole)
+{
+    const config_key *key = config_key_find(d->root->range, weir_slice_cstr(part_path));
+    char a[32], b[32];
+    return draft_fail(d, &draft_slot_of(d->root, part_path)->from,
+                      "%s is %s and does not fit in %s, %s", part_path,
+                      config_value_format(key, part, a, sizeof(a)), whole_path,
+                      config_value_format(key, whole, b, sizeof(b)));
+}
+
+/* Clients need some of the memory as well. */
+static int check_cache(draft *d)
+{
+    const weir_config *c = d->config;
+    if (!c->cache.enabled)
+        return 0;
+    if (c->cache.memory >= c->memory_max)
+        return does_not_fit(d, "cache.memory", c->cache.memory, "memory.max", c->memory_max);
+    if (c->cache.entry_size > c->cache.memory)
+        return does_not_fit(d, "cache.entry_size", c->cache.entry_size, "cache.memory",
+                            c->cache.memory);
+    return 0;
+}
+
 int draft_check(draft *d)
 {
     int r = check_listen(d);
@@ -202,5 +228,7 @@ int draft_check(draft *d)
         r = check_admin(d);
     if (r == 0)
         r = check_databases(d);
-    return r != 0 ? r : check_users(d);
+    if (r == 0)
+        r = check_users(d);
+    return r != 0 ? r : check_cache(d);
 }

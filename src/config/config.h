@@ -31,6 +31,30 @@ typedef enum weir_config_pool_preset {
     WEIR_CONFIG_PRESET_LOW_LATENCY   /* 10 to 50, 15 s */
 } weir_config_pool_preset;
 
+typedef enum weir_config_policy {
+    WEIR_CONFIG_S3FIFO,
+    WEIR_CONFIG_LRU,
+    WEIR_CONFIG_LFU,
+    WEIR_CONFIG_ADAPTIVE
+} weir_config_policy;
+typedef enum weir_config_consistency {
+    WEIR_CONFIG_CONSISTENCY_UNSET, /* of a rule */
+    WEIR_CONFIG_STRICT,
+    WEIR_CONFIG_OF_SESSION,
+    WEIR_CONFIG_BOUNDED
+} weir_config_consistency;
+
+/* An item of cache.rules: the first whose patterns all match decides; `*` in a pattern stands for
+ * any run of characters; NULL matches anything. At least one pattern and one consequence. */
+typedef struct weir_config_cache_rule {
+    const char *table, *template, *user, *database;
+    enum { WEIR_CONFIG_RULE_UNSET, WEIR_CONFIG_RULE_CACHE, WEIR_CONFIG_RULE_BYPASS } cache;
+    weir_time ttl;    /* 0: none given */
+    const char *tags; /* "a,b", of a list or one text; NULL: none */
+    weir_config_consistency consistency;
+    weir_time bound; /* 0: none given */
+} weir_config_cache_rule;
+
 typedef struct weir_config_pool {
     weir_config_pool_preset preset;          /* pool.preset */
     weir_config_pool_mode mode;              /* pool.mode */
@@ -110,6 +134,21 @@ typedef struct weir_config {
         weir_time slow;   /* log.slow: statements slower are logged and counted, 100 ms; 0: off */
         bool connections; /* log.connections: each login and end, false */
     } log;
+    struct {
+        bool enabled;              /* cache.enabled, true */
+        bool whole_tables;         /* cache.granularity: row (default) or table */
+        weir_config_policy policy; /* cache.policy: s3-fifo, lru, lfu, adaptive; needs a restart */
+        size_t memory;             /* cache.memory, 128 MiB */
+        uint64_t entries;          /* cache.entries, 0: no limit but memory */
+        size_t entry_size;         /* cache.entry_size: larger answers are not kept, 1 MiB */
+        weir_time ttl;             /* cache.ttl of every answer, 0: none */
+        weir_time bound;           /* cache.bound, 1 s */
+        weir_config_consistency consistency; /* cache.consistency, strict */
+        weir_time flight_wait; /* cache.flight_wait: for somebody else's answer, 1 s; 0: never */
+        unsigned slots;        /* cache.slots of a database's change clock, 262144; restart */
+        const weir_config_cache_rule *rules; /* cache.rules */
+        unsigned rule_count;
+    } cache;
     struct {
         weir_time busy_timeout; /* sqlite.busy_timeout toward other processes, 5 s */
         unsigned executors;     /* sqlite.executors: threads for reads, 0: one per core */

@@ -65,6 +65,23 @@ static const char dsn_rules[] =
     "begins "
     "with `/` is the directory of a UNIX socket.\n";
 
+static const char cache_rules[] =
+    "\n## Cache rules\n\n"
+    "The first rule of `cache.rules` whose patterns all match decides; a hint in the statement "
+    "(`/* weir: nocache */`, `/* weir: cache ttl=60s tags=a,b */`) says more than a rule. In a "
+    "pattern `*` stands for any run of characters, and case does not count. Each rule has at least "
+    "one pattern (`table`, `template`, `user`, `database`) and one consequence. At most 1000 rules "
+    "are read, and only from the file.\n"
+    "\n"
+    "```yaml\n"
+    "cache:\n"
+    "  memory: 256MiB\n"
+    "  rules:\n"
+    "    - {table: audit_*, cache: false}\n"
+    "    - {table: prices, ttl: 60s, tags: [shop, prices]}\n"
+    "    - {user: reports, consistency: bounded, bound: 30s}\n"
+    "```\n";
+
 static int put_type(weir_buf *out, const config_key *key)
 {
     char low[32], high[32];
@@ -94,7 +111,12 @@ static int put_type(weir_buf *out, const config_key *key)
         return weir_buf_printf(out, "address or `off`");
     case KEY_LISTEN:
         return weir_buf_printf(out, "address or list");
+    case KEY_TAGS:
+        return weir_buf_printf(out, "name or list");
+    case KEY_RULES:
+        return weir_buf_printf(out, "list of mappings");
     case KEY_SECRET:
+    case KEY_TEXT:
         break;
     }
     return weir_buf_printf(out, "text");
@@ -113,17 +135,22 @@ static int put_row(weir_buf *out, const config_key *key)
     return r;
 }
 
-static int put_table(weir_buf *out, key_scope scope, const char *title)
+static int put_keys(weir_buf *out, key_scope scope)
 {
     size_t count = 0;
     const config_key *keys = config_keys(&count);
-    int r = weir_buf_printf(
-        out, "\n## %s\n\n| key | value | default | reload | |\n|---|---|---|---|---|\n", title);
+    int r = weir_buf_printf(out, "\n| key | value | default | reload | |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < count && r == 0; i++) {
         if (keys[i].scope == scope)
             r = put_row(out, &keys[i]);
     }
     return r;
+}
+
+static int put_table(weir_buf *out, key_scope scope, const char *title)
+{
+    int r = weir_buf_printf(out, "\n## %s\n", title);
+    return r != 0 ? r : put_keys(out, scope);
 }
 
 int weir_config_document(weir_buf *out)
@@ -139,5 +166,9 @@ int weir_config_document(weir_buf *out)
         r = put_table(out, KEY_OF_DATABASE, "Databases: below `databases.NAME`");
     if (r == 0)
         r = weir_buf_append(out, weir_slice_cstr(dsn_rules));
-    return r != 0 ? r : put_table(out, KEY_OF_USER, "Users: below `users.NAME`");
+    if (r == 0)
+        r = put_table(out, KEY_OF_USER, "Users: below `users.NAME`");
+    if (r == 0)
+        r = weir_buf_append(out, weir_slice_cstr(cache_rules));
+    return r != 0 ? r : put_keys(out, KEY_OF_RULE);
 }

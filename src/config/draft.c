@@ -53,7 +53,7 @@ int draft_unknown(draft *d, const origin *from, key_range range, const char *pre
 {
     static const char *const top[] = {"databases", "users",    "admin", "pool",   "limits",
                                       "log",       "timeouts", "auth",  "memory", "sqlite",
-                                      "listen",    "workers",  NULL};
+                                      "listen",    "workers",  "cache", NULL};
     const char *nearest = NULL;
     if (*prefix == '\0' && path.len > 0 && !memchr(path.data, '.', path.len))
         nearest = config_name_nearest(top, path);
@@ -81,13 +81,17 @@ static void *field_of(draft *d, draft_object *object, const config_key *key)
     case KEY_OF_USER:
         base = (uint8_t *)object;
         break;
+    case KEY_OF_RULE:
+        base = (uint8_t *)&object->rule;
+        break;
     }
     return base + key->offset;
 }
 
 static bool is_text(const config_key *key)
 {
-    return key->type == KEY_SECRET || key->type == KEY_LISTEN || key->type == KEY_ADDRESS;
+    return key->type == KEY_SECRET || key->type == KEY_LISTEN || key->type == KEY_ADDRESS ||
+           key->type == KEY_TEXT || key->type == KEY_TAGS;
 }
 
 static int check_text(draft *d, const config_key *key, weir_slice text, const origin *from)
@@ -113,6 +117,9 @@ int draft_assign(draft *d, draft_object *object, const config_key *key, weir_sli
     int r = check_text(d, key, text, &from);
     if (r != 0)
         return r;
+    if (key->type == KEY_RULES)
+        return draft_fail(d, &from, "%s is a list of mappings: only the file can give it",
+                          key->path);
     if (!is_text(key)) {
         uint64_t value = 0;
         char why[200];
@@ -184,6 +191,24 @@ int draft_object_get(draft *d, key_scope scope, weir_slice name, origin from, dr
     list->tail = &object->next;
     list->count++;
     *ret = object;
+    return 0;
+}
+
+int draft_rule_add(draft *d, origin from, draft_object **ret)
+{
+    char number[16];
+    if (d->rules.count == CONFIG_RULES_MAX)
+        return draft_fail(d, &from, "cache.rules has more than %d rules", CONFIG_RULES_MAX);
+    snprintf(number, sizeof(number), "%u", d->rules.count + 1);
+    const char *name = weir_arena_strdup(d->arena, weir_slice_cstr(number));
+    if (!name)
+        return draft_no_memory(d);
+    int r = draft_object_new(d, KEY_OF_RULE, name, from, ret);
+    if (r != 0)
+        return r;
+    *d->rules.tail = *ret;
+    d->rules.tail = &(*ret)->next;
+    d->rules.count++;
     return 0;
 }
 

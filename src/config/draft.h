@@ -19,6 +19,9 @@
 #define CONFIG_LISTEN_MAX 64
 #define CONFIG_NAME_SIZE_MAX 63 /* PostgreSQL's NAMEDATALEN - 1 */
 #define CONFIG_PATH_SIZE_MAX 192
+#define CONFIG_RULES_MAX 1000
+#define CONFIG_TAGS_MAX 32 /* of a rule */
+#define CONFIG_TAG_SIZE_MAX 127
 
 /* In rising order of precedence. */
 typedef enum origin_kind {
@@ -40,15 +43,16 @@ typedef struct draft_slot {
     const char *text; /* NULL: not given and without a default */
 } draft_slot;
 
-/* The root, a database or a user. */
+/* The root, a database, a user or a rule. */
 typedef struct draft_object {
     key_scope scope;
     key_range range;
-    const char *name; /* "" of the root */
+    const char *name; /* "" of the root; a rule's place in the list, from 1 */
     origin from;
     draft_slot *slots; /* range.count of them */
     weir_config_pool pool;
     bool admin;
+    weir_config_cache_rule rule;
     struct draft_object *next;
 } draft_object;
 
@@ -63,7 +67,7 @@ typedef struct draft {
     weir_config *config;
     weir_arena *arena; /* config's */
     draft_object *root;
-    draft_list databases, users;
+    draft_list databases, users, rules;
     weir_map names; /* "databases.NAME", "users.NAME" → draft_object */
     weir_map seen;  /* path in the file → draft_seen */
 } draft;
@@ -88,6 +92,8 @@ WEIR_MUST_CHECK int draft_object_new(draft *d, key_scope scope, const char *name
 /* The database or user of that name, made if absent. */
 WEIR_MUST_CHECK int draft_object_get(draft *d, key_scope scope, weir_slice name, origin from,
                                      draft_object **ret);
+/* The next item of cache.rules. */
+WEIR_MUST_CHECK int draft_rule_add(draft *d, origin from, draft_object **ret);
 /* Gives a key its value. A later origin of a higher kind replaces an earlier one. */
 WEIR_MUST_CHECK int draft_assign(draft *d, draft_object *object, const config_key *key,
                                  weir_slice text, origin from);
@@ -95,9 +101,15 @@ draft_slot *draft_slot_of(const draft_object *object, const char *path);
 
 /* Reads the file's text. */
 WEIR_MUST_CHECK int draft_walk(draft *d);
-/* Secrets, databases and users from the slots into the configuration. */
+/* Secrets, databases, users and rules from the slots into the configuration. */
 WEIR_MUST_CHECK int draft_finish(draft *d);
+WEIR_MUST_CHECK int draft_finish_rules(draft *d);
 /* What keys say together. */
 WEIR_MUST_CHECK int draft_check(draft *d);
+
+/* A YAML scalar in double quotes: safe whatever it holds. */
+WEIR_MUST_CHECK int config_put_quoted(weir_buf *out, const char *text);
+/* `{table: "t", ttl: 60s}`. */
+WEIR_MUST_CHECK int config_put_rule(weir_buf *out, const weir_config_cache_rule *rule);
 
 #endif

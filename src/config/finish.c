@@ -289,6 +289,15 @@ static int finish_listen(draft *d)
     return 0;
 }
 
+/* A small memory.max alone does not make its operator choose a cache.memory too. */
+static void default_cache_memory(draft *d)
+{
+    weir_config *c = d->config;
+    size_t quarter = c->memory_max / 4;
+    if (!given_in(d->root, "cache.memory") && c->cache.memory > quarter)
+        c->cache.memory = quarter;
+}
+
 static void finish_log(draft *d)
 {
     for (int m = 0; m < WEIR_LOG_MODULES; m++) {
@@ -309,10 +318,13 @@ int draft_finish(draft *d)
     c->admin = strcmp(admin, "off") == 0 ? "" : admin;
     c->pool = d->root->pool;
     finish_log(d);
+    default_cache_memory(d);
     int r = finish_listen(d);
     if (r == 0)
         r = secret(d, d->root, token_paths, &c->admin_token, &ignored);
     if (r == 0)
         r = finish_databases(d);
-    return r != 0 ? r : finish_users(d);
+    if (r == 0)
+        r = finish_users(d);
+    return r != 0 ? r : draft_finish_rules(d);
 }

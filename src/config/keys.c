@@ -1,7 +1,7 @@
 /* The table of keys: path, type, unit, default, bounds, reload behaviour, one sentence each. The
  * parser, the printer, --set, the environment and docs/configuration.md are all made of it.
  *
- * Order: root, pool, database, user; config_key_range relies on it. */
+ * Order: root, pool, database, user, rule; config_key_range relies on it. */
 #include "config/keys.h"
 #include "config/draft.h"
 
@@ -11,6 +11,9 @@
 #define POOL(field)                                                                                \
     .scope = KEY_OF_POOL, .offset = offsetof(weir_config_pool, field),                             \
     .width = sizeof(((weir_config_pool *)NULL)->field)
+#define RULE(field)                                                                                \
+    .scope = KEY_OF_RULE, .offset = offsetof(weir_config_cache_rule, field),                       \
+    .width = sizeof(((weir_config_cache_rule *)NULL)->field)
 
 #define KIB ((uint64_t)1024)
 #define MIB (1024 * KIB)
@@ -50,6 +53,33 @@ static const key_choice log_formats[] = {
 static const key_choice synchronous_levels[] = {
     {"full", true, false},
     {"normal", false, false},
+    {NULL, 0, false},
+};
+static const key_choice granularities[] = {
+    {"row", false, false},
+    {"table", true, false},
+    {NULL, 0, false},
+};
+static const key_choice cache_policies[] = {
+    {"s3-fifo", WEIR_CONFIG_S3FIFO, false},
+    {"lru", WEIR_CONFIG_LRU, false},
+    {"lfu", WEIR_CONFIG_LFU, false},
+    {"adaptive", WEIR_CONFIG_ADAPTIVE, false},
+    {NULL, 0, false},
+};
+static const key_choice consistencies[] = {
+    {"strict", WEIR_CONFIG_STRICT, false},
+    {"session", WEIR_CONFIG_OF_SESSION, false},
+    {"bounded", WEIR_CONFIG_BOUNDED, false},
+    {NULL, 0, false},
+};
+static const key_choice rule_flags[] = {
+    {"true", WEIR_CONFIG_RULE_CACHE, false},
+    {"false", WEIR_CONFIG_RULE_BYPASS, false},
+    {"yes", WEIR_CONFIG_RULE_CACHE, true},
+    {"no", WEIR_CONFIG_RULE_BYPASS, true},
+    {"on", WEIR_CONFIG_RULE_CACHE, true},
+    {"off", WEIR_CONFIG_RULE_BYPASS, true},
     {NULL, 0, false},
 };
 
@@ -260,6 +290,101 @@ static const config_key keys[] = {
      .reloadable = true,
      .doc = "Log each login and each end of a client."},
 
+    {.path = "cache.enabled",
+     .type = KEY_FLAG,
+     ROOT(cache.enabled),
+     .fallback = "true",
+     .reloadable = true,
+     .doc = "Answer from memory what was read before and has not changed since; docs/cache.md says "
+            "when."},
+    {.path = "cache.granularity",
+     .type = KEY_CHOICE,
+     ROOT(cache.whole_tables),
+     .choices = granularities,
+     .fallback = "row",
+     .reloadable = true,
+     .doc = "What a change makes stale: with `row` the answers that depend on the rows' keys, with "
+            "`table` every answer that reads the table."},
+    {.path = "cache.policy",
+     .type = KEY_CHOICE,
+     ROOT(cache.policy),
+     .choices = cache_policies,
+     .fallback = "s3-fifo",
+     .doc = "Which answer goes when room is needed; `adaptive` is for loops, scans and mixes that "
+            "change, at a higher price per hit."},
+    {.path = "cache.memory",
+     .type = KEY_SIZE,
+     ROOT(cache.memory),
+     .fallback = "128MiB",
+     .min = MIB,
+     .max = 16384 * GIB,
+     .reloadable = true,
+     .doc = "Memory for answers, part of memory.max; where it is not given, at most a quarter of "
+            "that."},
+    {.path = "cache.entries",
+     .type = KEY_COUNT,
+     ROOT(cache.entries),
+     .fallback = "0",
+     .max = 1000000000,
+     .reloadable = true,
+     .doc = "Most answers kept; 0: as many as cache.memory holds."},
+    {.path = "cache.entry_size",
+     .type = KEY_SIZE,
+     ROOT(cache.entry_size),
+     .fallback = "1MiB",
+     .min = KIB,
+     .max = GIB,
+     .reloadable = true,
+     .doc = "A larger answer is passed on and not kept."},
+    {.path = "cache.ttl",
+     .type = KEY_DURATION,
+     ROOT(cache.ttl),
+     .fallback = "0",
+     .max = 365 * DAY,
+     .reloadable = true,
+     .doc = "Longest that any answer is kept, even if nothing has changed; 0: no limit."},
+    {.path = "cache.bound",
+     .type = KEY_DURATION,
+     ROOT(cache.bound),
+     .fallback = "1s",
+     .min = 10 * WEIR_MS,
+     .max = HOUR,
+     .reloadable = true,
+     .doc = "Commits of other programs are noticed within this time; while that cannot be said, "
+            "nothing is answered from the cache."},
+    {.path = "cache.consistency",
+     .type = KEY_CHOICE,
+     ROOT(cache.consistency),
+     .choices = consistencies,
+     .fallback = "strict",
+     .reloadable = true,
+     .doc = "Whose writes a read sees at once: with `strict` every one that Weir passed on, with "
+            "`session` those of its own session, with `bounded` none; the others within "
+            "cache.bound."},
+    {.path = "cache.flight_wait",
+     .type = KEY_DURATION,
+     ROOT(cache.flight_wait),
+     .fallback = "1s",
+     .max = HOUR,
+     .reloadable = true,
+     .doc = "How long a statement waits for the same one that another session is running, before "
+            "it runs itself; 0: it does not wait."},
+    {.path = "cache.slots",
+     .type = KEY_COUNT,
+     ROOT(cache.slots),
+     .fallback = "262144",
+     .min = 1024,
+     .max = (uint64_t)1 << 28,
+     .doc = "Size of each database's change clock, 16 bytes a slot, rounded up to a power of two; "
+            "two things that share a slot make each other stale."},
+    {.path = "cache.rules",
+     .type = KEY_RULES,
+     .scope = KEY_OF_ROOT,
+     .fallback_words = "none",
+     .reloadable = true,
+     .doc = "What is cached, for how long and under which tags, by table, template, user or "
+            "database: see Cache rules below."},
+
     {.path = "sqlite.busy_timeout",
      .type = KEY_DURATION,
      ROOT(sqlite.busy_timeout),
@@ -438,6 +563,69 @@ static const config_key keys[] = {
      .fallback = "false",
      .reloadable = true,
      .doc = "May connect to the database `weir` and change Weir's state there."},
+
+    {.path = "table",
+     .type = KEY_TEXT,
+     .scope = KEY_OF_RULE,
+     .fallback_words = "any",
+     .reloadable = true,
+     .doc = "Pattern: a statement that reads a table of this name, as `users` or `archive.users`."},
+    {.path = "template",
+     .type = KEY_TEXT,
+     .scope = KEY_OF_RULE,
+     .fallback_words = "any",
+     .reloadable = true,
+     .doc = "Pattern: a statement of this template, as SHOW STATEMENTS gives its text."},
+    {.path = "user",
+     .type = KEY_TEXT,
+     .scope = KEY_OF_RULE,
+     .fallback_words = "any",
+     .reloadable = true,
+     .doc = "Pattern: a statement of a user of this name."},
+    {.path = "database",
+     .type = KEY_TEXT,
+     .scope = KEY_OF_RULE,
+     .fallback_words = "any",
+     .reloadable = true,
+     .doc = "Pattern: a statement to a database of this name."},
+    {.path = "cache",
+     .type = KEY_CHOICE,
+     RULE(cache),
+     .choices = rule_flags,
+     .fallback_words = "what is safe",
+     .reloadable = true,
+     .doc = "`false`: never answered from the cache; `true`: kept where that is safe, an "
+            "exception before a rule that says `false`."},
+    {.path = "ttl",
+     .type = KEY_DURATION,
+     RULE(ttl),
+     .fallback_words = "cache.ttl",
+     .min = WEIR_MS,
+     .max = 365 * DAY,
+     .reloadable = true,
+     .doc = "Longest that the answer is kept; declares as well that it may be that old where its "
+            "changes cannot be followed."},
+    {.path = "tags",
+     .type = KEY_TAGS,
+     .scope = KEY_OF_RULE,
+     .fallback_words = "none",
+     .reloadable = true,
+     .doc = "Names under which `FLUSH CACHE TAG` finds the answer: `[a, b]` or `a,b`."},
+    {.path = "consistency",
+     .type = KEY_CHOICE,
+     RULE(consistency),
+     .choices = consistencies,
+     .fallback_words = "cache.consistency",
+     .reloadable = true,
+     .doc = "As cache.consistency, of these statements."},
+    {.path = "bound",
+     .type = KEY_DURATION,
+     RULE(bound),
+     .fallback_words = "cache.bound",
+     .min = 10 * WEIR_MS,
+     .max = HOUR,
+     .reloadable = true,
+     .doc = "As cache.bound, of these statements, with `session` or `bounded`."},
 };
 
 enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
@@ -470,6 +658,10 @@ key_range config_key_range(key_scope scope)
         break;
     case KEY_OF_USER:
         first = first_of(KEY_OF_USER);
+        end = first_of(KEY_OF_RULE);
+        break;
+    case KEY_OF_RULE:
+        first = first_of(KEY_OF_RULE);
         break;
     }
     return (key_range){first, end - first};

@@ -13,11 +13,21 @@ typedef enum key_type {
     KEY_CHOICE,   /* one of `choices` */
     KEY_ADDRESS,  /* host:port, or off */
     KEY_LISTEN,   /* a list of host:port or /path/socket */
-    KEY_SECRET    /* a text never shown; the *_file and *_env variants name where it is */
+    KEY_SECRET,   /* a text never shown; the *_file and *_env variants name where it is */
+    KEY_TEXT,     /* a text */
+    KEY_TAGS,     /* a list of names without spaces, or one text with commas */
+    KEY_RULES     /* a list of mappings, of the file alone */
 } key_type;
 
-/* Which object a key is part of. A database has the keys of KEY_OF_POOL and KEY_OF_DATABASE. */
-typedef enum key_scope { KEY_OF_ROOT, KEY_OF_POOL, KEY_OF_DATABASE, KEY_OF_USER } key_scope;
+/* Which object a key is part of. A database has the keys of KEY_OF_POOL and KEY_OF_DATABASE; a rule
+ * is an item of cache.rules. */
+typedef enum key_scope {
+    KEY_OF_ROOT,
+    KEY_OF_POOL,
+    KEY_OF_DATABASE,
+    KEY_OF_USER,
+    KEY_OF_RULE
+} key_scope;
 
 typedef struct key_choice {
     const char *name;
@@ -41,8 +51,8 @@ typedef struct config_key {
 /* All keys, scope by scope. */
 const config_key *config_keys(size_t *ret_count);
 
-/* A run of the table: the keys of the root (root and pool), a database (pool and database), a user.
- */
+/* A run of the table: the keys of the root (root and pool), a database (pool and database), a user,
+ * a rule. */
 typedef struct key_range {
     size_t first, count;
 } key_range;

@@ -121,8 +121,8 @@ static int assign_setting(draft *d, const char *setting)
  * WEIR_SERVICE_HOST), and variables of a user's own that *_env keys name. */
 static bool names_a_section(weir_slice name)
 {
-    static const char *const sections[] = {"ADMIN_",    "AUTH_",   "LIMITS_", "LOG_", "MEMORY_",
-                                           "TIMEOUTS_", "SQLITE_", "POOL_",   NULL};
+    static const char *const sections[] = {"ADMIN_",    "AUTH_",   "LIMITS_", "LOG_",   "MEMORY_",
+                                           "TIMEOUTS_", "SQLITE_", "POOL_",   "CACHE_", NULL};
     for (const char *const *s = sections; *s; s++) {
         if (begins_with(name, *s))
             return true;
@@ -206,6 +206,7 @@ int weir_config_load(const weir_config_source *source, weir_config **ret, weir_e
     d.arena = &box->config.arena;
     d.databases.tail = &d.databases.head;
     d.users.tail = &d.users.head;
+    d.rules.tail = &d.rules.head;
     /* The file is its operator's own: its keys need no secret seed. */
     weir_map_init(&d.names, (weir_hash_seed){{0, 0}}, CONFIG_DATABASES_MAX + CONFIG_USERS_MAX);
     weir_map_init(&d.seen, (weir_hash_seed){{0, 0}}, CONFIG_FILE_SIZE_MAX / 4);

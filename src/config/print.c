@@ -32,7 +32,7 @@ static const char *root_text(const weir_config *c, const config_key *key, char *
     if (key->type == KEY_SECRET)
         return strchr(key->path, '_') ? slot->text : MASK; /* a file's or variable's name is none */
     if (key->width == 0 || key->type == KEY_ADDRESS)
-        return slot->text;
+        return slot->text; /* of cache.rules: all of them */
     return config_value_format(key, config_value_read(root_field(c, key), key->width), out, size);
 }
 
@@ -52,8 +52,7 @@ void weir_config_each(const weir_config *config,
     }
 }
 
-/* A YAML scalar in double quotes: safe whatever it holds. */
-static int put_quoted(weir_buf *out, const char *text)
+int config_put_quoted(weir_buf *out, const char *text)
 {
     int r = weir_buf_append_u8(out, '"');
     for (; *text && r == 0; text++) {
@@ -107,11 +106,23 @@ static int put_listen(weir_buf *out, const weir_config *c)
     for (unsigned i = 0; i < c->listen_count && r == 0; i++) {
         r = weir_buf_printf(out, "  - ");
         if (r == 0)
-            r = put_quoted(out, c->listen[i]);
+            r = config_put_quoted(out, c->listen[i]);
         if (r == 0)
             r = weir_buf_append_u8(out, '\n');
     }
     return r;
+}
+
+/* One rule to a line, in brackets that may span them. */
+static int put_rules(weir_buf *out, const weir_config *c)
+{
+    int r = weir_buf_append_u8(out, '[');
+    for (unsigned i = 0; i < c->cache.rule_count && r == 0; i++) {
+        r = weir_buf_printf(out, "%s\n      ", i > 0 ? "," : "");
+        if (r == 0)
+            r = config_put_rule(out, &c->cache.rules[i]);
+    }
+    return r != 0 ? r : weir_buf_append(out, WEIR_SLICE_LIT("]\n"));
 }
 
 static bool needs_quotes(const config_key *key)
@@ -122,7 +133,7 @@ static bool needs_quotes(const config_key *key)
 /* `comment` may be empty. */
 static int put_value(weir_buf *out, const config_key *key, const char *value, const char *comment)
 {
-    int r = needs_quotes(key) ? put_quoted(out, value) : weir_buf_printf(out, "%s", value);
+    int r = needs_quotes(key) ? config_put_quoted(out, value) : weir_buf_printf(out, "%s", value);
     return r != 0 ? r : weir_buf_printf(out, "%s\n", comment);
 }
 
@@ -142,7 +153,9 @@ static int put_root(weir_buf *out, const weir_config *c)
         if (keys[i].type == KEY_LISTEN || !value)
             continue;
         r = put_key(out, 0, keys[i].path, last);
-        if (r == 0)
+        if (r == 0 && keys[i].type == KEY_RULES)
+            r = put_rules(out, c);
+        else if (r == 0)
             r = put_value(out, &keys[i], value, strcmp(keys[i].path, "workers") == 0 ? cores : "");
         last = keys[i].path;
     }
@@ -156,12 +169,12 @@ static int put_database(weir_buf *out, const weir_config_database *db)
     key_range range = config_key_range(KEY_OF_DATABASE);
     int r = weir_buf_printf(out, "  ");
     if (r == 0)
-        r = put_quoted(out, db->name);
+        r = config_put_quoted(out, db->name);
     if (r == 0)
         r = weir_buf_printf(out, ":%s%s\n    dsn: ", db->label != db->name ? " # " : "",
                             db->label != db->name ? db->label : "");
     if (r == 0)
-        r = put_quoted(out, db->dsn_shown);
+        r = config_put_quoted(out, db->dsn_shown);
     if (r == 0)
         r = weir_buf_printf(out, "\n%s", db->password ? "    password: \"" MASK "\"\n" : "");
     const char *last = "";
@@ -187,7 +200,7 @@ static int put_users(weir_buf *out, const weir_config *c)
         const weir_config_user *u = &c->users[i];
         r = weir_buf_printf(out, "  ");
         if (r == 0)
-            r = put_quoted(out, u->name);
+            r = config_put_quoted(out, u->name);
         if (r == 0)
             r = weir_buf_printf(out, ":\n%s    admin: %s\n",
                                 u->password ? "    password: \"" MASK "\"\n" : "",

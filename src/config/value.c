@@ -127,6 +127,9 @@ static int parse_by_type(const config_key *key, weir_slice text, uint64_t *ret,
     case KEY_ADDRESS:
     case KEY_LISTEN:
     case KEY_SECRET:
+    case KEY_TEXT:
+    case KEY_TAGS:
+    case KEY_RULES:
         break;
     }
     assert(false); /* a text: draft_assign keeps it as it is */
@@ -227,6 +230,9 @@ const char *config_value_format(const config_key *key, uint64_t value, char *out
     case KEY_ADDRESS:
     case KEY_LISTEN:
     case KEY_SECRET:
+    case KEY_TEXT:
+    case KEY_TAGS:
+    case KEY_RULES:
         break;
     }
     snprintf(out, size, "%" PRIu64, value);

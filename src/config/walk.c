@@ -30,9 +30,11 @@ static int parse_failure(walk *w)
     bool reader = p->error == YAML_READER_ERROR;
     w->line = reader ? w->line : (unsigned)p->problem_mark.line + 1;
     origin from = here(w);
-    return draft_fail(w->draft, &from, "not valid YAML: %s%s%s",
+    bool star = p->context && strstr(p->context, "alias");
+    return draft_fail(w->draft, &from, "not valid YAML: %s%s%s%s",
                       p->problem ? p->problem : "unreadable", p->context ? " " : "",
-                      p->context ? p->context : "");
+                      p->context ? p->context : "",
+                      star ? "; a text that begins with * needs quotes" : "");
 }
 
 static int next(walk *w)
@@ -45,7 +47,9 @@ static int next(walk *w)
     w->line = (unsigned)w->event.start_mark.line + 1;
     if (w->event.type == YAML_ALIAS_EVENT) {
         origin from = here(w);
-        return draft_fail(w->draft, &from, "aliases (*name) are not supported");
+        return draft_fail(
+            w->draft, &from,
+            "aliases (*name) are not supported; a text that begins with * needs quotes");
     }
     return 0;
 }
@@ -134,18 +138,42 @@ static int walk_list(walk *w, draft_object *object, const config_key *key, origi
     return draft_assign(w->draft, object, key, weir_slice_make(text, len), from);
 }
 
+static int walk_mapping(walk *w, draft_object *object, const char *section);
+
+/* cache.rules: a list of mappings. */
+static int walk_rules(walk *w, const char *path)
+{
+    if (is_null(w))
+        return 0;
+    if (w->event.type != YAML_SEQUENCE_START_EVENT)
+        return wrong_form(w, path, "a list of mappings");
+    for (;;) {
+        int r = next(w);
+        if (r != 0 || w->event.type == YAML_SEQUENCE_END_EVENT)
+            return r;
+        if (w->event.type != YAML_MAPPING_START_EVENT)
+            return wrong_form(w, path, "a list of mappings");
+        draft_object *rule = NULL;
+        r = draft_rule_add(w->draft, here(w), &rule);
+        if (r == 0)
+            r = walk_mapping(w, rule, "");
+        if (r != 0)
+            return r;
+    }
+}
+
 static int walk_key(walk *w, draft_object *object, const config_key *key)
 {
     origin from = here(w);
-    if (key->type == KEY_LISTEN && w->event.type == YAML_SEQUENCE_START_EVENT)
+    bool list = key->type == KEY_LISTEN || key->type == KEY_TAGS;
+    if (key->type == KEY_RULES)
+        return walk_rules(w, key->path);
+    if (list && w->event.type == YAML_SEQUENCE_START_EVENT)
         return walk_list(w, object, key, from);
     if (w->event.type != YAML_SCALAR_EVENT || is_null(w))
-        return wrong_form(w, key->path,
-                          key->type == KEY_LISTEN ? "a single value or a list" : "a single value");
+        return wrong_form(w, key->path, list ? "a single value or a list" : "a single value");
     return draft_assign(w->draft, object, key, scalar(w), from);
 }
-
-static int walk_mapping(walk *w, draft_object *object, const char *section);
 
 /* databases: or users: a mapping of names. */
 static int walk_names(walk *w, key_scope scope, const char *section)
@@ -183,6 +211,10 @@ static int walk_names(walk *w, key_scope scope, const char *section)
 
 static const char *prefix_of(const draft_object *object, char *out, size_t size)
 {
+    if (object->scope == KEY_OF_RULE) {
+        snprintf(out, size, "cache.rules[%s].", object->name);
+        return out;
+    }
     const char *section = object->scope == KEY_OF_USER       ? "users."
                           : object->scope == KEY_OF_DATABASE ? "databases."
                                                              : "";

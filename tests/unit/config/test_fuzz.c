@@ -15,7 +15,8 @@ static const char sample[] =
     "pool: {mode: session, max_size: 20, idle_timeout: 5m}\nmemory.max: 1GiB\n"
     "databases:\n  a:\n    dsn: postgres://u:p%40@[::1]:5432,h/d?sslmode=disable\n"
     "    pool:\n      min_size: 2\n  b: sqlite:x.db\n"
-    "users:\n  \"al\\x41\":\n    password: >\n      folded\n    admin: true\nlog: {level: debug}\n";
+    "users:\n  \"al\\x41\":\n    password: >\n      folded\n    admin: true\nlog: {level: debug}\n"
+    "cache: {memory: 64MiB, rules: [{table: 'a*', tags: [a, b]}, {user: u, ttl: 5s, bound: 1s}]}\n";
 
 static uint32_t random_next(uint32_t *state)
 {

@@ -156,7 +156,8 @@ static void test_config_fetches_secrets_and_shows_none(void **state)
     weir_buf_init(&out, 1 << 20);
     assert_int_equal(weir_config_print(c, &out), 0);
     assert_int_equal(weir_buf_append_u8(&out, 0), 0);
-    assert_null(strstr((char *)out.data, "s3"));
+    assert_null(strstr((char *)out.data, "s3cret"));
+    assert_null(strstr((char *)out.data, "s3 "));
     assert_null(strstr((char *)out.data, "hidden"));
     assert_non_null(strstr((char *)out.data, "********"));
     weir_buf_fini(&out);

@@ -24,7 +24,8 @@ static void load_and_print(void *user)
         .file_name = "w.yaml",
         .file_text = WEIR_SLICE_LIT("listen: [127.0.0.1:1, /tmp/s]\nusers:\n  al:\n"
                                     "    password_file: /x\ndatabases:\n  a:\n    dsn_env: DB\n"
-                                    "  b: sqlite:b\npool:\n  max_size: 3\n"),
+                                    "  b: sqlite:b\npool:\n  max_size: 3\ncache:\n  rules:\n"
+                                    "    - {table: t, tags: [a, b]}\n    - {user: u, ttl: 1s}\n"),
         .environment = environment,
         .settings = settings,
         .read_file = read_secret};
