@@ -184,6 +184,27 @@ typedef struct weir_conn_request {
     void *owner;          /* copied to conn->owner */
 } weir_conn_request;
 
+/* The engine's ear for a backend that makes its own history (SQLite). On the thread that commits,
+ * but for nothing else of the backend's. */
+typedef struct weir_follower {
+    /* Which key columns are asked for (cache/changes.h, tracked columns). Asked between
+     * transactions. */
+    uint64_t (*track_serial)(void *user);
+    void (*each_tracked)(void *user,
+                         void (*visit)(void *visit_user, uint64_t relation, uint64_t column,
+                                       weir_slice relation_name, weir_slice column_name),
+                         void *visit_user);
+    /* Every commit from here on reports the columns visited up to `serial`. */
+    void (*confirm)(void *user, uint64_t serial);
+    /* A transaction has committed and nobody was told yet: the ids (catalog/key.h) of what it
+     * changed: relations, values, and columns whose value is not known. `everything`: the schema
+     * changed, or more than can be listed. */
+    void (*committed)(void *user, const uint64_t *ids, size_t count, bool everything);
+    /* The database was looked at, at `at`: others have committed since the last look, or not. */
+    void (*looked)(void *user, weir_time at, bool others);
+    void *user;
+} weir_follower;
+
 typedef struct weir_backend_ops {
     const char *name; /* "postgres", "sqlite" */
     weir_dialect dialect;
@@ -206,6 +227,10 @@ typedef struct weir_backend_ops {
     bool (*drop_claim)(weir_backend *backend, weir_claim *claim);
     /* Gives the writer back; rolls back what is open. */
     void (*unclaim)(weir_backend *backend, weir_conn *conn);
+    /* Reports its history to `follower` from now on, and looks for other writers' commits at least
+     * every `look_every`. Before the first connection opens, or again with another interval. NULL
+     * in backends that cannot. */
+    void (*follow)(weir_backend *backend, const weir_follower *follower, weir_time look_every);
     void (*stop)(weir_backend *backend); /* no new work; queued work is refused with 57P01 */
     void (*destroy)(weir_backend *backend);
 } weir_backend_ops;

@@ -1,5 +1,5 @@
 /* The engine's life: databases, workers, the template table. */
-#include "engine/internal.h"
+#include "engine/cache_internal.h"
 #include <stdlib.h>
 
 int weir_engine_new(const weir_engine_options *options, weir_engine **ret)
@@ -34,6 +34,7 @@ static void database_free(weir_database *d)
     }
     if (d->backend)
         d->backend->ops->destroy(d->backend);
+    weir_history_free(d->history); /* after whoever reports to it */
     free(d->name);
     free(d->dbname);
     free(d->user);
@@ -52,6 +53,7 @@ void weir_engine_free(weir_engine *engine)
         assert(!engine->workers[i]);
     for (unsigned i = 0; i < engine->database_count; i++)
         database_free(engine->databases[i]);
+    weir_cache_free(engine->cache);
     weir_template_table_free(engine->templates);
     free(engine);
 }
@@ -105,6 +107,12 @@ int weir_engine_add_database(weir_engine *engine, const weir_database_options *o
     d->backend = options->backend;
     d->backend->events = &weir_lender_events;
     d->backend->engine = engine;
+    int r = weir_history_start(d);
+    if (r < 0) {
+        d->backend = NULL; /* the caller's again */
+        database_free(d);
+        return r;
+    }
     settle_label(engine, d);
     engine->databases[engine->database_count++] = d;
     if (ret)
@@ -164,6 +172,7 @@ static void worker_free(weir_worker *w)
     free(w->stats.databases);
     free(w->stats.chunks);
     weir_lexed_fini(&w->lexed);
+    weir_buf_fini(&w->identity);
     if (w->epoch)
         weir_epoch_leave(w->epoch);
     free(w);
@@ -179,8 +188,9 @@ int weir_worker_start(weir_engine *engine, unsigned index, struct weir_loop *loo
     w->engine = engine;
     w->index = index;
     w->loop = loop;
-    w->wake_at = WEIR_TIME_NEVER;
+    w->wake_at = w->sweep_at = WEIR_TIME_NEVER;
     weir_list_init(&w->lenders);
+    weir_list_init(&w->answers);
     weir_lexed_init(&w->lexed);
     int r = stats_init(w);
     if (r == 0)

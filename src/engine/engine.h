@@ -11,6 +11,7 @@
 #include "base/hist.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "cache/changes.h"
 #include "engine/backend.h"
 #include "engine/stats.h"
 
@@ -29,6 +30,9 @@ typedef struct weir_message {
 /* What the engine cannot do itself, done by whoever hosts it (gateway, library, simulator). */
 typedef struct weir_engine_host {
     weir_time (*now)(void *user, const weir_worker *worker);
+    /* The same, not older than this very call: how long statements took is measured with it. NULL:
+     * `now` will do. */
+    weir_time (*clock)(void *user, const weir_worker *worker);
     uint32_t (*random)(void *user, weir_worker *worker);
     /* Runs `message` on `to`'s thread, once, soon. From any worker's thread. */
     void (*post)(void *user, weir_worker *to, weir_message *message);
@@ -112,6 +116,7 @@ struct weir_session {
     weir_pool_waiter waiter;
     unsigned pinned; /* effects that pin (WEIR_EFFECT_*), 0: not pinned */
     weir_time waiting_since;
+    weir_asof wrote; /* everything this session has written is in what was read from here on */
 };
 
 /* Joins a database as a user (NULL password: the database's own). -ENOMEM; WEIR_SESSION_REFUSED

@@ -7,25 +7,9 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "base/time.h"
+#include "catalog/value.h"
 
 typedef struct weir_exec weir_exec;
-
-typedef enum weir_value_type {
-    WEIR_VALUE_NULL,
-    WEIR_VALUE_INTEGER,
-    WEIR_VALUE_REAL,
-    WEIR_VALUE_TEXT,
-    WEIR_VALUE_BLOB
-} weir_value_type;
-
-typedef struct weir_value {
-    weir_value_type type;
-    union {
-        int64_t integer;
-        double real;
-        weir_slice bytes; /* TEXT (UTF-8), BLOB; borrowed */
-    } u;
-} weir_value;
 
 /* A result column as the database declares it. Borrowed until the callback returns. */
 typedef struct weir_column {
@@ -51,6 +35,8 @@ typedef struct weir_outcome {
     bool returned_rows;  /* the statement has result columns */
     bool in_transaction; /* the connection is inside a transaction now */
     bool needs_writer; /* the connection only reads and the statement may write: nothing was run */
+    uint64_t fingerprint; /* of the catalog facts that the statement ran under, as its footprint
+                             has it; 0: not known */
     weir_error error;
 } weir_outcome;
 

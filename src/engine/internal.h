@@ -49,6 +49,7 @@ struct weir_database {
     unsigned port;
     _Atomic bool paused;
     weir_backend *backend;
+    struct weir_history *history; /* NULL: nothing of it is kept */
     struct weir_limits *_Atomic limits; /* the newest; older ones live as long as the database */
     weir_pools *_Atomic pools;
 };
@@ -61,6 +62,10 @@ struct weir_worker {
     weir_list lenders;
     weir_time wake_at;
     weir_lexed lexed;
+    weir_buf identity;    /* scratch of the newest question to the cache */
+    unsigned miss;        /* … and why it had no answer */
+    weir_time sweep_at;   /* when the store is looked through for what has expired; NEVER */
+    weir_list answers;    /* fills that wait, in order of their deadlines */
     weir_worker_stats stats;
     _Atomic uint64_t pinned[WEIR_PIN_REASONS]; /* now */
 };
@@ -72,6 +77,7 @@ struct weir_engine {
     weir_time started; /* when the first worker was */
     _Atomic unsigned pools_count;
     weir_template_table *templates;
+    struct weir_cache *cache; /* NULL: there is none */
     _Atomic weir_time slow;
     weir_worker *workers[]; /* options.workers; NULL until started */
 };
@@ -81,7 +87,22 @@ static inline weir_time weir_worker_now(const weir_worker *worker)
     return worker->engine->options.host.now(worker->engine->options.host.user, worker);
 }
 
+static inline weir_time weir_worker_clock(const weir_worker *worker)
+{
+    const weir_engine_host *host = &worker->engine->options.host;
+    return host->clock ? host->clock(host->user, worker) : host->now(host->user, worker);
+}
+
+/* ---- stats.c ---- */
+
+/* The worker's figures, made if absent; NULL: out of memory, or it has no template. */
+weir_database_stats *weir_session_database_stats(weir_session *session);
+weir_statement_stats *weir_worker_statement(weir_worker *worker, uint32_t id, uint32_t serial);
+
 /* ---- lender.c ---- */
+
+/* The worker wants to be woken at `at`, or earlier. */
+void weir_worker_wake_at(weir_worker *worker, weir_time at);
 
 extern const weir_backend_events weir_lender_events;
 

@@ -4,17 +4,17 @@
  *
  * Invariant: after every call into the core its actions are pumped before control returns to the
  * loop, and the worker's wake-up is never later than the earliest deadline of its lenders. */
-#include "engine/internal.h"
+#include "engine/cache_internal.h"
 #include <assert.h>
 #include <stdlib.h>
 
-static void rearm(weir_worker *w, weir_time at)
+void weir_worker_wake_at(weir_worker *worker, weir_time at)
 {
-    if (at >= w->wake_at)
+    if (at >= worker->wake_at)
         return;
-    w->wake_at = at;
-    const weir_engine_host *host = &w->engine->options.host;
-    host->wake_at(host->user, w, at);
+    worker->wake_at = at;
+    const weir_engine_host *host = &worker->engine->options.host;
+    host->wake_at(host->user, worker, at);
 }
 
 static void open_one(weir_lender *l)
@@ -148,7 +148,7 @@ void weir_lender_pump(weir_lender *l)
             carry_out(l, &action);
         l->pumping = false;
     }
-    rearm(l->worker, weir_pool_deadline(l->shard));
+    weir_worker_wake_at(l->worker, weir_pool_deadline(l->shard));
 }
 
 void weir_worker_tick(weir_worker *worker)
@@ -160,6 +160,8 @@ void weir_worker_tick(weir_worker *worker)
         weir_pool_tick(l->shard, now);
         weir_lender_pump(l);
     }
+    weir_worker_wake_at(worker, weir_fills_tick(worker, now));
+    weir_worker_wake_at(worker, weir_cache_sweep(worker, now));
 }
 
 /* ---- nudges ---- */

@@ -1,7 +1,7 @@
 /* The table itself, and the reports on what the engine knows. Cells lie one behind the other:
  * length, bytes; a row is `column_count` of them. */
 #include "engine/report.h"
-#include "engine/internal.h"
+#include "engine/report_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -80,6 +80,13 @@ void weir_report_seconds(weir_report *r, uint64_t ns)
     char text[40];
     int n = snprintf(text, sizeof(text), "%llu.%09llu", (unsigned long long)(ns / 1000000000u),
                      (unsigned long long)(ns % 1000000000u));
+    append(r, (uint32_t)n, text);
+}
+
+void weir_report_real(weir_report *r, double value)
+{
+    char text[40];
+    int n = snprintf(text, sizeof(text), "%.6f", value);
     append(r, (uint32_t)n, text);
 }
 
@@ -347,16 +354,23 @@ static void fill_stats(weir_report *r, weir_engine *engine, weir_worker *at)
 /* ---- statements ---- */
 
 static const weir_report_column statement_columns[] = {
-    {"id", WEIR_REPORT_TEXT},           {"kind", WEIR_REPORT_TEXT},
-    {"calls", WEIR_REPORT_BIGINT},      {"errors", WEIR_REPORT_BIGINT},
-    {"rows", WEIR_REPORT_BIGINT},       {"total_seconds", WEIR_REPORT_REAL},
-    {"mean_seconds", WEIR_REPORT_REAL}, {"max_seconds", WEIR_REPORT_REAL},
-    {"p95_seconds", WEIR_REPORT_REAL},  {"text", WEIR_REPORT_TEXT},
+    {"id", WEIR_REPORT_TEXT},
+    {"kind", WEIR_REPORT_TEXT},
+    {"calls", WEIR_REPORT_BIGINT},
+    {"errors", WEIR_REPORT_BIGINT},
+    {"rows", WEIR_REPORT_BIGINT},
+    {"total_seconds", WEIR_REPORT_REAL},
+    {"mean_seconds", WEIR_REPORT_REAL},
+    {"max_seconds", WEIR_REPORT_REAL},
+    {"p95_seconds", WEIR_REPORT_REAL},
+    {"cache_hits", WEIR_REPORT_BIGINT},
+    {"cache_fills", WEIR_REPORT_BIGINT},
+    {"text", WEIR_REPORT_TEXT},
 };
 
 typedef struct statement_row {
     const weir_template *t;
-    uint64_t calls, errors, rows, total_ns, max_ns;
+    uint64_t calls, errors, rows, total_ns, max_ns, hits, fills;
     uint64_t buckets[WEIR_STATEMENT_BUCKETS];
 } statement_row;
 
@@ -382,6 +396,8 @@ static bool take_statement(void *user, const weir_template *t)
         row->calls += get(&s->calls);
         row->errors += get(&s->errors);
         row->rows += get(&s->rows);
+        row->hits += get(&s->hits);
+        row->fills += get(&s->fills);
         row->total_ns += get(&s->total_ns);
         row->max_ns = max > row->max_ns ? max : row->max_ns;
         for (unsigned b = 0; b < WEIR_STATEMENT_BUCKETS; b++)
@@ -414,8 +430,7 @@ static uint64_t p95(const statement_row *row)
     return row->max_ns;
 }
 
-/* Cut where a character begins. */
-static weir_slice shown_text(weir_slice text)
+weir_slice weir_report_shown(weir_slice text)
 {
     size_t n = text.len < TEXT_SHOWN_MAX ? text.len : TEXT_SHOWN_MAX;
     while (n > 0 && n < text.len && (text.data[n] & 0xc0) == 0x80)
@@ -439,7 +454,9 @@ static void fill_statement(weir_report *r, const statement_row *row)
     weir_report_seconds(r, row->total_ns / row->calls);
     weir_report_seconds(r, row->max_ns);
     weir_report_seconds(r, p95(row));
-    weir_report_slice(r, shown_text(row->t->text));
+    weir_report_int(r, (int64_t)row->hits);
+    weir_report_int(r, (int64_t)row->fills);
+    weir_report_slice(r, weir_report_shown(row->t->text));
 }
 
 /* On a worker, which is online in the epoch: the templates stay while we look. */
@@ -461,15 +478,13 @@ static void fill_statements(weir_report *r, weir_engine *engine, weir_worker *at
     free(rows.row);
 }
 
-#define SOURCE(name, columns, fill)                                                                \
-    {                                                                                              \
-        name, columns, sizeof(columns) / sizeof(*(columns)), fill                                  \
-    }
+static const weir_report_source databases =
+    WEIR_REPORT_SOURCE("databases", database_columns, fill_databases);
+static const weir_report_source pools = WEIR_REPORT_SOURCE("pools", pool_columns, fill_pools);
+static const weir_report_source stats = WEIR_REPORT_SOURCE("stats", stats_columns, fill_stats);
+static const weir_report_source statements =
+    WEIR_REPORT_SOURCE("statements", statement_columns, fill_statements);
 
-const weir_report_source weir_engine_reports[] = {
-    SOURCE("databases", database_columns, fill_databases),
-    SOURCE("pools", pool_columns, fill_pools),
-    SOURCE("stats", stats_columns, fill_stats),
-    SOURCE("statements", statement_columns, fill_statements),
-    {0},
-};
+const weir_report_source *const weir_engine_reports[] = {
+    &databases,           &pools, &stats, &statements, &weir_report_cache, &weir_report_misses,
+    &weir_report_entries, NULL};

@@ -43,6 +43,7 @@ void weir_report_text(weir_report *r, const char *text); /* NULL: a null */
 void weir_report_slice(weir_report *r, weir_slice text);
 void weir_report_int(weir_report *r, int64_t value);
 void weir_report_seconds(weir_report *r, uint64_t ns);
+void weir_report_real(weir_report *r, double value);
 void weir_report_null(weir_report *r);
 /* -EMSGSIZE: the maximum was reached; -ENOMEM. */
 WEIR_MUST_CHECK int weir_report_error(const weir_report *r);
@@ -61,8 +62,8 @@ typedef struct weir_report_source {
     void (*fill)(weir_report *r, weir_engine *engine, weir_worker *at);
 } weir_report_source;
 
-/* databases, pools, stats, statements; ended by a NULL name. */
-extern const weir_report_source weir_engine_reports[];
+/* databases, pools, stats, statements, cache, cache_misses, cache_entries; ended by NULL. */
+extern const weir_report_source *const weir_engine_reports[];
 
 /* A database's figures summed over workers. */
 typedef struct weir_database_totals {

@@ -27,6 +27,7 @@ int weir_session_open(weir_session *session, weir_worker *worker, weir_database 
     atomic_fetch_add_explicit(&pools->sessions, 1, memory_order_relaxed);
     session->conn = NULL;
     session->pinned = 0;
+    session->wrote = (weir_asof){0};
     weir_pool_waiter_init(&session->waiter);
     weir_lender *l = lender_of(session);
     assert(l->worker == worker);

@@ -23,7 +23,7 @@ const char *weir_sqlstate_class_name(unsigned index)
     return class_names[index];
 }
 
-static weir_database_stats *database_stats(weir_session *s)
+weir_database_stats *weir_session_database_stats(weir_session *s)
 {
     weir_worker *w = s->worker;
     unsigned index = s->pools->database->index;
@@ -59,9 +59,19 @@ static void restart(weir_statement_stats *s, uint32_t serial)
     atomic_store_explicit(&s->rows, 0, memory_order_relaxed);
     atomic_store_explicit(&s->total_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&s->max_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->fills, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->hits, 0, memory_order_relaxed);
     for (unsigned i = 0; i < WEIR_STATEMENT_BUCKETS; i++)
         atomic_store_explicit(&s->buckets[i], 0, memory_order_relaxed);
     atomic_store_explicit(&s->serial, serial, memory_order_release);
+}
+
+weir_statement_stats *weir_worker_statement(weir_worker *worker, uint32_t id, uint32_t serial)
+{
+    weir_statement_stats *s = statement_stats(worker, id);
+    if (s && atomic_load_explicit(&s->serial, memory_order_relaxed) != serial)
+        restart(s, serial);
+    return s;
 }
 
 static unsigned bucket_of(uint64_t ns)
@@ -74,11 +84,9 @@ static unsigned bucket_of(uint64_t ns)
 static void record_statement(weir_worker *w, const weir_statement *st, uint64_t ns, uint64_t rows,
                              bool failed)
 {
-    weir_statement_stats *s = statement_stats(w, st->template_id);
+    weir_statement_stats *s = weir_worker_statement(w, st->template_id, st->template_serial);
     if (!s)
         return;
-    if (atomic_load_explicit(&s->serial, memory_order_relaxed) != st->template_serial)
-        restart(s, st->template_serial);
     weir_count(&s->calls, 1);
     weir_count(&s->total_ns, ns);
     if (rows)
@@ -111,14 +119,14 @@ void weir_session_record(weir_session *session, const weir_statement *statement,
                          weir_time started, uint64_t rows, const char *sqlstate)
 {
     weir_worker *w = session->worker;
-    weir_time took = weir_worker_now(w) - started;
+    weir_time took = weir_worker_clock(w) - started;
     uint64_t ns = took > 0 ? (uint64_t)took : 0;
     record_statement(w, statement, ns, rows, *sqlstate != '\0');
     weir_time slow = atomic_load_explicit(&w->engine->slow, memory_order_relaxed);
     bool is_slow = slow > 0 && took >= slow;
     if (is_slow)
         log_slow(session, statement, took, rows, sqlstate);
-    weir_database_stats *d = database_stats(session);
+    weir_database_stats *d = weir_session_database_stats(session);
     if (!d)
         return;
     weir_count(&d->queries[statement->kind][target], 1);
@@ -133,7 +141,7 @@ void weir_session_record(weir_session *session, const weir_statement *statement,
 
 void weir_session_count_bytes(weir_session *session, uint64_t in, uint64_t out)
 {
-    weir_database_stats *d = database_stats(session);
+    weir_database_stats *d = weir_session_database_stats(session);
     if (!d)
         return;
     if (in)
@@ -144,7 +152,7 @@ void weir_session_count_bytes(weir_session *session, uint64_t in, uint64_t out)
 
 void weir_session_count_transaction(weir_session *session)
 {
-    weir_database_stats *d = database_stats(session);
+    weir_database_stats *d = weir_session_database_stats(session);
     if (d)
         weir_count(&d->transactions, 1);
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #define WEIR_SQLSTATE_CLASSES 40u
+#define WEIR_STATS_MISSES 24u
 #define WEIR_STATEMENT_BUCKETS 24u /* powers of two from 1 us */
 
 typedef enum weir_target {
@@ -21,6 +22,7 @@ typedef enum weir_target {
 typedef struct weir_statement_stats {
     _Atomic uint32_t serial;
     _Atomic uint64_t calls, errors, rows, total_ns, max_ns;
+    _Atomic uint64_t fills, hits; /* answers kept, and given from the cache */
     _Atomic uint32_t buckets[WEIR_STATEMENT_BUCKETS]; /* <= 1 us << i; the last: more */
 } weir_statement_stats;
 
@@ -29,6 +31,7 @@ typedef struct weir_database_stats {
     _Atomic uint64_t transactions, rows, slow;
     _Atomic uint64_t bytes_in, bytes_out; /* from and to clients */
     _Atomic uint64_t errors[WEIR_SQLSTATE_CLASSES];
+    _Atomic uint64_t misses[WEIR_STATS_MISSES]; /* by weir_miss (engine/cache.h) */
     weir_hist duration[WEIR_TARGETS];
 } weir_database_stats;
 

@@ -2,6 +2,7 @@
  * without loops: one thread is all workers, the clock is a variable, the backend does nothing. */
 #include "engine/report.h"
 #include "failalloc.h"
+#include "rig.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -59,110 +60,19 @@ static void test_a_full_report_says_so_and_stays_whole(void **state)
 
 /* ---- an engine ---- */
 
-static weir_time now_is = 1000 * WEIR_SECOND; /* a test's clock */
-
-static weir_time clock_now(void *user, const weir_worker *worker)
-{
-    (void)user, (void)worker;
-    return now_is;
-}
-
-static void post(void *user, weir_worker *to, weir_message *message)
-{
-    (void)user;
-    message->run(message, to);
-}
-
-static void wake_at(void *user, weir_worker *worker, weir_time at)
-{
-    (void)user, (void)worker, (void)at;
-}
-
-static uint32_t no_random(void *user, weir_worker *worker)
-{
-    (void)user, (void)worker;
-    return 4;
-}
-
-static int no_open(weir_backend *backend, struct weir_loop *loop, const weir_conn_request *request,
-                   weir_conn **ret)
-{
-    (void)backend, (void)loop, (void)request, (void)ret;
-    return -ECONNREFUSED;
-}
-
-static void destroy(weir_backend *backend)
-{
-    free(backend);
-}
-
-static const weir_backend_ops fake = {
-    .name = "fake", .dialect = WEIR_DIALECT_SQLITE, .open = no_open, .destroy = destroy};
-static const weir_session_events no_events = {0};
-
-typedef struct rig {
-    weir_memory memory;
-    weir_epoch *epoch;
-    weir_engine *engine;
-    weir_worker *worker[2];
-} rig;
-
-static weir_database *add_database(rig *t, const char *name, const char *label)
-{
-    weir_backend *backend = calloc(1, sizeof(*backend));
-    weir_database *ret = NULL;
-    assert_non_null(backend);
-    backend->ops = &fake;
-    weir_database_options options = {.name = name,
-                                     .label = label,
-                                     .backend = backend,
-                                     .user = "u",
-                                     .shown = "fake:",
-                                     .pool = {.size_max = 2, .waiters_max = 10, .pinned_max = 1}};
-    assert_int_equal(weir_engine_add_database(t->engine, &options, &ret), 0);
-    return ret;
-}
-
-static void rig_init(rig *t)
-{
-    *t = (rig){0};
-    weir_memory_init(&t->memory, 0);
-    assert_int_equal(weir_epoch_new(4, &t->epoch), 0);
-    weir_engine_options options = {
-        .workers = 2,
-        .host = {.now = clock_now, .random = no_random, .post = post, .wake_at = wake_at},
-        .memory = &t->memory,
-        .epoch = t->epoch,
-        .templates_max = 100,
-        .slow = WEIR_SECOND};
-    assert_int_equal(weir_engine_new(&options, &t->engine), 0);
-    for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(weir_worker_start(t->engine, i, NULL, &t->worker[i]), 0);
-        weir_epoch_online(weir_worker_epoch(t->worker[i]));
-    }
-}
-
-static void rig_fini(rig *t)
-{
-    for (unsigned i = 0; i < 2; i++)
-        weir_worker_stop(t->worker[i]);
-    weir_engine_free(t->engine);
-    weir_epoch_free(t->epoch);
-}
-
 /* One statement that took so long, on a session of its own. */
-static void say(rig *t, unsigned worker, weir_database *d, const char *text, weir_time took,
+static void say(engine_rig *t, unsigned worker, weir_database *d, const char *text, weir_time took,
                 uint64_t rows, const char *sqlstate)
 {
     weir_session s = {0};
     weir_statement st;
     weir_error err;
     assert_int_equal(
-        weir_session_open(&s, t->worker[worker], d, weir_slice_cstr("u"), &no_events, &err), 0);
+        weir_session_open(&s, t->worker[worker], d, weir_slice_cstr("u"), &engine_rig_no_events, &err), 0);
     assert_int_equal(weir_pools_sessions(weir_database_pools(d)), 1);
     weir_session_understand(&s, weir_slice_cstr(text), &st);
-    weir_time started = now_is;
-    now_is += took;
+    weir_time started = t->now;
+    t->now += took;
     weir_session_record(&s, &st, WEIR_TARGET_PRIMARY, started, rows, sqlstate);
     weir_session_count_transaction(&s);
     weir_session_count_bytes(&s, 10, 20);
@@ -172,14 +82,14 @@ static void say(rig *t, unsigned worker, weir_database *d, const char *text, wei
 
 static const weir_report_source *source(const char *name)
 {
-    const weir_report_source *s = weir_engine_reports;
-    while (s->name && strcmp(s->name, name) != 0)
+    const weir_report_source *const *s = weir_engine_reports;
+    while (*s && strcmp((*s)->name, name) != 0)
         s++;
-    assert_non_null(s->name);
-    return s;
+    assert_non_null(*s);
+    return *s;
 }
 
-static void fill(rig *t, const char *name, weir_report *ret)
+static void fill(engine_rig *t, const char *name, weir_report *ret)
 {
     const weir_report_source *s = source(name);
     weir_report_init(ret, s->columns, s->column_count, WEIR_REPORT_SIZE_MAX);
@@ -201,10 +111,10 @@ static void check_cell(const weir_report *r, unsigned row, const char *column, c
 static void test_statements_sum_the_workers_and_order_by_time(void **state)
 {
     (void)state;
-    rig t;
+    engine_rig t;
     weir_report r;
-    rig_init(&t);
-    weir_database *d = add_database(&t, "*", "app");
+    engine_rig_init(&t, NULL);
+    weir_database *d = engine_rig_add(&t, "*", "app");
     for (int i = 0; i < 10; i++)
         say(&t, (unsigned)i % 2, d, "SELECT a FROM t WHERE b = 7", WEIR_MS, 3, "");
     say(&t, 0, d, "UPDATE t SET a = 1", 2 * WEIR_SECOND, 1, "");
@@ -223,16 +133,16 @@ static void test_statements_sum_the_workers_and_order_by_time(void **state)
     check_cell(&r, 1, "rows", "30");
     check_cell(&r, 1, "p95_seconds", "0.001000000");
     weir_report_fini(&r);
-    rig_fini(&t);
+    engine_rig_fini(&t);
 }
 
 static void test_stats_are_microseconds_and_count_what_passed(void **state)
 {
     (void)state;
-    rig t;
+    engine_rig t;
     weir_report r;
-    rig_init(&t);
-    weir_database *d = add_database(&t, "*", "app");
+    engine_rig_init(&t, NULL);
+    weir_database *d = engine_rig_add(&t, "*", "app");
     say(&t, 0, d, "SELECT 1", 4 * WEIR_SECOND, 1, "");
     say(&t, 1, d, "SELECT 2", 0, 1, "22012");
     fill(&t, "stats", &r);
@@ -247,35 +157,35 @@ static void test_stats_are_microseconds_and_count_what_passed(void **state)
     check_cell(&r, 0, "total_errors", "1");
     check_cell(&r, 0, "total_slow", "1");
     weir_report_fini(&r);
-    rig_fini(&t);
+    engine_rig_fini(&t);
 }
 
 static void test_labels_are_unique(void **state)
 {
     (void)state;
-    rig t;
-    rig_init(&t);
-    weir_database *any = add_database(&t, "*", "app");
+    engine_rig t;
+    engine_rig_init(&t, NULL);
+    weir_database *any = engine_rig_add(&t, "*", "app");
     assert_string_equal(weir_database_label(any), "app");
-    weir_database *app = add_database(&t, "app", "app");
-    weir_database *other = add_database(&t, "other", "app");
+    weir_database *app = engine_rig_add(&t, "app", "app");
+    weir_database *other = engine_rig_add(&t, "other", "app");
     assert_string_equal(weir_database_label(any), "*");
     assert_string_equal(weir_database_label(app), "app");
     assert_string_equal(weir_database_label(other), "other");
-    rig_fini(&t);
+    engine_rig_fini(&t);
 }
 
 static void test_a_pool_made_during_a_pause_is_paused(void **state)
 {
     (void)state;
-    rig t;
-    rig_init(&t);
-    weir_database *d = add_database(&t, "app", NULL);
+    engine_rig t;
+    engine_rig_init(&t, NULL);
+    weir_database *d = engine_rig_add(&t, "app", NULL);
     weir_engine_pause(t.engine, d, true);
     weir_session s = {0};
     weir_error err;
     weir_report r;
-    assert_int_equal(weir_session_open(&s, t.worker[0], d, weir_slice_cstr("u"), &no_events, &err),
+    assert_int_equal(weir_session_open(&s, t.worker[0], d, weir_slice_cstr("u"), &engine_rig_no_events, &err),
                      0);
     assert_int_equal(weir_session_borrow(&s, WEIR_ROLE_READ, &err), WEIR_SESSION_WAIT);
     fill(&t, "pools", &r);
@@ -288,13 +198,14 @@ static void test_a_pool_made_during_a_pause_is_paused(void **state)
     weir_session_close(&s);
     weir_engine_pause(t.engine, NULL, false);
     assert_false(weir_database_paused(d));
-    rig_fini(&t);
+    engine_rig_fini(&t);
 }
 
 static void fill_all(void *user)
 {
-    rig *t = user;
-    for (const weir_report_source *s = weir_engine_reports; s->name; s++) {
+    engine_rig *t = user;
+    for (const weir_report_source *const *all = weir_engine_reports; *all; all++) {
+        const weir_report_source *s = *all;
         weir_report r;
         weir_report_init(&r, s->columns, s->column_count, WEIR_REPORT_SIZE_MAX);
         s->fill(&r, t->engine, t->worker[0]);
@@ -306,12 +217,12 @@ static void fill_all(void *user)
 static void test_reports_survive_every_failed_allocation(void **state)
 {
     (void)state;
-    rig t;
-    rig_init(&t);
-    weir_database *d = add_database(&t, "*", "app");
+    engine_rig t;
+    engine_rig_init(&t, NULL);
+    weir_database *d = engine_rig_add(&t, "*", "app");
     say(&t, 0, d, "SELECT 1", WEIR_MS, 1, "");
     (void)weir_failalloc_each(200, fill_all, &t);
-    rig_fini(&t);
+    engine_rig_fini(&t);
 }
 
 int main(void)

@@ -1,0 +1,179 @@
+/* The cache's part of a statement's story: find an answer, or open a fill and run the statement, or
+ * wait for whoever runs it. DESIGN section 5; docs/cache.md says it for people.
+ *
+ *   find_answer ─ hit ──► give it
+ *        └─ miss ──► understand ──► begin_fill ─ LEAD ──► run, fill_add …, fill_finish or fill_abort
+ *                                       ├─ WAIT ──► `answered` with an entry, or without: run
+ *                                       └─ NONE ──► run; nothing is kept
+ *
+ * Invariant: a fill's as-of is captured in begin_fill, before the statement is given to any
+ * connection; an answer is kept, and given to those who wait, only if the statement ran under the
+ * catalog facts that its dependencies were made from.
+ *
+ * Threads: as engine.h: a session's calls on its worker's thread. */
+#ifndef WEIR_ENGINE_CACHE_H
+#define WEIR_ENGINE_CACHE_H
+
+#include "cache/flight.h"
+#include "engine/engine.h"
+
+/* ---- what is configured ---- */
+
+typedef enum weir_consistency {
+    WEIR_CONSISTENCY_UNSAID,
+    WEIR_CONSISTENCY_STRICT,  /* a read after this node forwarded a write's outcome sees it */
+    WEIR_CONSISTENCY_SESSION, /* … its own session's; others' within the bound */
+    WEIR_CONSISTENCY_BOUNDED  /* everybody's within the bound */
+} weir_consistency;
+const char *weir_consistency_name(weir_consistency consistency);
+
+/* cache.rules: the first whose patterns all match decides. A pattern is NULL (anything) or a text
+ * in which `*` stands for any run; ASCII case does not count. */
+typedef struct weir_cache_rule {
+    const char *table; /* any relation that it reads */
+    const char *template;
+    const char *user, *database;
+    enum { WEIR_RULE_UNSAID, WEIR_RULE_CACHE, WEIR_RULE_BYPASS } cache;
+    weir_time ttl;    /* 0: unsaid */
+    const char *tags; /* a,b; NULL: none */
+    weir_consistency consistency;
+    weir_time bound; /* of SESSION and BOUNDED; 0: unsaid */
+} weir_cache_rule;
+
+typedef struct weir_cache_settings {
+    bool enabled;
+    bool whole_tables; /* cache.granularity table: keys are not used */
+    size_t size_max, entries_max, entry_max;
+    weir_time ttl;   /* of every answer; 0: none */
+    weir_time bound; /* others' commits are seen within it, or the cache is bypassed */
+    weir_consistency consistency;
+    weir_time flight_wait; /* how long to wait for somebody else's answer */
+    const weir_cache_rule *rules; /* copied */
+    size_t rule_count;
+} weir_cache_settings;
+
+typedef struct weir_cache_options {
+    weir_policy_kind policy;
+    unsigned slots; /* of each database's change clock */
+    unsigned flights_max, waiters_max;
+    weir_cache_settings settings;
+} weir_cache_options;
+
+/* Before databases are added. -ENOMEM. */
+WEIR_MUST_CHECK int weir_engine_add_cache(weir_engine *engine, const weir_cache_options *options);
+/* New settings, from the control thread. What was kept under other rules is forgotten. -ENOMEM:
+ * nothing changed. */
+WEIR_MUST_CHECK int weir_engine_configure_cache(weir_engine *engine,
+                                                const weir_cache_settings *settings);
+
+/* ---- finding ---- */
+
+/* What is asked: the worker's scratch with the database in it; the caller appends all else that the
+ * bytes depend on beside the database's data. Good until the next one is begun on this worker. */
+weir_buf *weir_session_begin_identity(weir_session *session);
+/* An answer to that, which may be given now: good until the worker's loop turn ends. NULL: none.
+ * Counted as a miss only when a fill begins or is refused. */
+const weir_entry *weir_session_find_answer(weir_session *session);
+/* The found entry was given to the client: counts the hit, records the statement. */
+void weir_session_record_hit(weir_session *session, const weir_entry *entry, weir_time started);
+
+/* ---- filling ---- */
+
+/* Why no answer came from the cache: the label `reason` of weir_cache_misses_total. */
+typedef enum weir_miss {
+    WEIR_MISS_ABSENT,
+    WEIR_MISS_CHANGED, /* what it depends on has changed */
+    WEIR_MISS_FLOOR,   /* everything before now was forgotten: schema, other writers, a flush */
+    WEIR_MISS_EXPIRED,
+    WEIR_MISS_BEHIND,      /* the newest look at other writers is older than the bound */
+    WEIR_MISS_TRANSACTION, /* inside one that has done more than read */
+    WEIR_MISS_PARTIAL,     /* a row limit on Execute */
+    WEIR_MISS_RULE,        /* a rule or a hint says so */
+    WEIR_MISS_WORTHLESS,   /* its template hardly ever hits */
+    WEIR_MISS_REFUSED,     /* + weir_refusal: up to WEIR_MISSES - 1 */
+    WEIR_MISSES = WEIR_MISS_REFUSED + WEIR_REFUSALS
+} weir_miss;
+const char *weir_miss_name(unsigned miss);
+
+typedef struct weir_ask { /* of the newest identity */
+    const weir_statement *statement;
+    weir_slice text; /* as the database runs it; its first comment may be a hint */
+    const weir_value *params;
+    size_t param_count;
+    bool of_schema; /* depends on the schema alone: what a text's columns and parameters are */
+} weir_ask;
+
+#define WEIR_FILL_NONE 0
+#define WEIR_FILL_LEAD 1
+#define WEIR_FILL_WAIT 2
+
+/* Embedded in whoever runs the statement; zeroed is at rest. */
+typedef struct weir_fill {
+    struct weir_fill_state *state; /* NULL: at rest */
+    /* Comes on the session's worker after WAIT, once, unless fill_abort came before: with an entry
+     * (borrowed during the call; it counts as a hit when record_hit says so), or NULL: run the
+     * statement; the fill may be open, for its answer. */
+    void (*answered)(struct weir_fill *fill, const weir_entry *entry);
+    void *user;
+} weir_fill;
+
+/* Never fails: out of memory is NONE. */
+WEIR_MUST_CHECK int weir_session_begin_fill(weir_session *session, const weir_ask *ask,
+                                            weir_fill *fill);
+/* Counts a miss of a statement that was not asked for. */
+void weir_session_count_miss(weir_session *session, unsigned miss);
+/* The next bytes of the answer. The fill is given up by itself when they are too many. */
+void weir_fill_add(weir_fill *fill, weir_slice bytes);
+/* It takes bytes. */
+static inline bool weir_fill_is_open(const weir_fill *fill)
+{
+    return fill->state != NULL;
+}
+/* The answer is whole. `head_len` of its bytes describe the rows. */
+void weir_fill_finish(weir_fill *fill, size_t head_len, uint64_t rows, uint64_t fingerprint);
+/* It failed (those who wait run it themselves), or its session leaves (they ask again). Also ends a
+ * wait. Harmless at rest. */
+void weir_fill_abort(weir_fill *fill, bool leaving);
+/* The session itself wrote (or tried to): consistency `session` counts from here. */
+void weir_session_note_write(weir_session *session);
+
+/* ---- invalidating by hand: any thread ---- */
+
+/* NULL database: all of them. */
+void weir_engine_flush(weir_engine *engine, weir_database *database);
+void weir_engine_flush_table(weir_engine *engine, weir_database *database, weir_slice table);
+void weir_engine_flush_tag(weir_engine *engine, weir_slice tag);
+/* Every tag that begins so. */
+void weir_engine_flush_prefix(weir_engine *engine, weir_slice prefix);
+
+/* ---- words and figures ---- */
+
+/* Appends the verdict on a statement and every reason, one per line. Any thread that is online. */
+WEIR_MUST_CHECK int weir_engine_explain_cache(weir_engine *engine, weir_database *database,
+                                              weir_slice user, const weir_footprint *footprint,
+                                              const weir_lexed *lexed, weir_buf *out);
+
+/* The same for a text that a session could run now. */
+WEIR_MUST_CHECK int weir_session_explain_cache(weir_session *session, weir_slice text,
+                                               weir_buf *out);
+
+typedef struct weir_cache_stats {
+    bool enabled;
+    weir_store_stats store;
+    weir_flights_stats flights;
+    uint64_t hits, misses[WEIR_MISSES]; /* of all workers and databases */
+    uint64_t flushes;                   /* by hand */
+} weir_cache_stats;
+void weir_engine_cache_stats(weir_engine *engine, weir_cache_stats *ret);
+weir_store *weir_engine_store(weir_engine *engine); /* NULL: there is no cache */
+
+typedef struct weir_history_stats {
+    bool followed;
+    uint64_t commits, looks, others; /* other writers' commits that were noticed */
+    uint64_t floors;                 /* times that everything was forgotten */
+    weir_time looked_at;             /* 0: never */
+    weir_changes_stats changes;
+} weir_history_stats;
+void weir_database_history_stats(const weir_database *database, weir_history_stats *ret);
+
+#endif

@@ -1,0 +1,415 @@
+/* Filling: who runs a statement whose answer is missing, who waits for it, and what is kept.
+ *
+ *          begin_fill ──► OPEN ──fill_finish──► kept, those who wait get it      ──► at rest
+ *              │           ▲  └──fill_abort───► those who wait run or ask again  ──► at rest
+ *              └─► WAITING ┴─► answered(entry) ──► at rest
+ *                   (woken, or waited long enough)
+ *
+ * Invariants: the as-of is captured before the statement is given to a connection, and again when a
+ * wait ends in running it. A state that waits is on its worker's list; one that was woken has a
+ * message under way and lives until that arrives, whatever its session does meanwhile. An answer
+ * goes to others only if it ran under the catalog facts of the footprint that its dependencies are
+ * from. */
+#include "engine/cache_internal.h"
+#include <stdlib.h>
+
+#define DEPENDENCIES_MAX 128u
+
+/* A template is worth asking for while at least one of WORTH_RATIO fills is followed by a hit; if
+ * not, one of WORTH_SAMPLE asks is let through, so that a change is noticed. */
+#define WORTH_FILLS_MIN 1024u
+#define WORTH_RATIO 64u
+#define WORTH_SAMPLE 16u
+
+struct weir_fill_state {
+    weir_fill *fill; /* NULL: its session has left; the message under way frees this */
+    weir_session *session;
+    weir_worker *worker;
+    weir_flight *flight; /* led; NULL: nobody waits for this */
+    weir_flight_waiter waiter;
+    weir_message message;
+    bool waiting;   /* from WAIT until it is woken or leaves */
+    weir_list node; /* of worker->answers while it waits and has time left */
+    weir_time wait_until;
+    weir_landing landing; /* set before the message is posted */
+    weir_entry *entry;
+    weir_statement statement;
+    uint64_t fingerprint; /* of the footprint; 0: not compared (of the schema alone) */
+    weir_entry like;
+    weir_buf identity;
+    weir_buf bytes;
+    size_t dependency_count;
+    weir_dependency dependencies[DEPENDENCIES_MAX];       /* as the footprint has them */
+    weir_dependency settled[DEPENDENCIES_MAX];            /* as this as-of may have them */
+};
+
+typedef struct weir_fill_state fill_state;
+
+static weir_cache *cache_of(const fill_state *s)
+{
+    return s->worker->engine->cache;
+}
+
+static weir_history *history_of(const fill_state *s)
+{
+    return s->session->pools->database->history;
+}
+
+static void state_free(fill_state *s)
+{
+    weir_entry_unref(s->entry);
+    weir_buf_fini(&s->identity);
+    weir_buf_fini(&s->bytes);
+    free(s);
+}
+
+/* ---- dependencies ---- */
+
+static void add_dependency(fill_state *s, weir_dependency d)
+{
+    for (size_t i = 0; i < s->dependency_count; i++) {
+        const weir_dependency *have = &s->dependencies[i];
+        if (have->relation == d.relation && have->column == d.column && have->value == d.value)
+            return;
+    }
+    if (s->dependency_count < DEPENDENCIES_MAX)
+        s->dependencies[s->dependency_count] = d;
+    s->dependency_count++;
+}
+
+static void on_dependency(void *user, uint64_t relation, uint64_t column, uint64_t value)
+{
+    fill_state *s = user;
+    bool whole = column == 0 || weir_cache_now(cache_of(s))->settings.whole_tables;
+    add_dependency(s, whole ? (weir_dependency){.relation = relation}
+                            : (weir_dependency){relation, column, value});
+}
+
+/* Key columns are reported from now on, if they were not before. */
+static void track(const fill_state *s, const weir_footprint *f)
+{
+    for (uint16_t i = 0; i < f->dependency_count; i++) {
+        const weir_read_dependency *d = &f->dependencies[i];
+        if (d->column == 0)
+            continue;
+        int r = weir_changes_track(history_of(s)->changes, d->relation, d->column,
+                                   weir_slice_cstr(d->relation_name),
+                                   weir_slice_cstr(d->column_name));
+        (void)r; /* not tracked: the whole relation, when it is settled */
+    }
+}
+
+static void add_tags(fill_state *s, weir_slice tags)
+{
+    weir_slice tag, prefix;
+    while (weir_tag_next(&tags, &tag)) {
+        size_t pos = 0;
+        add_dependency(s, (weir_dependency){.relation = weir_tag_any_id()});
+        add_dependency(s, (weir_dependency){.relation = weir_tag_id(tag)});
+        for (unsigned n = 0; n < WEIR_TAG_PREFIXES_MAX && weir_tag_prefix_next(tag, &pos, &prefix);
+             n++)
+            add_dependency(s, (weir_dependency){.relation = weir_tag_prefix_id(prefix)});
+    }
+}
+
+/* False: too many to be kept. */
+static bool gather(fill_state *s, const weir_ask *ask, const weir_footprint *f,
+                   const weir_admission *a)
+{
+    weir_worker *w = s->worker;
+    const weir_cache_settings *settings = &weir_cache_now(cache_of(s))->settings;
+    weir_dialect dialect = s->session->pools->database->backend->ops->dialect;
+    if (!settings->whole_tables)
+        track(s, f);
+    weir_footprint_resolve(f, dialect, &w->lexed, ask->params, ask->param_count, on_dependency, s);
+    add_tags(s, a->tags);
+    add_tags(s, a->more);
+    return s->dependency_count <= DEPENDENCIES_MAX;
+}
+
+/* The statement is about to be run: everything known now is in what it will read. */
+static void capture(fill_state *s)
+{
+    const weir_changes *changes = history_of(s)->changes;
+    s->like.filled_at = weir_worker_now(s->worker);
+    s->like.asof = weir_changes_now(changes);
+    for (size_t i = 0; i < s->dependency_count; i++)
+        s->settled[i] = weir_changes_settle(changes, s->dependencies[i], s->like.asof);
+}
+
+/* ---- flights ---- */
+
+static weir_flight_terms terms_of(const fill_state *s)
+{
+    return (weir_flight_terms){.hash = s->like.hash,
+                               .identity = weir_buf_slice(&s->identity),
+                               .changes = history_of(s)->changes,
+                               .asof = s->like.asof,
+                               .dependencies = s->settled,
+                               .dependency_count = (uint32_t)s->dependency_count};
+}
+
+static void enlist(fill_state *s)
+{
+    const weir_cache_settings *settings = &weir_cache_now(cache_of(s))->settings;
+    s->waiting = true;
+    s->wait_until = weir_deadline(weir_worker_now(s->worker), settings->flight_wait);
+    weir_list_push_back(&s->worker->answers, &s->node);
+    weir_worker_wake_at(s->worker, s->wait_until);
+}
+
+/* WEIR_FILL_LEAD or WEIR_FILL_WAIT. */
+static int join(fill_state *s)
+{
+    const weir_cache_settings *settings = &weir_cache_now(cache_of(s))->settings;
+    capture(s);
+    if (settings->flight_wait <= 0)
+        return WEIR_FILL_LEAD;
+    weir_flight_terms terms = terms_of(s);
+    if (weir_flights_join(cache_of(s)->flights, &terms, &s->waiter, &s->flight) !=
+        WEIR_FLIGHT_WAIT)
+        return WEIR_FILL_LEAD;
+    enlist(s);
+    return WEIR_FILL_WAIT;
+}
+
+static void on_landed(weir_message *message, weir_worker *at);
+
+/* On the leader's thread: from here on the state belongs to the message. */
+static void wake(weir_flight_waiter *waiter, weir_landing landing, weir_entry *entry)
+{
+    fill_state *s = waiter->user;
+    const weir_engine_host *host = &s->worker->engine->options.host;
+    s->landing = landing;
+    s->entry = entry;
+    s->message.run = on_landed;
+    host->post(host->user, s->worker, &s->message);
+}
+
+static void land(fill_state *s, weir_landing landing, weir_entry *entry)
+{
+    weir_flight *flight = s->flight;
+    s->flight = NULL;
+    if (flight)
+        weir_flight_land(cache_of(s)->flights, flight, landing, entry, wake);
+}
+
+static void rest(fill_state *s)
+{
+    s->fill->state = NULL;
+    state_free(s);
+}
+
+/* The flight ended, or was waited for long enough: tell the session. */
+static void on_landed(weir_message *message, weir_worker *at)
+{
+    fill_state *s = WEIR_CONTAINER_OF(message, fill_state, message);
+    (void)at;
+    if (!s->fill) {
+        state_free(s);
+        return;
+    }
+    weir_fill *fill = s->fill;
+    s->waiting = false;
+    weir_list_remove(&s->node);
+    if (s->landing == WEIR_LANDING_AGAIN && join(s) == WEIR_FILL_WAIT)
+        return;
+    weir_entry *entry = s->entry;
+    s->entry = NULL;
+    if (!entry)
+        weir_session_count_miss(s->session, WEIR_MISS_ABSENT);
+    if (s->landing != WEIR_LANDING_AGAIN)
+        rest(s);
+    fill->answered(fill, entry);
+    weir_entry_unref(entry);
+}
+
+weir_time weir_fills_tick(weir_worker *worker, weir_time now)
+{
+    weir_list *node;
+    while ((node = weir_list_first(&worker->answers)) != NULL) {
+        fill_state *s = WEIR_CONTAINER_OF(node, fill_state, node);
+        if (s->wait_until > now)
+            return s->wait_until;
+        weir_list_remove(&s->node);
+        if (!weir_flights_leave(cache_of(s)->flights, &s->waiter))
+            continue; /* its message is under way */
+        weir_fill *fill = s->fill;
+        s->waiting = false;
+        weir_session_count_miss(s->session, WEIR_MISS_ABSENT);
+        capture(s); /* it runs alone, and its answer may be kept */
+        fill->answered(fill, NULL);
+    }
+    return WEIR_TIME_NEVER;
+}
+
+/* ---- beginning ---- */
+
+static bool is_worthless(weir_worker *w, const weir_statement *statement)
+{
+    const weir_statement_stats *s =
+        weir_worker_statement(w, statement->template_id, statement->template_serial);
+    if (!s)
+        return false;
+    uint64_t fills = atomic_load_explicit(&s->fills, memory_order_relaxed);
+    uint64_t hits = atomic_load_explicit(&s->hits, memory_order_relaxed);
+    uint64_t calls = atomic_load_explicit(&s->calls, memory_order_relaxed);
+    return fills >= WORTH_FILLS_MIN && hits < fills / WORTH_RATIO && calls % WORTH_SAMPLE != 0;
+}
+
+/* WEIR_MISS_ABSENT and what it depends on; else why nothing is kept. */
+static unsigned admit(fill_state *s, const weir_ask *ask)
+{
+    weir_session *session = s->session;
+    weir_worker *w = s->worker;
+    weir_database *database = session->pools->database;
+    const weir_cache_policy *policy = weir_cache_now(cache_of(s));
+    weir_admission a;
+    if (ask->of_schema) {
+        s->like.expires_at = WEIR_TIME_NEVER;
+        return WEIR_MISS_ABSENT;
+    }
+    const weir_template *t = weir_template_find(
+        w->engine->templates, ask->statement->template_id, ask->statement->template_serial);
+    if (!t || weir_sql_lex(t->dialect, ask->text, &w->lexed) < 0)
+        return WEIR_MISS_REFUSED + WEIR_REFUSAL_UNKNOWN;
+    const weir_footprint *f = atomic_load_explicit(&t->footprint, memory_order_acquire);
+    weir_admission_judge(policy, database, weir_slice_cstr(session->pools->user), t->text, f,
+                         w->lexed.hint, &a);
+    if (a.miss != WEIR_MISS_ABSENT)
+        return a.miss;
+    if (f->fingerprint == 0)
+        return WEIR_MISS_REFUSED + WEIR_REFUSAL_UNKNOWN;
+    if (is_worthless(w, ask->statement))
+        return WEIR_MISS_WORTHLESS;
+    s->fingerprint = f->fingerprint;
+    s->like.flags = WEIR_ENTRY_FLAGS(a.consistency, a.grace);
+    s->like.expires_at = weir_deadline(weir_worker_now(w), a.ttl);
+    return gather(s, ask, f, &a) ? WEIR_MISS_ABSENT : WEIR_MISS_REFUSED + WEIR_REFUSAL_UNFOLLOWED;
+}
+
+static fill_state *state_new(weir_session *session, const weir_ask *ask, weir_fill *fill)
+{
+    weir_worker *w = session->worker;
+    const weir_cache *cache = w->engine->cache;
+    fill_state *s = malloc(sizeof(*s));
+    if (!s)
+        return NULL;
+    memset(s, 0, offsetof(fill_state, dependencies));
+    weir_list_init(&s->node);
+    s->fill = fill;
+    s->session = session;
+    s->worker = w;
+    s->waiter.user = s;
+    s->statement = *ask->statement;
+    weir_buf_init(&s->identity, w->identity.len);
+    weir_buf_init(&s->bytes, weir_cache_now(cache)->settings.entry_max);
+    s->like.scope = session->pools->database->index;
+    s->like.template_id = ask->statement->template_id;
+    s->like.template_serial = ask->statement->template_serial;
+    weir_slice identity = weir_buf_slice(&w->identity);
+    s->like.hash = weir_store_hash(cache->store, identity);
+    if (weir_buf_append(&s->identity, identity) == 0)
+        return s;
+    state_free(s);
+    return NULL;
+}
+
+int weir_session_begin_fill(weir_session *session, const weir_ask *ask, weir_fill *fill)
+{
+    weir_worker *w = session->worker;
+    weir_cache *cache = w->engine->cache;
+    assert(!fill->state);
+    if (!cache || !session->pools->database->history || w->identity.size_max == 0 ||
+        !weir_cache_now(cache)->settings.enabled)
+        return WEIR_FILL_NONE;
+    fill_state *s = state_new(session, ask, fill);
+    if (!s)
+        return WEIR_FILL_NONE;
+    unsigned refused = admit(s, ask);
+    if (refused != WEIR_MISS_ABSENT) {
+        weir_session_count_miss(session, refused);
+        state_free(s);
+        return WEIR_FILL_NONE;
+    }
+    fill->state = s;
+    if (ask->of_schema)
+        capture(s);
+    else if (join(s) == WEIR_FILL_WAIT)
+        return WEIR_FILL_WAIT;
+    else
+        weir_session_count_miss(session, w->miss);
+    return WEIR_FILL_LEAD;
+}
+
+/* ---- the end ---- */
+
+static void count_fill(const fill_state *s)
+{
+    if (s->fingerprint == 0)
+        return;
+    weir_statement_stats *stats =
+        weir_worker_statement(s->worker, s->statement.template_id, s->statement.template_serial);
+    if (stats)
+        weir_count(&stats->fills, 1);
+}
+
+void weir_fill_add(weir_fill *fill, weir_slice bytes)
+{
+    fill_state *s = fill->state;
+    if (!s || weir_buf_append(&s->bytes, bytes) == 0)
+        return;
+    count_fill(s); /* one that never hits: what is always too large is not worth gathering */
+    weir_fill_abort(fill, false);
+}
+
+static weir_entry *make_entry(fill_state *s, size_t head_len, uint64_t rows)
+{
+#ifdef WEIR_TEST_FAULT_ASOF_AFTER
+    capture(s);
+#endif
+    weir_entry_options options = {.hash = s->like.hash,
+                                  .identity = weir_buf_slice(&s->identity),
+                                  .dependencies = s->settled,
+                                  .dependency_count = (uint32_t)s->dependency_count,
+                                  .bytes = weir_buf_slice(&s->bytes),
+                                  .like = s->like};
+    weir_entry *entry = NULL;
+    options.like.head_len = head_len;
+    options.like.rows = rows;
+    return weir_entry_new(&options, &entry) == 0 ? entry : NULL;
+}
+
+void weir_fill_finish(weir_fill *fill, size_t head_len, uint64_t rows, uint64_t fingerprint)
+{
+    fill_state *s = fill->state;
+    if (!s)
+        return;
+    bool known = s->fingerprint == 0 || s->fingerprint == fingerprint;
+    weir_entry *entry = known ? make_entry(s, head_len, rows) : NULL;
+    if (entry) {
+        int r = weir_store_put(cache_of(s)->store, s->worker->epoch, entry,
+                               weir_worker_now(s->worker));
+        (void)r; /* not kept: those who wait get it all the same */
+        count_fill(s);
+        weir_cache_sweep_soon(s->worker);
+    }
+    land(s, entry ? WEIR_LANDING_ANSWER : WEIR_LANDING_ALONE, entry);
+    weir_entry_unref(entry);
+    rest(s);
+}
+
+void weir_fill_abort(weir_fill *fill, bool leaving)
+{
+    fill_state *s = fill->state;
+    if (!s)
+        return;
+    fill->state = NULL;
+    weir_list_remove(&s->node);
+    if (s->waiting && !weir_flights_leave(cache_of(s)->flights, &s->waiter)) {
+        s->fill = NULL; /* its message is under way */
+        return;
+    }
+    land(s, leaving ? WEIR_LANDING_AGAIN : WEIR_LANDING_ALONE, NULL);
+    state_free(s);
+}

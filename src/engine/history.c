@@ -1,0 +1,134 @@
+/* What a database's own backend reports of its history, brought to the change clock. Runs on the
+ * thread that commits.
+ *
+ * Invariant: bumps first, then the position is published, then (by the backend) the outcome is told:
+ * whoever knows of a commit finds its changes, and an as-of never covers a change whose bumps are
+ * still missing (DESIGN section 5; notes on each order in cache/changes.h). */
+#include "engine/cache_internal.h"
+#include <stdlib.h>
+
+#define LOOKS_PER_BOUND 4
+
+static uint64_t track_serial(void *user)
+{
+    const weir_history *h = user;
+    return weir_changes_track_serial(h->changes);
+}
+
+static void each_tracked(void *user,
+                         void (*visit)(void *visit_user, uint64_t relation, uint64_t column,
+                                       weir_slice relation_name, weir_slice column_name),
+                         void *visit_user)
+{
+    const weir_history *h = user;
+    weir_changes_each_tracked(h->changes, visit, visit_user);
+}
+
+/* Between transactions: what is visible now was perhaps not reported by these columns. */
+static void confirm(void *user, uint64_t serial)
+{
+    const weir_history *h = user;
+    weir_changes_confirm_tracked(h->changes, serial, weir_changes_now(h->changes).wal);
+}
+
+static void forget_all(weir_history *h, uint64_t position)
+{
+    weir_changes_raise_floor(h->changes, WEIR_HAND_WAL, position);
+    atomic_fetch_add_explicit(&h->floors, 1, memory_order_relaxed);
+}
+
+static void committed(void *user, const uint64_t *ids, size_t count, bool everything)
+{
+    weir_history *h = user;
+    uint64_t position = weir_changes_next_wal(h->changes);
+    for (size_t i = 0; i < count; i++)
+        weir_changes_bump(h->changes, WEIR_HAND_WAL, ids[i], position);
+    if (everything)
+        forget_all(h, position);
+    weir_changes_publish_wal(h->changes, position);
+    atomic_fetch_add_explicit(&h->commits, 1, memory_order_relaxed);
+}
+
+/* `at` last: an answer is taken for fresh only when the look's findings are in force. */
+static void looked(void *user, weir_time at, bool others)
+{
+    weir_history *h = user;
+    if (others) {
+        uint64_t position = weir_changes_next_wal(h->changes);
+        forget_all(h, position);
+        weir_changes_publish_wal(h->changes, position);
+        atomic_fetch_add_explicit(&h->others, 1, memory_order_relaxed);
+    }
+    atomic_fetch_add_explicit(&h->looks, 1, memory_order_relaxed);
+    atomic_store_explicit(&h->looked_at, at, memory_order_release);
+}
+
+bool weir_history_is_fresh(const weir_history *history, weir_time now, weir_time bound)
+{
+    weir_time at = atomic_load_explicit(&history->looked_at, memory_order_acquire);
+    return at != 0 && now - at <= bound;
+}
+
+/* Once followed, a history is followed for good: what is committed while the cache is switched off
+ * counts when it is on again. */
+void weir_history_configure(weir_database *database, const weir_cache_settings *settings)
+{
+    weir_history *h = database->history;
+    if (!h || !settings->enabled)
+        return;
+    weir_time every = settings->bound / LOOKS_PER_BOUND;
+    if (every < WEIR_MS)
+        every = WEIR_MS;
+    if (atomic_exchange_explicit(&h->look_every, every, memory_order_relaxed) != every)
+        database->backend->ops->follow(database->backend, &h->follower, every);
+}
+
+int weir_history_start(weir_database *database)
+{
+    const weir_cache *cache = database->engine->cache;
+    if (!cache || !database->backend->ops->follow)
+        return 0;
+    weir_history *h = calloc(1, sizeof(*h));
+    if (!h)
+        return -ENOMEM;
+    weir_changes_options options = {.slots = cache->slots,
+                                    .columns_max = WEIR_TRACKED_COLUMNS_MAX,
+                                    .seed = database->engine->options.seed,
+                                    .memory = database->engine->options.memory};
+    int r = weir_changes_new(&options, &h->changes);
+    if (r < 0) {
+        free(h);
+        return r;
+    }
+    h->follower = (weir_follower){.track_serial = track_serial,
+                                  .each_tracked = each_tracked,
+                                  .confirm = confirm,
+                                  .committed = committed,
+                                  .looked = looked,
+                                  .user = h};
+    database->history = h;
+    weir_history_configure(database, &weir_cache_now(cache)->settings);
+    return 0;
+}
+
+void weir_history_free(weir_history *history)
+{
+    if (!history)
+        return;
+    weir_changes_free(history->changes);
+    free(history);
+}
+
+void weir_database_history_stats(const weir_database *database, weir_history_stats *ret)
+{
+    const weir_history *h = database->history;
+    *ret = (weir_history_stats){.followed = h && atomic_load(&h->look_every) > 0};
+    if (!h)
+        return;
+    ret->commits = atomic_load_explicit(&h->commits, memory_order_relaxed);
+    ret->looks = atomic_load_explicit(&h->looks, memory_order_relaxed);
+    ret->others = atomic_load_explicit(&h->others, memory_order_relaxed);
+    ret->floors = atomic_load_explicit(&h->floors, memory_order_relaxed);
+    ret->looked_at = atomic_load_explicit(&h->looked_at, memory_order_relaxed);
+    weir_changes_stats_read(h->changes, &ret->changes);
+}
