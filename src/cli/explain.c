@@ -107,9 +107,37 @@ static int put_routing(weir_buf *out, weir_dialect dialect, const weir_footprint
                 ? weir_buf_printf(out, "pinned      yes: it may change session state (%s)\n",
                                   weir_effect_name(f->effects))
                 : weir_buf_printf(out, "pinned      no\n");
-    if (r == 0)
-        r = weir_buf_printf(out, "cached      no: this version keeps no results\n");
     return r;
+}
+
+/* A line for each of the footprint's own, the first behind its title. */
+static int put_dependencies(weir_buf *out, const weir_footprint *f)
+{
+    weir_buf words;
+    weir_buf_init(&words, (size_t)1 << 18);
+    int r = weir_footprint_explain(f, &words);
+    const char *title = "depends on";
+    for (weir_slice rest = weir_buf_slice(&words); rest.len > 0 && r == 0; title = "") {
+        const uint8_t *end = memchr(rest.data, '\n', rest.len);
+        size_t len = end ? (size_t)(end - rest.data) : rest.len;
+        r = weir_buf_printf(out, "%-12s%.*s\n", title, (int)len, (const char *)rest.data);
+        rest = weir_slice_skip(rest, end ? len + 1 : len);
+    }
+    weir_buf_fini(&words);
+    return r;
+}
+
+static int put_cached(weir_buf *out, weir_dialect dialect, const weir_footprint *f)
+{
+    if (dialect != WEIR_DIALECT_SQLITE)
+        return weir_buf_printf(out, "cached      no: this version keeps answers of SQLite alone\n");
+    weir_refusal refusal = f->refusal;
+    if (refusal == WEIR_REFUSAL_NONE && f->fingerprint == 0)
+        refusal = WEIR_REFUSAL_UNKNOWN;
+    if (refusal != WEIR_REFUSAL_NONE)
+        return weir_buf_printf(out, "cached      no (%s)\n", weir_refusal_name(refusal));
+    int r = weir_buf_printf(out, "cached      yes, unless a rule or a hint says otherwise\n");
+    return r != 0 ? r : put_dependencies(out, f);
 }
 
 static int put_template(weir_buf *out, const weir_lexed *lexed)
@@ -145,6 +173,8 @@ static int describe(weir_buf *out, weir_dialect dialect, const weir_lexed *lexed
         r = weir_buf_printf(out, "volatile    calls a function that is volatile or not known\n");
     if (r == 0)
         r = put_routing(out, dialect, f);
+    if (r == 0)
+        r = put_cached(out, dialect, f);
     const char *reason = f->reason;
     if (dialect == WEIR_DIALECT_SQLITE && !f->from_grammar)
         reason = "read by its words; name the database (sqlite:PATH) to ask SQLite itself";

@@ -1,16 +1,19 @@
 /* The console's protocol: commands come as a Query or as Parse, Bind, Execute; reports go out as
  * rows. While a report is gathered or a PAUSE waits, the next message is refused as BUSY.
  *
- *   READY ──SHOW──► GATHERING ──rows──► READY
+ *   READY ──SHOW, EXPLAIN──► GATHERING ──rows──► READY
  *     └────PAUSE──► PAUSING ──nothing is lent──► READY
  *
  * Invariant: `run` says what the answer under way is owed to; only answer_done ends it. After an
  * error in an extended batch everything up to Sync is skipped, as a server does. */
 #include "gateway/admin.h"
+#include "engine/cache.h"
 #include "gateway/admin_command.h"
+#include "gateway/explain.h"
 #include "gateway/internal.h"
 #include "gateway/report.h"
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -27,6 +30,7 @@ typedef struct named {
     uint8_t kind;    /* 'S' or 'P' */
     uint64_t binary; /* PORTAL: columns wanted in binary, by bit */
     weir_admin_command command;
+    char *statement; /* the command's, as a copy; NULL: it has none */
     char name[NAME_MAX_BYTES + 1];
 } named;
 
@@ -129,10 +133,11 @@ static int write_columns(weir_buf *out, const weir_report_column *columns, unsig
 
 static void send_columns(weir_console *c, const weir_admin_command *command, uint64_t binary)
 {
-    const weir_report_column *columns;
-    unsigned count;
-    if (command->verb != WEIR_ADMIN_SHOW ||
-        !weir_gateway_report_find(weir_slice_cstr(command->argument), &columns, &count)) {
+    const weir_report_column *columns = weir_gateway_explain_column();
+    unsigned count = 1;
+    if (command->verb != WEIR_ADMIN_EXPLAIN &&
+        (command->verb != WEIR_ADMIN_SHOW ||
+         !weir_gateway_report_find(weir_slice_cstr(command->argument), &columns, &count))) {
         send_empty(c, WEIR_PG_B_NO_DATA);
         return;
     }
@@ -202,11 +207,17 @@ static void send_rows(weir_console *c, const weir_report *report)
 
 /* ---- what is under way ---- */
 
+static void named_free(named *m)
+{
+    free(m->statement);
+    free(m);
+}
+
 static void console_free(weir_console *c)
 {
     weir_timer_disarm(c->loop, &c->timer);
     for (weir_list *n; (n = weir_list_pop_front(&c->named));)
-        free(WEIR_CONTAINER_OF(n, named, node));
+        named_free(WEIR_CONTAINER_OF(n, named, node));
     free(c);
 }
 
@@ -225,9 +236,9 @@ static void answer_done(weir_console *c, const weir_error *err, bool later)
         c->host.ready(c->host.user);
 }
 
-static void on_report(void *user, const weir_report *report)
+/* `problem` NULL: the report is made. */
+static void on_rows(weir_console *c, const weir_report *report, const weir_error *problem)
 {
-    weir_console *c = user;
     if (c->gone) {
         void (*gone)(void *) = c->gone;
         void *whose = c->host.user;
@@ -236,15 +247,26 @@ static void on_report(void *user, const weir_report *report)
         return;
     }
     int r = weir_report_error(report);
-    if (r == 0) {
-        send_rows(c, report);
-        answer_done(c, NULL, true);
+    if (problem || r == 0) {
+        if (!problem)
+            send_rows(c, report);
+        answer_done(c, problem, true);
         return;
     }
     weir_error err;
     weir_error_set(&err, r == -EMSGSIZE ? "54000" : "53200",
                    r == -EMSGSIZE ? "weir: the report is too large" : "weir: out of memory");
     answer_done(c, &err, true);
+}
+
+static void on_report(void *user, const weir_report *report)
+{
+    on_rows(user, report, NULL);
+}
+
+static void on_explained(void *user, const weir_report *report, const weir_error *err)
+{
+    on_rows(user, report, err);
 }
 
 static int begin_show(weir_console *c, weir_error *err)
@@ -317,6 +339,72 @@ static int begin_pause(weir_console *c, bool pause, weir_error *err)
     return 0;
 }
 
+static void do_flush(weir_console *c)
+{
+    static const char *const kinds[] = {"all", "tag", "table", "prefix"};
+    const weir_admin_command *command = &c->run.command;
+    weir_engine *e = weir_gateway_engine(c->gateway);
+    weir_slice name = weir_slice_cstr(command->argument);
+    switch (command->flush) {
+    case WEIR_ADMIN_FLUSH_ALL:
+        weir_engine_flush(e, NULL);
+        break;
+    case WEIR_ADMIN_FLUSH_TAG:
+        weir_engine_flush_tag(e, name);
+        break;
+    case WEIR_ADMIN_FLUSH_TABLE:
+        weir_engine_flush_table(e, NULL, name);
+        break;
+    case WEIR_ADMIN_FLUSH_PREFIX:
+        weir_engine_flush_prefix(e, name);
+        break;
+    }
+    weir_log_event(c->gateway->log, WEIR_LOG_ADMIN, WEIR_LOG_INFO, "cache flushed",
+                   WEIR_F_STR("what", kinds[command->flush]), WEIR_F_SLICE("name", name),
+                   WEIR_F_STR("user", c->host.login));
+}
+
+/* The only database, or the one that every other name reaches. -EINVAL: it must be said which. */
+static int default_database(weir_console *c, weir_database **ret, weir_error *err)
+{
+    weir_engine *e = weir_gateway_engine(c->gateway);
+    char names[160] = "";
+    size_t n = 0;
+    for (unsigned i = 0; i < weir_engine_database_count(e); i++) {
+        weir_database *d = weir_engine_database_at(e, i);
+        if (weir_engine_database_count(e) == 1 || strcmp(weir_database_name(d), "*") == 0) {
+            *ret = d;
+            return 0;
+        }
+        if (n < sizeof(names))
+            n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", i > 0 ? ", " : "",
+                                  weir_database_label(d));
+    }
+    weir_error_set(err, "3D000", "weir: there are several databases: say which one");
+    weir_error_hint(err, "EXPLAIN CACHE ON database statement, with one of: %s", names);
+    return -EINVAL;
+}
+
+static int begin_explain(weir_console *c, weir_error *err)
+{
+    const weir_admin_command *command = &c->run.command;
+    weir_explain request = {.home = c->loop,
+                            .login = weir_slice_cstr(c->host.login),
+                            .text = command->statement,
+                            .done = on_explained,
+                            .user = c};
+    int r = *command->argument ? find_database(c, &request.database, err)
+                               : default_database(c, &request.database, err);
+    if (r < 0)
+        return r;
+    r = weir_gateway_explain(c->gateway, &request);
+    if (r == 0)
+        c->state = GATHERING;
+    else
+        weir_error_set(err, "53200", "weir: out of memory");
+    return r;
+}
+
 /* As SIGHUP: the log says what could not be applied, and why. */
 static int begin_reload(weir_error *err)
 {
@@ -341,6 +429,11 @@ static int carry_out(weir_console *c, weir_error *err)
     case WEIR_ADMIN_SHUTDOWN:
         (void)kill(getpid(), SIGTERM); /* the one way to stop, whoever asks */
         break;
+    case WEIR_ADMIN_FLUSH:
+        do_flush(c);
+        break;
+    case WEIR_ADMIN_EXPLAIN:
+        return begin_explain(c, err);
     case WEIR_ADMIN_BEGIN:
         c->status = 'T';
         break;
@@ -372,6 +465,11 @@ static int understand(weir_slice text, weir_admin_command *ret, weir_error *err)
     const weir_report_column *columns;
     unsigned count;
     int r = weir_admin_parse(text, ret, err);
+    if (r == 0 && ret->statement.len > WEIR_EXPLAIN_TEXT_MAX) {
+        weir_error_set(err, "54000", "weir: a statement to explain has at most %u bytes",
+                       WEIR_EXPLAIN_TEXT_MAX);
+        return -EINVAL;
+    }
     if (r < 0 || ret->verb != WEIR_ADMIN_SHOW ||
         weir_gateway_report_find(weir_slice_cstr(ret->argument), &columns, &count))
         return r;
@@ -398,7 +496,7 @@ static void forget(weir_console *c, named *m)
         return;
     weir_list_remove(&m->node);
     c->named_count--;
-    free(m);
+    named_free(m);
 }
 
 /* A new one in the place of an old one of the name. NULL: words in `err`. */
@@ -421,6 +519,24 @@ static named *remember(weir_console *c, uint8_t kind, weir_slice name, weir_erro
     weir_list_push_back(&c->named, &m->node);
     c->named_count++;
     return m;
+}
+
+/* False: out of memory, and the name stands for what it did. */
+static bool give_command(named *m, const weir_admin_command *command, weir_error *err)
+{
+    char *copy = NULL;
+    size_t len = command->statement.len;
+    if (len > 0 && !(copy = malloc(len))) {
+        weir_error_set(err, "53200", "weir: out of memory");
+        return false;
+    }
+    if (copy)
+        memcpy(copy, command->statement.data, len);
+    free(m->statement);
+    m->statement = copy;
+    m->command = *command;
+    m->command.statement = weir_slice_make(copy, len);
+    return true;
 }
 
 static void forget_portals(weir_console *c)
@@ -459,11 +575,10 @@ static int on_parse(weir_console *c, weir_slice body)
     named *m = NULL;
     if (understand(parse.text, &command, &err) == 0)
         m = remember(c, 'S', parse.name, &err);
-    if (!m) {
+    if (!m || !give_command(m, &command, &err)) {
         send_error(c, &err, false);
         return 0;
     }
-    m->command = command;
     send_empty(c, WEIR_PG_B_PARSE_COMPLETE);
     return 0;
 }
@@ -498,17 +613,15 @@ static int on_bind(weir_console *c, weir_slice body)
         no_such(c, 'S', bind.statement);
         return 0;
     }
-    weir_admin_command command = statement->command;
     named *portal = NULL;
     if (bind.value_count > 0)
         weir_error_set(&err, "08P01", "weir: console commands take no parameters");
     else
         portal = remember(c, 'P', bind.portal, &err);
-    if (!portal) {
+    if (!portal || !give_command(portal, &statement->command, &err)) {
         send_error(c, &err, false);
         return 0;
     }
-    portal->command = command;
     portal->binary = binary_columns(&bind);
     send_empty(c, WEIR_PG_B_BIND_COMPLETE);
     return 0;

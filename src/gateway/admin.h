@@ -17,6 +17,7 @@ typedef struct weir_console_host {
     /* Out of memory: nothing sensible can follow. */
     void (*fatal)(void *user, const weir_error *err);
     void *user;
+    const char *login; /* who is connected; outlives the console */
 } weir_console_host;
 
 WEIR_MUST_CHECK int weir_console_new(weir_gateway *gateway, weir_loop *loop,

@@ -1,4 +1,4 @@
-/* Reads one console command: a verb, and at most one word behind it. */
+/* Reads one console command: a verb, and what may stand behind it: a word, a name, a statement. */
 #include "gateway/admin_command.h"
 
 typedef struct word {
@@ -88,13 +88,54 @@ static bool next_word(weir_slice s, size_t *pos, word *ret)
     return true;
 }
 
+/* A part of a name behind its opening quote; false: it is not closed, or has no room. */
+static bool read_part(weir_slice s, size_t *pos, word *ret, size_t *n)
+{
+    uint8_t quote = s.data[(*pos)++];
+    for (; *pos < s.len; ++*pos) {
+        uint8_t c = s.data[*pos];
+        if (c == quote && (++*pos == s.len || s.data[*pos] != quote))
+            return true;
+        if (*n == WEIR_ADMIN_ARGUMENT_MAX)
+            return false;
+        ret->text[(*n)++] = (char)c;
+    }
+    return false;
+}
+
+static bool is_quote(uint8_t c)
+{
+    return c == '"' || c == '\'';
+}
+
+/* A name as it is written, down to the letters' case, in parts with and without quotes:
+ * users, "Users", 'user:42', public."Users". False: there is none, or it is too long. Never cut: a
+ * part of a name is another name. */
+static bool next_name(weir_slice s, size_t *pos, word *ret)
+{
+    size_t n = 0;
+    *pos = skip_space(s, *pos);
+    while (*pos < s.len && (is_quote(s.data[*pos]) || !ends_word(s, *pos))) {
+        if (is_quote(s.data[*pos])) {
+            if (!read_part(s, pos, ret, &n))
+                return false;
+            continue;
+        }
+        if (n == WEIR_ADMIN_ARGUMENT_MAX)
+            return false;
+        ret->text[n++] = (char)s.data[(*pos)++];
+    }
+    ret->text[n] = '\0';
+    return n > 0 && strlen(ret->text) == n;
+}
+
 /* ---- commands ---- */
 
 typedef struct verb_entry {
     const char *word;
     weir_admin_verb verb;
     const char *tag;
-    enum { ALONE, MAY_HAVE_NAME, NEEDS_NAME, ANYTHING } rest;
+    enum { ALONE, MAY_HAVE_NAME, NEEDS_NAME, ANYTHING, FLUSHED, EXPLAINED } rest;
 } verb_entry;
 
 static const verb_entry verbs[] = {
@@ -104,6 +145,8 @@ static const verb_entry verbs[] = {
     {"reload", WEIR_ADMIN_RELOAD, "RELOAD", ALONE},
     {"drain", WEIR_ADMIN_SHUTDOWN, "DRAIN", ALONE},
     {"shutdown", WEIR_ADMIN_SHUTDOWN, "SHUTDOWN", ALONE},
+    {"flush", WEIR_ADMIN_FLUSH, "FLUSH CACHE", FLUSHED},
+    {"explain", WEIR_ADMIN_EXPLAIN, "EXPLAIN", EXPLAINED},
     {"begin", WEIR_ADMIN_BEGIN, "BEGIN", ANYTHING},
     {"start", WEIR_ADMIN_BEGIN, "START TRANSACTION", ANYTHING},
     {"commit", WEIR_ADMIN_END, "COMMIT", ANYTHING},
@@ -119,8 +162,9 @@ static const verb_entry verbs[] = {
 static int refuse(weir_error *err, const char *what, const char *about)
 {
     weir_error_set(err, "42601", "weir: %s \"%.64s\"", what, about);
-    weir_error_hint(err, "Commands: SHOW name, PAUSE [database], RESUME [database], RELOAD, DRAIN, "
-                         "SHUTDOWN. SHOW HELP explains them.");
+    weir_error_hint(err, "Commands: SHOW name, FLUSH CACHE [TAG|TABLE|PREFIX name], EXPLAIN CACHE "
+                         "[ON database] statement, PAUSE [database], RESUME [database], RELOAD, "
+                         "DRAIN, SHUTDOWN. SHOW HELP explains them.");
     return -EINVAL;
 }
 
@@ -130,6 +174,71 @@ static const verb_entry *find_verb(const word *w)
         if (strcmp(verbs[i].word, w->text) == 0)
             return &verbs[i];
     return NULL;
+}
+
+static bool is_word(const word *w, const char *text)
+{
+    return !w->quoted && strcmp(w->text, text) == 0;
+}
+
+static int end_of_command(weir_slice text, size_t pos, weir_error *err)
+{
+    word w;
+    if (next_word(text, &pos, &w))
+        return refuse(err, "unexpected", w.text);
+    pos = skip_space(text, pos + (pos < text.len));
+    return pos == text.len ? 0
+                           : refuse(err, "only one command at a time; unexpected text after", ";");
+}
+
+/* Behind FLUSH CACHE. */
+static int parse_flush(weir_slice text, size_t pos, weir_admin_command *ret, weir_error *err)
+{
+    static const char *const kinds[] = {[WEIR_ADMIN_FLUSH_TAG] = "tag",
+                                        [WEIR_ADMIN_FLUSH_TABLE] = "table",
+                                        [WEIR_ADMIN_FLUSH_PREFIX] = "prefix"};
+    word w;
+    if (!next_word(text, &pos, &w))
+        return end_of_command(text, pos, err);
+    for (unsigned kind = WEIR_ADMIN_FLUSH_TAG; kind <= WEIR_ADMIN_FLUSH_PREFIX; kind++) {
+        if (!is_word(&w, kinds[kind]))
+            continue;
+        ret->flush = (weir_admin_flush)kind;
+        if (!next_name(text, &pos, &w))
+            return refuse(err, "a name of at most 127 bytes is missing after FLUSH CACHE",
+                          kinds[kind]);
+        memcpy(ret->argument, w.text, sizeof(w.text));
+        return end_of_command(text, pos, err);
+    }
+    return refuse(err, "FLUSH CACHE knows TAG, TABLE and PREFIX, not", w.text);
+}
+
+/* Behind EXPLAIN CACHE. The statement keeps its comments: they may be hints. */
+static int parse_explain(weir_slice text, size_t pos, weir_admin_command *ret, weir_error *err)
+{
+    size_t at = pos;
+    word w;
+    if (next_word(text, &at, &w) && is_word(&w, "on")) {
+        if (!next_word(text, &at, &w))
+            return refuse(err, "a database's name is missing after", "ON");
+        memcpy(ret->argument, w.text, sizeof(w.text));
+        pos = at;
+    }
+    if (!next_word(text, &at, &w))
+        return refuse(err, "a statement is missing after", "EXPLAIN CACHE");
+    while (is_space(text.data[pos]))
+        pos++;
+    ret->statement = weir_slice_skip(text, pos);
+    return 0;
+}
+
+static int parse_cache(weir_slice text, size_t pos, weir_admin_command *ret, weir_error *err)
+{
+    word w;
+    bool flush = ret->verb == WEIR_ADMIN_FLUSH;
+    if (!next_word(text, &pos, &w) || !is_word(&w, "cache"))
+        return refuse(err, "CACHE is missing after", flush ? "FLUSH" : "EXPLAIN");
+    return flush ? parse_flush(text, pos, ret, err) : parse_explain(text, pos, ret, err);
 }
 
 int weir_admin_parse(weir_slice text, weir_admin_command *ret, weir_error *err)
@@ -148,13 +257,11 @@ int weir_admin_parse(weir_slice text, weir_admin_command *ret, weir_error *err)
     ret->tag = v->tag;
     if (v->rest == ANYTHING)
         return 0;
+    if (v->rest == FLUSHED || v->rest == EXPLAINED)
+        return parse_cache(text, pos, ret, err);
     if (v->rest != ALONE && next_word(text, &pos, &w))
         memcpy(ret->argument, w.text, sizeof(w.text));
     else if (v->rest == NEEDS_NAME)
         return refuse(err, "a report's name is missing after", v->tag);
-    if (next_word(text, &pos, &w))
-        return refuse(err, "unexpected", w.text);
-    pos = skip_space(text, pos + (pos < text.len));
-    return pos == text.len ? 0
-                           : refuse(err, "only one command at a time; unexpected text after", ";");
+    return end_of_command(text, pos, err);
 }

@@ -12,6 +12,8 @@ typedef enum weir_admin_verb {
     WEIR_ADMIN_RESUME,
     WEIR_ADMIN_RELOAD,
     WEIR_ADMIN_SHUTDOWN, /* also DRAIN */
+    WEIR_ADMIN_FLUSH,    /* the cache */
+    WEIR_ADMIN_EXPLAIN,  /* what the cache makes of a statement */
     WEIR_ADMIN_BEGIN,    /* drivers say these unasked: they do nothing here */
     WEIR_ADMIN_END,
     WEIR_ADMIN_NOTHING
@@ -19,15 +21,25 @@ typedef enum weir_admin_verb {
 
 #define WEIR_ADMIN_ARGUMENT_MAX 127u
 
+typedef enum weir_admin_flush {
+    WEIR_ADMIN_FLUSH_ALL,
+    WEIR_ADMIN_FLUSH_TAG,
+    WEIR_ADMIN_FLUSH_TABLE,
+    WEIR_ADMIN_FLUSH_PREFIX
+} weir_admin_flush;
+
 typedef struct weir_admin_command {
     weir_admin_verb verb;
     const char *tag;                            /* of CommandComplete; static */
-    char argument[WEIR_ADMIN_ARGUMENT_MAX + 1]; /* SHOW: the report; PAUSE, RESUME: the database;
-                                                   "" if none */
+    char argument[WEIR_ADMIN_ARGUMENT_MAX + 1]; /* SHOW: the report; PAUSE, RESUME, EXPLAIN: the
+                                                   database; FLUSH: the name; "" if none */
+    weir_admin_flush flush;
+    weir_slice statement; /* EXPLAIN; borrows from the text */
 } weir_admin_command;
 
 /* Words are told apart by space and comments, in any case; a name may be "quoted"; a `;` may end
- * it. -EINVAL: 42601 in `err`, with the commands as hint. */
+ * it. What is flushed is given as written, in either quotes or none. -EINVAL: 42601 in `err`, with
+ * the commands as hint. */
 WEIR_MUST_CHECK int weir_admin_parse(weir_slice text, weir_admin_command *ret, weir_error *err);
 
 #endif

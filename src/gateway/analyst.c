@@ -46,37 +46,46 @@ static void run(weir_job *job)
     free(a);
 }
 
-/* SQLite tells what a text touches whenever it is prepared on some connection, on whichever thread
- * that is. */
-void weir_gateway_on_accesses(void *gateway, weir_slice text, const weir_access *accesses,
-                              size_t count, bool read_only)
+/* Analysed and published, unless what was published was made from the same facts. */
+static int publish_accesses(weir_template_table *table, weir_epoch_member *member,
+                            const weir_lexed *lexed, weir_slice text, uint32_t tick,
+                            const weir_access *accesses, size_t count,
+                            const weir_catalog *catalog)
 {
-    (void)read_only;
+    const weir_template *t = NULL;
+    weir_footprint *footprint = NULL;
+    int r = weir_template_intern(table, member, WEIR_DIALECT_SQLITE, lexed, text, tick, &t);
+    if (r < 0)
+        return r;
+    const weir_footprint *known = atomic_load_explicit(&t->footprint, memory_order_acquire);
+    if (catalog && known->from_grammar && known->fingerprint == catalog->fingerprint)
+        return 0;
+    r = weir_sql_analyze_accesses(accesses, count, catalog, text, lexed, &footprint);
+    if (r == 0)
+        weir_template_publish(t, member, footprint);
+    return r;
+}
+
+/* SQLite tells what a text touches whenever it is prepared on some connection, on whichever thread
+ * that is. Out of memory: the lexer's word stands. */
+void weir_gateway_on_accesses(void *gateway, weir_slice text, const weir_access *accesses,
+                              size_t count, const weir_catalog *catalog)
+{
     weir_gateway *g = gateway;
     weir_epoch_member *member = NULL;
-    weir_footprint *footprint = NULL;
-    const weir_template *t = NULL;
     weir_lexed lexed;
     weir_lexed_init(&lexed);
-    int r = weir_sql_lex(WEIR_DIALECT_SQLITE, text, &lexed);
-    if (r == 0)
-        r = weir_sql_analyze_accesses(accesses, count, &lexed, &footprint);
-    if (r == 0)
-        r = weir_epoch_join(g->options.epoch, &member);
-    if (r == 0) {
-        weir_epoch_online(member);
+    if (weir_sql_lex(WEIR_DIALECT_SQLITE, text, &lexed) == 0 &&
+        weir_epoch_join(g->options.epoch, &member) == 0) {
         uint32_t tick = (uint32_t)(weir_loop_clock(g->workers[0].loop) / WEIR_SECOND);
-        r = weir_template_intern(weir_engine_templates(g->engine), member, WEIR_DIALECT_SQLITE,
-                                 &lexed, text, tick, &t);
-        if (r == 0) {
-            weir_template_publish(t, member, footprint);
-            footprint = NULL;
-        }
+        weir_epoch_online(member);
+        int r = publish_accesses(weir_engine_templates(g->engine), member, &lexed, text, tick,
+                                 accesses, count, catalog);
+        (void)r;
         weir_epoch_quiescent(member);
         weir_epoch_offline(member);
         weir_epoch_leave(member);
     }
-    weir_footprint_free(footprint); /* not published: the lexer's word stands */
     weir_lexed_fini(&lexed);
 }
 

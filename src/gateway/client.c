@@ -98,7 +98,7 @@ void weir_client_cancel(weir_client *c)
         weir_local_cancel(c->local);
     else if (c->relays && c->relay.waiting)
         weir_client_cancel_waiting(c);
-    else if (c->relays && c->session.conn && c->relay.flights > 0)
+    else if (c->relays && c->session.conn && c->relay.sent > 0)
         c->session.conn->ops->cancel(c->session.conn);
 }
 
@@ -182,8 +182,11 @@ int weir_client_local_init(weir_client *c)
 
 int weir_client_console_init(weir_client *c)
 {
-    weir_console_host host = {
-        .write = local_write, .ready = local_ready, .fatal = local_fatal, .user = c};
+    weir_console_host host = {.write = local_write,
+                              .ready = local_ready,
+                              .fatal = local_fatal,
+                              .user = c,
+                              .login = c->user ? c->user : ""};
     int r = weir_console_new(c->worker->gateway, c->worker->loop, &host, &c->console);
     if (r == 0)
         atomic_fetch_add(&c->worker->gateway->consoles, 1);
@@ -322,14 +325,14 @@ static void on_close(weir_stream *stream, int error)
     if (c->console && weir_console_leave(c->console, console_gone))
         return; /* a report names it still */
     weir_client_release(c);
-    if (c->state == WEIR_CLIENT_CANCEL && c->relay.flights) /* its message is still on the way */
+    if (c->state == WEIR_CLIENT_CANCEL && c->relay.sent) /* its message is still on the way */
         return;
     client_free(c);
 }
 
 void weir_client_cancel_done(weir_client *carrier)
 {
-    carrier->relay.flights = 0;
+    carrier->relay.sent = 0;
     if (carrier->closed)
         client_free(carrier);
     else

@@ -24,6 +24,11 @@ static weir_time host_now(void *user, const weir_worker *w)
     return weir_loop_now(worker_of(user, w)->loop);
 }
 
+static weir_time host_clock(void *user, const weir_worker *w)
+{
+    return weir_loop_clock(worker_of(user, w)->loop);
+}
+
 static uint32_t host_random(void *user, weir_worker *w)
 {
     uint32_t r;
@@ -80,6 +85,7 @@ int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret)
     weir_engine_options engine = {
         .workers = options->workers,
         .host = {.now = host_now,
+                 .clock = host_clock,
                  .random = host_random,
                  .post = host_post,
                  .wake_at = host_wake_at,
@@ -96,7 +102,10 @@ int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret)
     int r = weir_gateway_put_settings(g, options->config, false);
     if (r == 0)
         r = weir_engine_new(&engine, &g->engine);
+    if (r == 0)
+        r = weir_gateway_add_cache(g, options->config);
     if (r < 0) {
+        weir_engine_free(g->engine);
         weir_gateway_free_settings(g);
         free(g);
         return r;
@@ -286,7 +295,7 @@ static void close_worker_clients(weir_task *task, weir_loop *loop)
     for (weir_list *n = w->clients.next; n != &w->clients;) {
         weir_client *c = WEIR_CONTAINER_OF(n, weir_client, node);
         n = n->next;
-        if (c->relays && c->relay.flights > 0)
+        if (c->relays && c->relay.sent > 0)
             weir_client_close(c, 0); /* our words might land in the middle of a row */
         else
             weir_client_goodbye(c);

@@ -56,10 +56,10 @@ typedef enum weir_client_state {
 } weir_client_state;
 
 /* A statement on its way, to be measured when it ends. */
-typedef struct weir_flight {
+typedef struct weir_sent {
     weir_statement statement;
     weir_time started;
-} weir_flight;
+} weir_sent;
 
 /* A statement that the client named. */
 typedef struct weir_named {
@@ -74,9 +74,9 @@ typedef struct weir_relay_state {
     weir_map named; /* name -> weir_named */
     weir_prepared *unnamed;
     weir_statement bound; /* of the newest Bind */
-    weir_flight first;    /* the common case: one statement on its way */
-    weir_flight *more;    /* a ring for pipelines */
-    uint32_t more_cap, more_head, flights;
+    weir_sent first;    /* the common case: one statement on its way */
+    weir_sent *more;    /* a ring for pipelines */
+    uint32_t more_cap, more_head, sent;
     char status;           /* of the last ReadyForQuery */
     bool skipping;         /* after an error of ours, up to Sync */
     bool batch;            /* extended messages were relayed since the last Sync */
@@ -150,6 +150,12 @@ WEIR_MUST_CHECK int weir_gateway_put_settings(weir_gateway *g, const weir_config
 void weir_gateway_free_settings(weir_gateway *g);
 weir_pool_options weir_gateway_pool_options(const weir_config_pool *p);
 
+/* ---- caching.c ---- */
+/* Before databases are added. -ENOMEM. */
+WEIR_MUST_CHECK int weir_gateway_add_cache(weir_gateway *g, const weir_config *config);
+/* Forgets what is kept. -ENOMEM: nothing changed. */
+WEIR_MUST_CHECK int weir_gateway_configure_cache(weir_gateway *g, const weir_config *config);
+
 /* ---- timeouts.c ---- */
 void weir_client_timer_init(weir_client *c);
 /* Arms the timer for what may take too long now. */
@@ -159,7 +165,7 @@ void weir_client_seen(weir_client *c);
 
 /* ---- analyst.c ---- */
 void weir_gateway_on_accesses(void *gateway, weir_slice text, const weir_access *accesses,
-                              size_t count, bool read_only);
+                              size_t count, const weir_catalog *catalog);
 void weir_gateway_analyze(void *gateway, weir_worker *worker, const weir_template *t);
 
 /* ---- login.c ---- */
@@ -173,9 +179,9 @@ void weir_client_welcome(weir_client *c);
 
 /* ---- statements.c ---- */
 /* A statement goes on its way. -ENOMEM. */
-int weir_client_flight_push(weir_client *c, const weir_statement *statement);
+int weir_client_sent_push(weir_client *c, const weir_statement *statement);
 /* The oldest has ended; false: there is none. */
-bool weir_client_flight_pop(weir_client *c, weir_flight *ret);
+bool weir_client_sent_pop(weir_client *c, weir_sent *ret);
 /* NULL: out of memory. */
 weir_prepared *weir_client_prepared_new(weir_client *c, const weir_pg_parse *parse);
 void weir_client_prepared_unref(weir_prepared *p);

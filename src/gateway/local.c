@@ -72,6 +72,7 @@ void local_send_tag(weir_local *l, const char *tag)
 
 void local_send_ready(weir_local *l)
 {
+    l->asked = false;
     local_check(l, weir_pg_write_ready(&l->out, (uint8_t)weir_local_status(l)));
 }
 
@@ -138,6 +139,8 @@ int weir_local_login(weir_local *l, weir_slice params, uint32_t pid)
         memcpy(copy + sizeof(len), params.data, len);
     free(l->login);
     l->login = copy;
+    l->user = local_login_value(l, "user");
+    l->database = local_login_value(l, "database");
     return 0;
 }
 
@@ -236,9 +239,16 @@ static int feed_query(weir_local *l, weir_slice body)
 {
     weir_slice text;
     int r = weir_pg_query_read(body, &text);
-    if (r == 0)
+    if (r != 0)
+        return r;
+    if (local_cache_query(l, text)) {
+        local_portal_unref(l->unnamed_portal);
+        l->unnamed_portal = NULL;
+        local_send_ready(l);
+    } else {
         local_query(l, text);
-    return r;
+    }
+    return 0;
 }
 
 static int dispatch(weir_local *l, const weir_pg_frame *frame)

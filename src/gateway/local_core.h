@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "compat/compat.h"
+#include "engine/cache.h"
 #include "gateway/local.h"
 
 #define LOCAL_SAVEPOINTS_MAX 1000u
@@ -35,6 +36,7 @@ typedef struct local_statement {
     bool oids_resolved;
     bool read_only;
     bool catalog; /* a catalogue query: its columns are the face's own */
+    bool asks_for_session; /* its translation differs from session to session */
     local_columns columns;
     weir_buf owned; /* name, source, text */
 } local_statement;
@@ -97,6 +99,11 @@ typedef struct local_run {
     bool in_call;  /* inside the backend's execute, resume or write */
     bool done;     /* … and on_done came meanwhile */
     bool cancelled;
+    weir_fill fill;   /* its answer is gathered for the cache, or somebody else's is waited for */
+    bool filled;      /* … was: the rows describe themselves */
+    bool head_hidden; /* … though the client did not ask */
+    bool from_cache;  /* the answer, tag and all, has been given */
+    size_t head_len;  /* of the description, once it has passed */
     size_t replayed; /* savepoints set on a writer just claimed */
     local_then then;
     weir_time started;
@@ -126,6 +133,7 @@ typedef struct local_tx {
     bool read_only;
     bool snapshot; /* session->conn is held with an open BEGIN */
     bool used;     /* a statement has run in it */
+    bool more_than_read; /* … that was no plain read */
 } local_tx;
 
 /* ---- the session's server ---- */
@@ -134,6 +142,7 @@ typedef enum local_phase {
     LOCAL_REST,
     LOCAL_WAIT_LENT,
     LOCAL_WAIT_CLAIM,
+    LOCAL_WAIT_ANSWER, /* somebody else's run of the same statement */
     LOCAL_RUNNING,
     LOCAL_PAUSED /* the client reads too slowly */
 } local_phase;
@@ -158,6 +167,7 @@ struct weir_local {
     local_statement *hinted; /* its parameters' types are being looked up */
     local_then control_then; /* of a command, while a statement of our own runs for it */
     const char *control_tag;
+    weir_slice user, database; /* in `login` */
     uint8_t *login; /* startup parameters: uint32 length, then the bytes */
     weir_buf out;
     local_tx tx;
@@ -168,6 +178,7 @@ struct weir_local {
     bool batch;        /* extended messages came since the last Sync */
     bool feeding;
     bool broken; /* out of memory: the host was told */
+    bool asked;  /* the cache, for the Query that is worked on */
     bool default_read_only;
     uint8_t default_isolation;
 };
@@ -203,7 +214,25 @@ void local_rows_fini(local_rows *rows);
 weir_encoder local_rows_encoder(local_rows *rows);
 void local_rows_patch(local_rows *rows, weir_buf *out);
 
+/* local_cache.c */
+bool local_asks_for_session(weir_slice source);
+/* A Query's text: true: its whole answer has been written, but for ReadyForQuery. */
+bool local_cache_query(weir_local *l, weir_slice text);
+/* A run that is about to start: true: it is over, or waits for somebody else's answer. */
+bool local_cache_begin(local_run *run, bool describe);
+/* Bytes on their way to the client: what of them it should get. */
+weir_slice local_cache_take_chunk(local_run *run, weir_slice bytes);
+/* The answer ended with this CommandComplete. */
+void local_cache_finish(local_run *run, weir_slice complete);
+/* A run that only describes: true: it is over. */
+bool local_cache_describe(local_run *run);
+void local_cache_described(local_run *run);
+
+/* local_explain.c */
+void local_explain_cache(weir_local *l, local_statement *s, local_then then);
+
 /* local_run.c */
+void local_run_go(local_run *run);
 WEIR_MUST_CHECK int local_run_statement(weir_local *l, local_statement *s, local_portal *p,
                                         bool describe, local_then then);
 WEIR_MUST_CHECK int local_run_describe(weir_local *l, local_statement *s, local_then then);
@@ -232,6 +261,8 @@ void local_command_run(weir_local *l, local_statement *s, local_then then);
 size_t local_command_columns(const local_statement *s, weir_pg_column out[3]);
 const char *local_setting_value(const weir_local *l, weir_slice name);
 void local_settings_free(local_settings *settings);
+/* Changed settings that answers may depend on. */
+void local_settings_identity(const weir_local *l, weir_buf *out);
 void local_settings_end_transaction(weir_local *l, bool committed);
 
 /* local_query.c */

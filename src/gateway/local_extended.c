@@ -220,6 +220,7 @@ static void parse_described(weir_local *l, bool ok)
         local_fail(l, &err);
         return;
     }
+    local_cache_described(run);
     unsigned total = run->exec.param_total;
     if (total > s->param_count) {
         uint32_t *more = total <= UINT16_MAX ? realloc(s->oids, total * sizeof(*more)) : NULL;
@@ -611,6 +612,12 @@ static void portal_ran(weir_local *l, bool ok)
         return;
     }
     local_portal *p = local_portal_ref(run->portal);
+    if (run->from_cache) {
+        p->finished = true;
+        memcpy(p->tag, "SELECT 0", 9);
+        local_portal_unref(p);
+        return;
+    }
     if (run->rows.describe && !run->rows.described)
         local_check(l, weir_pg_write_empty(&l->out, WEIR_PG_B_NO_DATA));
     make_tag(p, run);
@@ -625,7 +632,9 @@ static void portal_ran(weir_local *l, bool ok)
         }
         give_kept(l, p, p->rows_max);
     } else {
+        size_t before = l->out.len;
         local_send_tag(l, p->tag);
+        local_cache_finish(run, weir_slice_skip(weir_buf_slice(&l->out), before));
         if (strncmp(p->tag, "SELECT ", 7) == 0)
             memcpy(p->tag, "SELECT 0", 9);
     }

@@ -54,16 +54,18 @@ static void statement_done(weir_local *l, bool ok)
 static void ran(weir_local *l, bool ok)
 {
     local_run *run = l->run;
-    if (ok) {
+    if (ok && !run->from_cache) {
         weir_buf tag;
+        size_t before = l->out.len;
         weir_buf_init(&tag, 128);
         int r = weir_compat_tag(run->statement->text, run->exec.outcome.returned_rows,
                                 run->rows.count, run->exec.outcome.changes, &tag);
         if (r == 0)
             r = weir_pg_write_command_complete(&l->out, weir_buf_slice(&tag));
         local_check(l, r);
+        local_cache_finish(run, weir_slice_skip(weir_buf_slice(&l->out), before));
         weir_buf_fini(&tag);
-    } else {
+    } else if (!ok) {
         weir_error err = run->error;
         local_fail(l, &err);
     }

@@ -3,6 +3,7 @@
  *   REST ──start──► (read, no block) WAIT_LENT ──lent──► RUNNING ──done──► REST, then(ok)
  *                   (write in a block) WAIT_CLAIM ─granted─► RUNNING (savepoints, statement)
  *                   (write alone) RUNNING at the backend's queue (group commit)
+ *   (read that another session runs now: local_cache.c) WAIT_ANSWER ──► REST, or as above
  *   RUNNING ──chunk──► RUNNING, or PAUSED while the client reads too slowly ──drained──► RUNNING
  *
  * Invariant: while phase is RUNNING or WAIT_CLAIM the backend holds pointers into the run, so the
@@ -13,13 +14,13 @@
 
 #define CONTROL_SIZE_MAX (1u << 20)
 
-static void go(local_run *run);
 static void execute_on(local_run *run, weir_conn *conn);
 
 void local_run_free(local_run *run)
 {
     if (!run)
         return;
+    weir_fill_abort(&run->fill, true);
     local_statement_unref(run->statement);
     local_portal_unref(run->portal);
     local_rows_fini(&run->rows);
@@ -61,6 +62,10 @@ static void end_run(weir_local *l, bool ok)
     local_run *run = l->run;
     l->phase = LOCAL_REST;
     return_reader(l, ok);
+    if (run->need == WEIR_ROLE_WRITE)
+        weir_session_note_write(l->session);
+    if (!ok)
+        weir_fill_abort(&run->fill, false);
     record(l, ok);
     local_then then = run->then;
     run->then = NULL;
@@ -98,8 +103,11 @@ static void deliver(weir_local *l)
     local_rows_patch(&run->rows, &run->exec.out);
     if (run->keep || run->exec.out.len == 0)
         return;
+    weir_slice bytes = weir_buf_slice(&run->exec.out);
+    if (run->filled)
+        bytes = local_cache_take_chunk(run, bytes);
     local_flush(l);
-    l->host.write(l->host.user, weir_buf_slice(&run->exec.out));
+    l->host.write(l->host.user, bytes);
     weir_buf_clear(&run->exec.out);
 }
 
@@ -108,10 +116,11 @@ static void retry_as_write(local_run *run)
 {
     weir_local *l = run->local;
     return_reader(l, false);
+    weir_fill_abort(&run->fill, false);
     run->need = WEIR_ROLE_WRITE;
     weir_buf_clear(&run->exec.out);
     run->rows.described = false;
-    go(run);
+    local_run_go(run);
 }
 
 static bool wants_resume(local_run *run)
@@ -390,7 +399,7 @@ static void go_read(local_run *run)
     }
 }
 
-static void go(local_run *run)
+void local_run_go(local_run *run)
 {
     weir_local *l = run->local;
     if (l->tx.writer) {
@@ -448,6 +457,8 @@ static local_run *prepare(weir_local *l, local_statement *s, local_portal *p, lo
     run->conn = NULL;
     run->then = then;
     run->keep = run->hold = run->borrowed = run->cancelled = false;
+    run->filled = run->head_hidden = run->from_cache = false;
+    run->head_len = 0;
     run->replayed = l->tx.writer ? l->tx.savepoint_count : 0;
     run->started = l->host.now(l->host.user);
     run->error.sqlstate[0] = '\0';
@@ -470,7 +481,8 @@ int local_run_statement(weir_local *l, local_statement *s, local_portal *p, bool
     run->keep = p && p->rows_max > 0;
     run->need = local_statement_writes(s) ? WEIR_ROLE_WRITE : WEIR_ROLE_READ;
     l->tx.used = true;
-    go(run);
+    if (!local_cache_begin(run, describe))
+        local_run_go(run);
     return 0;
 }
 
@@ -483,7 +495,10 @@ int local_run_describe(weir_local *l, local_statement *s, local_then then)
     run->rows.describe_only = true;
     run->encoder = local_rows_encoder(&run->rows);
     run->need = WEIR_ROLE_READ;
-    go(run);
+    if (local_cache_describe(run))
+        then(l, true);
+    else
+        local_run_go(run);
     return 0;
 }
 
@@ -498,7 +513,7 @@ int local_run_control(weir_local *l, weir_slice text, const weir_encoder *encode
     local_rows_begin(&run->rows, (weir_slice){0}, false);
     run->encoder = encoder ? *encoder : local_rows_encoder(&run->rows);
     run->need = WEIR_ROLE_READ;
-    go(run);
+    local_run_go(run);
     return 0;
 }
 
@@ -564,6 +579,9 @@ void local_run_cancel(weir_local *l)
         if (run->backend->ops->drop_claim(run->backend, &run->claim))
             fail_run(l, &err);
         return;
+    case LOCAL_WAIT_ANSWER:
+        fail_run(l, &err); /* gives up the wait */
+        return;
     case LOCAL_RUNNING:
         cancel_running(run);
         return;
@@ -581,6 +599,7 @@ void local_run_abandon(weir_local *l)
     l->run = NULL;
     if (!run)
         return;
+    weir_fill_abort(&run->fill, true);
     switch ((local_phase)l->phase) {
     case LOCAL_WAIT_CLAIM:
         if (!run->backend->ops->drop_claim(run->backend, &run->claim)) {
@@ -601,6 +620,7 @@ void local_run_abandon(weir_local *l)
         break;
     case LOCAL_REST:
     case LOCAL_WAIT_LENT:
+    case LOCAL_WAIT_ANSWER:
         break;
     }
     local_run_free(run);

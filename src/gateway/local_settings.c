@@ -168,6 +168,27 @@ void local_settings_end_transaction(weir_local *l, bool done)
     }
 }
 
+/* Those that only say how long, or who asks, change no answer. */
+void local_settings_identity(const weir_local *l, weir_buf *out)
+{
+    static const char *const irrelevant[] = {"application_name", "statement_timeout",
+                                             "lock_timeout", "idle_in_transaction_session_timeout"};
+    for (const changed *c = l->settings ? l->settings->first : NULL; c; c = c->next) {
+        bool skip = false;
+        for (size_t i = 0; i < sizeof(irrelevant) / sizeof(*irrelevant); i++)
+            skip |= strcmp(c->name, irrelevant[i]) == 0;
+        if (skip)
+            continue;
+        int r = weir_buf_append_cstr(out, c->name);
+        if (r == 0)
+            r = weir_buf_append_cstr(out, c->value);
+        if (r < 0)
+            out->size_max = 0; /* no identity any more */
+    }
+    if (out->size_max > 0 && weir_buf_append_u8(out, 0) < 0) /* no name begins so */
+        out->size_max = 0;
+}
+
 /* ---- the commands ---- */
 
 static void unknown_setting(weir_slice name, weir_error *err)
@@ -248,15 +269,17 @@ static int show(weir_local *l, const weir_command *c, weir_error *err)
 size_t local_command_columns(const local_statement *s, weir_pg_column out[3])
 {
     static const char *const all[] = {"name", "setting", "description"};
-    if (s->command.kind != WEIR_COMMAND_SHOW)
+    static const char *const explained[] = {"cache"};
+    bool explains = s->command.kind == WEIR_COMMAND_EXPLAIN_CACHE;
+    if (s->command.kind != WEIR_COMMAND_SHOW && !explains)
         return 0;
-    size_t count = s->command.name.len > 0 ? 1 : 3;
+    size_t count = explains || s->command.name.len > 0 ? 1 : 3;
     for (size_t i = 0; i < count; i++)
-        out[i] = (weir_pg_column){.name = weir_slice_cstr(all[i]),
+        out[i] = (weir_pg_column){.name = weir_slice_cstr(explains ? explained[i] : all[i]),
                                   .type_oid = WEIR_OID_TEXT,
                                   .type_size = -1,
                                   .type_modifier = -1};
-    if (count == 1) {
+    if (count == 1 && !explains) {
         const weir_setting *known = weir_setting_find(s->command.name);
         out[0].name = known ? weir_slice_cstr(known->name) : s->command.name;
     }
@@ -316,6 +339,10 @@ void local_command_run(weir_local *l, local_statement *s, local_then then)
     weir_error err;
     if (c->kind >= WEIR_COMMAND_BEGIN && c->kind <= WEIR_COMMAND_SET_TRANSACTION) {
         local_tx_command(l, s, then);
+        return;
+    }
+    if (c->kind == WEIR_COMMAND_EXPLAIN_CACHE) {
+        local_explain_cache(l, s, then);
         return;
     }
     if (c->kind == WEIR_COMMAND_EMPTY) {

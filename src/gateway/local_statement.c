@@ -71,6 +71,7 @@ static int translate(weir_local *l, local_statement *s)
     weir_compat_context context = context_of(l);
     int r = weir_compat_catalog(s->source, &context, &s->owned);
     s->catalog = r == 0;
+    s->asks_for_session = local_asks_for_session(s->source);
     if (r == WEIR_COMPAT_REFUSED)
         r = weir_compat_rewrite(s->source, &context, &s->owned);
     return r;

@@ -48,7 +48,7 @@ static void carry_cancel(weir_client *c, const weir_pg_startup *s)
         return;
     }
     c->state = WEIR_CLIENT_CANCEL;
-    c->relay.flights = 1; /* keeps the carrier until cancel_done */
+    c->relay.sent = 1; /* keeps the carrier until cancel_done */
     r->carrier = c;
     r->home = c->worker->loop;
     r->id = s->cancel_pid;

@@ -26,8 +26,8 @@ static weir_client *client_of(weir_relay_sink *sink)
 
 static void record(weir_client *c, uint64_t rows, const char *sqlstate)
 {
-    weir_flight f;
-    if (weir_client_flight_pop(c, &f) && sqlstate)
+    weir_sent f;
+    if (weir_client_sent_pop(c, &f) && sqlstate)
         weir_session_record(&c->session, &f.statement, WEIR_TARGET_PRIMARY, f.started, rows,
                             sqlstate);
 }
@@ -214,7 +214,7 @@ static int on_query(weir_client *c, const weir_pg_frame *f)
         weir_slice_eq_cstr(weir_buf_slice(&weir_worker_lexed(c->worker->engine)->text),
                            "discard all"))
         c->relay.unpin = true;
-    if (weir_client_flight_push(c, &st) < 0)
+    if (weir_client_sent_push(c, &st) < 0)
         return refuse_memory(c, f->type);
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_QUERY, .whole = f->whole});
 }
@@ -298,7 +298,7 @@ static int on_target(weir_client *c, const weir_pg_frame *f)
 
 static int on_execute(weir_client *c, const weir_pg_frame *f)
 {
-    if (weir_client_flight_push(c, &c->relay.bound) < 0)
+    if (weir_client_sent_push(c, &c->relay.bound) < 0)
         return refuse_memory(c, f->type);
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_EXECUTE, .whole = f->whole});
 }
@@ -307,7 +307,7 @@ static int on_function(weir_client *c, const weir_pg_frame *f)
 {
     weir_statement unknown = {
         .template_id = UINT32_MAX, .kind = WEIR_KIND_UNKNOWN, .statements = 1};
-    if (weir_client_flight_push(c, &unknown) < 0)
+    if (weir_client_sent_push(c, &unknown) < 0)
         return refuse_memory(c, f->type);
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_FUNCTION, .whole = f->whole});
 }
@@ -541,7 +541,7 @@ static void on_lost(weir_relay_sink *sink, const weir_error *err, size_t ready_o
     weir_client *c = client_of(sink);
     bool pinned = c->session.pinned != 0;
     weir_session_lost(&c->session);
-    while (c->relay.flights > 0)
+    while (c->relay.sent > 0)
         record(c, 0, err->sqlstate);
     if (c->state != WEIR_CLIENT_ACTIVE)
         return;

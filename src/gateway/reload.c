@@ -57,6 +57,7 @@ typedef struct comparison {
     const weir_config *old;
     const char *key, *value; /* looked for in the old one */
     bool same;
+    bool cache; /* something that the cache heeds has changed */
 } comparison;
 
 static void find_same(void *user, const char *key, const char *value, const char *fallback,
@@ -74,13 +75,15 @@ static void compare(void *user, const char *key, const char *value, const char *
 {
     (void)fallback;
     comparison *c = user;
-    if (reloadable)
+    bool cache = strncmp(key, "cache.", 6) == 0;
+    if (reloadable && !cache)
         return;
     c->key = key;
     c->value = value;
     c->same = false;
     weir_config_each(c->old, find_same, c);
-    if (!c->same)
+    c->cache = c->cache || (cache && !c->same);
+    if (!c->same && !reloadable)
         weir_log_event(c->gateway->log, WEIR_LOG_CONFIG, WEIR_LOG_WARN,
                        "changed setting needs a restart", WEIR_F_STR("key", key));
 }
@@ -116,11 +119,21 @@ static void configure_databases(weir_gateway *g, const weir_config *config)
                            WEIR_F_STR("db", config->databases[i].name));
 }
 
+/* Not asked for without need: what is kept would be forgotten. */
+static void configure_cache(weir_gateway *g, const weir_config *config)
+{
+    if (weir_gateway_configure_cache(g, config) < 0)
+        weir_log_event(g->log, WEIR_LOG_CONFIG, WEIR_LOG_ERROR,
+                       "out of memory: the cache's settings stay");
+}
+
 int weir_gateway_reload(weir_gateway *gateway, weir_config *config)
 {
     comparison c = {.gateway = gateway, .old = weir_gateway_config(gateway)};
     weir_config_each(config, compare, &c);
     configure_databases(gateway, config);
+    if (c.cache)
+        configure_cache(gateway, config);
     int r = weir_gateway_put_settings(gateway, config, true);
     if (r < 0)
         return r;

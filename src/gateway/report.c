@@ -110,7 +110,7 @@ static void fill_client(weir_report *r, const weir_client *c)
     weir_loop *loop = c->worker->loop;
     weir_slice name;
     bool waits = c->session.waiter.shard != NULL;
-    weir_time asked = c->relay.flights ? c->relay.first.started : c->since;
+    weir_time asked = c->relay.sent ? c->relay.first.started : c->since;
     weir_report_text(r, "C");
     weir_report_text(r, c->user ? c->user : "");
     weir_report_text(r, c->database ? c->database : "");
@@ -322,7 +322,16 @@ static void fill_help(weir_report *r, weir_gateway_worker *at)
         {"SHOW SERVERS", "each server connection"},
         {"SHOW STATS", "each database: transactions, statements, bytes, times (microseconds)"},
         {"SHOW STATEMENTS", "each statement template: calls, errors, rows, times (seconds)"},
+        {"SHOW CACHE", "the cache: its figures, then each database's"},
+        {"SHOW CACHE_MISSES", "why statements were not answered from the cache"},
+        {"SHOW CACHE_ENTRIES", "the largest answers that are kept"},
         {"SHOW LISTS", "how many there are of what"},
+        {"EXPLAIN CACHE [ON db] statement",
+         "what an answer of it would depend on, or why none is kept"},
+        {"FLUSH CACHE", "forgets every answer"},
+        {"FLUSH CACHE TAG t", "forgets the answers of a tag that a rule or a hint gave them"},
+        {"FLUSH CACHE PREFIX p", "forgets the answers whose tags begin so"},
+        {"FLUSH CACHE TABLE t", "forgets the answers that depend on a table, in all databases"},
         {"PAUSE [db]", "lends no more server connections; returns when none is in use"},
         {"RESUME [db]", "lends again"},
         {"RELOAD", "reads the configuration again; the log says what needs a restart"},
@@ -354,7 +363,8 @@ static const report_kind kinds[] = {
 
 const char *weir_gateway_report_names(void)
 {
-    return "VERSION, CONFIG, DATABASES, POOLS, CLIENTS, SERVERS, STATS, STATEMENTS, LISTS, HELP";
+    return "VERSION, CONFIG, DATABASES, POOLS, CLIENTS, SERVERS, STATS, STATEMENTS, CACHE, "
+           "CACHE_MISSES, CACHE_ENTRIES, LISTS, HELP";
 }
 
 /* An own report, or one of the engine's; false when there is none of this name. */
@@ -366,13 +376,15 @@ static bool find(weir_slice name, report_kind *ret, const weir_report_source **r
             *ret = kinds[i];
             return true;
         }
-    for (const weir_report_source *s = weir_engine_reports; s->name; s++)
+    for (const weir_report_source *const *all = weir_engine_reports; *all; all++) {
+        const weir_report_source *s = *all;
         if (weir_slice_eq_nocase(name, s->name)) {
             *ret = (report_kind){
                 .name = s->name, .columns = s->columns, .column_count = s->column_count};
             *ret_source = s;
             return true;
         }
+    }
     return false;
 }
 

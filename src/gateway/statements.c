@@ -5,20 +5,20 @@
 
 /* ---- statements on their way ---- */
 
-int weir_client_flight_push(weir_client *c, const weir_statement *statement)
+int weir_client_sent_push(weir_client *c, const weir_statement *statement)
 {
     weir_relay_state *s = &c->relay;
-    weir_flight flight = {.statement = *statement, .started = weir_loop_now(c->worker->loop)};
-    if (s->flights == 0) {
-        s->first = flight;
-        s->flights = 1;
+    weir_sent sent = {.statement = *statement, .started = weir_loop_now(c->worker->loop)};
+    if (s->sent == 0) {
+        s->first = sent;
+        s->sent = 1;
         weir_client_watch(c);
         return 0;
     }
-    uint32_t in_ring = s->flights - 1;
+    uint32_t in_ring = s->sent - 1;
     if (in_ring == s->more_cap) {
         uint32_t cap = s->more_cap ? s->more_cap * 2 : 8;
-        weir_flight *more = calloc(cap, sizeof(*more));
+        weir_sent *more = calloc(cap, sizeof(*more));
         if (!more)
             return -ENOMEM;
         for (uint32_t i = 0; i < in_ring; i++)
@@ -28,18 +28,18 @@ int weir_client_flight_push(weir_client *c, const weir_statement *statement)
         s->more_cap = cap;
         s->more_head = 0;
     }
-    s->more[(s->more_head + in_ring) % s->more_cap] = flight;
-    s->flights++;
+    s->more[(s->more_head + in_ring) % s->more_cap] = sent;
+    s->sent++;
     return 0;
 }
 
-bool weir_client_flight_pop(weir_client *c, weir_flight *ret)
+bool weir_client_sent_pop(weir_client *c, weir_sent *ret)
 {
     weir_relay_state *s = &c->relay;
-    if (s->flights == 0)
+    if (s->sent == 0)
         return false;
     *ret = s->first;
-    if (--s->flights > 0) {
+    if (--s->sent > 0) {
         s->first = s->more[s->more_head];
         s->more_head = (s->more_head + 1) % s->more_cap;
     } else if (s->more) {

@@ -17,7 +17,7 @@ static bool logging_in(const weir_client *c)
 
 static bool busy(const weir_client *c)
 {
-    return c->relays ? c->relay.flights > 0 || c->relay.waiting
+    return c->relays ? c->relay.sent > 0 || c->relay.waiting
                      : c->local && weir_local_is_busy(c->local);
 }
 
@@ -41,7 +41,7 @@ static concern concern_of(const weir_client *c)
         return (concern){c->since, config->timeouts.login, LOGIN};
     if (busy(c) && c->relays)
         return (concern){c->relay.first.started,
-                         c->relay.flights > 0 ? config->timeouts.statement : 0, STATEMENT};
+                         c->relay.sent > 0 ? config->timeouts.statement : 0, STATEMENT};
     if (busy(c)) /* keeps its statements' time itself: look again for idleness */
         return (concern){
             weir_loop_now(c->worker->loop),

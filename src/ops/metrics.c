@@ -2,6 +2,7 @@
  * figure is exact, together they are of about the same moment. Names and labels are fixed; the
  * values of labels come from the configuration and from enumerations, so their number is bounded.
  */
+#include "ops/metrics_cache.h"
 #include "ops/ops.h"
 #include "ops/process.h"
 #include "ops/text.h"
@@ -329,6 +330,7 @@ int weir_ops_metrics(const weir_ops_host *host, weir_time now, weir_buf *out)
     put_pool_connections(&s);
     put_pool_waits(&s);
     put_servers(&s);
+    ops_put_cache(&s.text, s.engine, now);
     put_memory(&s);
     put_number(&s, "weir_statement_templates", "gauge", "Statement templates that are known.",
                weir_template_table_count(weir_engine_templates(s.engine)));

@@ -86,6 +86,12 @@ void ops_seconds(ops_text *t, const ops_label *labels, uint64_t ns)
     put_seconds(t, ns);
 }
 
+void ops_real(ops_text *t, const ops_label *labels, double value)
+{
+    put_name(t, "", labels, NULL);
+    PUT(t, "%.9g\n", value);
+}
+
 void ops_histogram(ops_text *t, const ops_label *labels, const weir_hist *h)
 {
     char le[32];

@@ -25,6 +25,7 @@ void ops_family(ops_text *t, const char *name, const char *type, const char *hel
 /* Labels end at a NULL name. */
 void ops_count(ops_text *t, const ops_label *labels, uint64_t value);
 void ops_seconds(ops_text *t, const ops_label *labels, uint64_t ns);
+void ops_real(ops_text *t, const ops_label *labels, double value);
 void ops_histogram(ops_text *t, const ops_label *labels, const weir_hist *h);
 
 #endif

@@ -1,6 +1,7 @@
 /* The virtual server over a fake backend: exchanges of messages, byte by byte. The fake answers any
  * SELECT with the rows 1 and 2 of one column, and everything else with nothing; it writes down what
  * it was asked to run, and on which connection. */
+#include "engine/cache.h"
 #include "gateway/local.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +21,14 @@ typedef struct world {
     bool asynchronous; /* answers wait for `step` */
     weir_exec *waiting;
     unsigned ready;
+    /* the cache */
+    weir_buf identity;
+    weir_entry *answer;  /* what is found; NULL: nothing */
+    int fill_word;       /* what begin_fill says */
+    weir_fill *fill;     /* open, or waiting */
+    weir_buf filled;     /* what was gathered */
+    size_t head_len;     /* of the finished answer */
+    unsigned asked, finished, aborted, hits;
 } world;
 
 static world *w;
@@ -72,6 +81,78 @@ void weir_session_record(weir_session *session, const weir_statement *statement,
                          weir_time started, uint64_t rows, const char *sqlstate)
 {
     (void)session, (void)statement, (void)target, (void)started, (void)rows, (void)sqlstate;
+}
+
+/* ---- the fake cache ---- */
+
+weir_buf *weir_session_begin_identity(weir_session *session)
+{
+    (void)session;
+    weir_buf_clear(&w->identity);
+    return &w->identity;
+}
+const weir_entry *weir_session_find_answer(weir_session *session)
+{
+    (void)session;
+    w->asked++;
+    return weir_buf_slice(&w->identity).data[0] == 'R' ? w->answer : NULL;
+}
+void weir_session_record_hit(weir_session *session, const weir_entry *entry, weir_time started)
+{
+    (void)session, (void)entry, (void)started;
+    w->hits++;
+}
+void weir_session_count_miss(weir_session *session, unsigned miss)
+{
+    (void)session, (void)miss;
+}
+int weir_session_begin_fill(weir_session *session, const weir_ask *ask, weir_fill *fill)
+{
+    (void)session;
+    if (ask->of_schema || w->fill_word == WEIR_FILL_NONE)
+        return WEIR_FILL_NONE;
+    w->fill = fill;
+    fill->state = (struct weir_fill_state *)(void *)w;
+    return w->fill_word;
+}
+void weir_fill_add(weir_fill *fill, weir_slice bytes)
+{
+    if (fill->state)
+        assert_int_equal(weir_buf_append(&w->filled, bytes), 0);
+}
+void weir_fill_finish(weir_fill *fill, size_t head_len, uint64_t rows, uint64_t fingerprint)
+{
+    (void)rows, (void)fingerprint;
+    if (!fill->state)
+        return;
+    w->finished++;
+    w->head_len = head_len;
+    fill->state = NULL;
+}
+void weir_fill_abort(weir_fill *fill, bool leaving)
+{
+    (void)leaving;
+    if (!fill->state)
+        return;
+    w->aborted++;
+    fill->state = NULL;
+}
+int weir_session_explain_cache(weir_session *session, weir_slice text, weir_buf *out)
+{
+    (void)session;
+    return weir_buf_printf(out, "cached: yes\nof %.*s\n", (int)text.len, (const char *)text.data);
+}
+void weir_session_note_write(weir_session *session)
+{
+    (void)session;
+}
+
+/* The answer that `filled` has become. */
+static void keep_what_was_filled(void)
+{
+    weir_entry_options options = {.bytes = weir_buf_slice(&w->filled)};
+    options.like.head_len = w->head_len;
+    assert_int_equal(weir_entry_new(&options, &w->answer), 0);
 }
 
 /* ---- the fake backend ---- */
@@ -190,6 +271,8 @@ static int setup(void **state)
     w = calloc(1, sizeof(*w));
     assert_non_null(w);
     weir_buf_init(&w->sent, 1 << 20);
+    weir_buf_init(&w->identity, 1 << 16);
+    weir_buf_init(&w->filled, 1 << 16);
     w->backend.ops = &backend_ops;
     w->reader.ops = w->writer.ops = &conn_ops;
     weir_local_host host = {.write = on_write,
@@ -207,6 +290,9 @@ static int teardown(void **state)
     (void)state;
     weir_local_free(w->local);
     weir_buf_fini(&w->sent);
+    weir_buf_fini(&w->identity);
+    weir_buf_fini(&w->filled);
+    weir_entry_unref(w->answer);
     free(w);
     return 0;
 }
@@ -486,6 +572,139 @@ static void test_a_client_may_leave_while_something_runs(void **state)
     expect("", "R:SELECT n FROM t|cancel:|");
 }
 
+/* ---- the cache ---- */
+
+static void fill_with_a_query(void)
+{
+    w->fill_word = WEIR_FILL_LEAD;
+    assert_int_equal(query("SELECT n FROM t"), 0);
+    expect("TDDC(SELECT 2)ZI", "R:SELECT n FROM t|");
+    assert_int_equal(w->finished, 1);
+    keep_what_was_filled();
+}
+static void test_a_hit_is_given_without_the_database(void **state)
+{
+    (void)state;
+    fill_with_a_query();
+    assert_int_equal(query("  SELECT n FROM t;"), 0);
+    expect("TDDC(SELECT 2)ZI", "");
+    assert_int_equal(w->hits, 1);
+}
+static void test_a_fill_describes_itself_though_the_client_did_not_ask(void **state)
+{
+    (void)state;
+    w->fill_word = WEIR_FILL_LEAD;
+    parse("", "SELECT n FROM t");
+    bind("", NULL);
+    execute(0);
+    sync();
+    expect("12DDC(SELECT 2)ZI", "R:SELECT n FROM t|");
+    keep_what_was_filled();
+    assert_int_equal(query("SELECT n FROM t"), 0);
+    expect("TDDC(SELECT 2)ZI", "");
+}
+static void test_an_extended_hit_describes_only_if_asked(void **state)
+{
+    (void)state;
+    fill_with_a_query();
+    parse("", "SELECT n FROM t");
+    bind("", NULL);
+    execute(0);
+    execute(0);
+    target('D', 'P');
+    bind("", NULL);
+    target('D', 'P');
+    execute(0);
+    sync();
+    expect("12DDC(SELECT 2)C(SELECT 0)T2TDDC(SELECT 2)ZI", "");
+    assert_int_equal(w->hits, 2);
+}
+static void test_a_row_limit_is_not_asked_for(void **state)
+{
+    (void)state;
+    fill_with_a_query();
+    parse("", "SELECT n FROM t");
+    bind("", NULL);
+    execute(1);
+    sync();
+    expect("12DsZI", "R:SELECT n FROM t|");
+    assert_int_equal(w->hits, 0);
+}
+static void test_a_transaction_asks_until_it_writes(void **state)
+{
+    (void)state;
+    fill_with_a_query();
+    assert_int_equal(query("BEGIN"), 0);
+    assert_int_equal(query("SELECT n FROM t"), 0);
+    assert_int_equal(query("INSERT INTO t VALUES (1)"), 0);
+    assert_int_equal(query("SELECT n FROM t"), 0);
+    assert_int_equal(query("ROLLBACK"), 0);
+    assert_int_equal(w->hits, 1);
+    expect("C(BEGIN)ZTTDDC(SELECT 2)ZTC(INSERT 0 1)ZTTDDC(SELECT 2)ZTC(ROLLBACK)ZI",
+           "claim:|W:INSERT INTO t VALUES (1)|W:SELECT n FROM t|unclaim:|");
+}
+static void test_another_s_answer_is_waited_for(void **state)
+{
+    (void)state;
+    fill_with_a_query();
+    weir_entry *kept = w->answer;
+    w->answer = NULL;
+    w->fill_word = WEIR_FILL_WAIT;
+    assert_int_equal(query("SELECT n FROM t"), 0);
+    expect("", "");
+    assert_int_equal(query("SELECT n FROM t"), WEIR_LOCAL_BUSY);
+    w->fill->state = NULL;
+    w->fill->answered(w->fill, kept);
+    expect("TDDC(SELECT 2)ZI", "");
+    assert_int_equal(w->ready, 1);
+    w->answer = kept;
+}
+static void test_without_another_s_answer_it_runs(void **state)
+{
+    (void)state;
+    w->fill_word = WEIR_FILL_WAIT;
+    assert_int_equal(query("SELECT n FROM t"), 0);
+    w->fill->answered(w->fill, NULL);
+    expect("TDDC(SELECT 2)ZI", "R:SELECT n FROM t|");
+    assert_int_equal(w->finished, 1);
+}
+static void test_a_wait_can_be_cancelled_or_left(void **state)
+{
+    (void)state;
+    w->fill_word = WEIR_FILL_WAIT;
+    assert_int_equal(query("SELECT n FROM t"), 0);
+    weir_local_cancel(w->local);
+    expect("E(57014)ZI", "");
+    assert_int_equal(w->aborted, 1);
+    assert_int_equal(query("SELECT n FROM t"), 0);
+    weir_local_free(w->local);
+    w->local = NULL;
+    assert_int_equal(w->aborted, 2);
+    expect("", "");
+}
+static void test_explain_cache_describes_and_does_not_run(void **state)
+{
+    (void)state;
+    assert_int_equal(query("EXPLAIN CACHE SELECT n FROM t"), 0);
+    expect("TDDC(EXPLAIN)ZI", "");
+    assert_int_equal(query("EXPLAIN CACHE BEGIN"), 0);
+    expect("E(42601)ZI", "");
+}
+static void test_what_failed_is_not_kept(void **state)
+{
+    (void)state;
+    w->fill_word = WEIR_FILL_LEAD;
+    w->asynchronous = true;
+    assert_int_equal(query("SELECT n FROM t"), 0);
+    weir_exec *e = w->waiting;
+    e->outcome = (weir_outcome){.ok = false};
+    weir_error_set(&e->outcome.error, "22012", "division by zero");
+    e->on_done(e);
+    expect("E(22012)ZI", "R:SELECT n FROM t|");
+    assert_int_equal(w->finished, 0);
+    assert_int_equal(w->aborted, 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -511,6 +730,16 @@ int main(void)
         T(test_describe_of_a_statement_tells_parameters_first),
         T(test_messages_wait_while_something_runs),
         T(test_a_client_may_leave_while_something_runs),
+        T(test_a_hit_is_given_without_the_database),
+        T(test_a_fill_describes_itself_though_the_client_did_not_ask),
+        T(test_an_extended_hit_describes_only_if_asked),
+        T(test_a_row_limit_is_not_asked_for),
+        T(test_a_transaction_asks_until_it_writes),
+        T(test_another_s_answer_is_waited_for),
+        T(test_without_another_s_answer_it_runs),
+        T(test_a_wait_can_be_cancelled_or_left),
+        T(test_what_failed_is_not_kept),
+        T(test_explain_cache_describes_and_does_not_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

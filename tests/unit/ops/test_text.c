@@ -52,6 +52,20 @@ static void test_seconds_keep_nanoseconds(void **state)
     weir_buf_fini(&b);
 }
 
+static void test_reals_are_short_and_exact_enough(void **state)
+{
+    (void)state;
+    weir_buf b;
+    weir_buf_init(&b, 1024);
+    ops_text t = {.out = &b, .family = "r"};
+    ops_real(&t, OPS_NO_LABELS, 0);
+    ops_real(&t, OPS_LABELS({"l", "v"}), 0.25);
+    ops_real(&t, OPS_NO_LABELS, 1.0 / 262144);
+    assert_int_equal(t.error, 0);
+    assert_string_equal(text_of(&b), "r 0\nr{l=\"v\"} 0.25\nr 3.81469727e-06\n");
+    weir_buf_fini(&b);
+}
+
 static void test_histogram_counts_up_to_its_total(void **state)
 {
     (void)state;
@@ -92,6 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_label_values_are_escaped_and_stay_utf8),
         cmocka_unit_test(test_seconds_keep_nanoseconds),
+        cmocka_unit_test(test_reals_are_short_and_exact_enough),
         cmocka_unit_test(test_histogram_counts_up_to_its_total),
         cmocka_unit_test(test_a_full_buffer_is_an_error_that_sticks),
     };

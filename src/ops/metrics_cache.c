@@ -1,0 +1,146 @@
+/* The cache's part of /metrics: its figures are those of engine/cache.h; every reason and source is
+ * there from the start, so that a first one is seen as an increase. */
+#include "ops/metrics_cache.h"
+#include "engine/cache.h"
+
+#define TIER                                                                                       \
+    {                                                                                              \
+        "tier", "memory"                                                                           \
+    }
+
+static void put_one(ops_text *t, const char *name, const char *type, const char *help,
+                    const ops_label *labels, uint64_t value)
+{
+    ops_family(t, name, type, help);
+    ops_count(t, labels, value);
+}
+
+/* ---- lookups ---- */
+
+static void put_lookups(ops_text *t, const weir_cache_stats *c)
+{
+    put_one(t, "weir_cache_hits_total", "counter", "Statements answered from the cache.",
+            OPS_LABELS(TIER), c->hits);
+    ops_family(t, "weir_cache_misses_total", "counter",
+               "Statements that were not answered from the cache, by the reason.");
+    for (unsigned n = 0; n < WEIR_MISSES; n++)
+        if (n != (unsigned)WEIR_MISS_REFUSED + (unsigned)WEIR_REFUSAL_NONE)
+            ops_count(t, OPS_LABELS({"reason", weir_miss_name(n)}), c->misses[n]);
+}
+
+static void put_flights(ops_text *t, const weir_flights_stats *f)
+{
+    put_one(t, "weir_cache_flights_total", "counter",
+            "Statements that were run for their own session and whoever waits for the same.",
+            OPS_NO_LABELS, f->led);
+    put_one(t, "weir_cache_flights_joined_total", "counter",
+            "Statements that waited for the same one of another session.", OPS_NO_LABELS,
+            f->joined);
+    put_one(t, "weir_cache_flight_waiters", "gauge", "Statements that wait so now.", OPS_NO_LABELS,
+            f->waiters);
+}
+
+/* ---- the store ---- */
+
+static void put_store(ops_text *t, const weir_store_stats *s)
+{
+    put_one(t, "weir_cache_entries", "gauge", "Answers that are kept.", OPS_LABELS(TIER),
+            s->entries);
+    put_one(t, "weir_cache_bytes", "gauge", "Memory of the answers that are kept.",
+            OPS_LABELS(TIER), s->bytes);
+    put_one(t, "weir_cache_max_bytes", "gauge", "cache.memory.", OPS_LABELS(TIER), s->bytes_max);
+    put_one(t, "weir_cache_fills_total", "counter", "Answers that were kept.", OPS_LABELS(TIER),
+            s->puts);
+    put_one(t, "weir_cache_refused_total", "counter",
+            "Answers that found no room, or were too large.", OPS_LABELS(TIER), s->refused);
+    ops_family(t, "weir_cache_evictions_total", "counter",
+               "Answers that were taken out: for room, by age, as out of date, for a newer one, or "
+               "by a flush.");
+    for (unsigned why = 0; why < WEIR_REMOVALS; why++)
+        ops_count(t, OPS_LABELS(TIER, {"reason", weir_removal_name((weir_removal)why)}),
+                  s->removals[why]);
+}
+
+/* ---- histories ---- */
+
+typedef struct ratio {
+    const char *name, *help;
+    double (*of)(const weir_history_stats *h);
+} ratio;
+
+static double slots_used(const weir_history_stats *h)
+{
+    return h->changes.slots > 0 ? (double)h->changes.slots_used / (double)h->changes.slots : 0;
+}
+
+static double collision(const weir_history_stats *h)
+{
+    return h->changes.collision;
+}
+
+static void put_invalidations(ops_text *t, weir_engine *engine, uint64_t by_hand)
+{
+    uint64_t commits = 0, others = 0;
+    for (unsigned i = 0; i < weir_engine_database_count(engine); i++) {
+        weir_history_stats h;
+        weir_database_history_stats(weir_engine_database_at(engine, i), &h);
+        commits += h.commits;
+        others += h.others;
+    }
+    ops_family(
+        t, "weir_cache_invalidations_total", "counter",
+        "What made answers out of date: commits seen row by row, commits of others that only "
+        "showed as such, flushes by hand.");
+    ops_count(t, OPS_LABELS({"source", "commit"}), commits);
+    ops_count(t, OPS_LABELS({"source", "others"}), others);
+    ops_count(t, OPS_LABELS({"source", "hand"}), by_hand);
+}
+
+static void put_staleness(ops_text *t, weir_engine *engine, weir_time now)
+{
+    ops_family(t, "weir_cache_staleness_seconds", "gauge",
+               "Age of the newest look at other writers' commits; beyond cache.bound nothing is "
+               "answered from the cache.");
+    for (unsigned i = 0; i < weir_engine_database_count(engine); i++) {
+        const weir_database *d = weir_engine_database_at(engine, i);
+        weir_history_stats h;
+        weir_database_history_stats(d, &h);
+        if (h.followed && h.looked_at > 0)
+            ops_seconds(t, OPS_LABELS({"database", weir_database_label(d)}),
+                        now > h.looked_at ? (uint64_t)(now - h.looked_at) : 0);
+    }
+}
+
+static void put_clocks(ops_text *t, weir_engine *engine)
+{
+    static const ratio ratios[] = {
+        {"weir_cache_slots_used_ratio", "Part of the change clock's slots that were ever used.",
+         slots_used},
+        {"weir_cache_false_invalidation_ratio",
+         "Chance that something unchanged shares a slot with something changed; cache.slots lowers "
+         "it.",
+         collision}};
+    for (size_t n = 0; n < sizeof(ratios) / sizeof(*ratios); n++) {
+        ops_family(t, ratios[n].name, "gauge", ratios[n].help);
+        for (unsigned i = 0; i < weir_engine_database_count(engine); i++) {
+            const weir_database *d = weir_engine_database_at(engine, i);
+            weir_history_stats h;
+            weir_database_history_stats(d, &h);
+            if (h.changes.slots > 0)
+                ops_real(t, OPS_LABELS({"database", weir_database_label(d)}), ratios[n].of(&h));
+        }
+    }
+}
+
+void ops_put_cache(ops_text *t, weir_engine *engine, weir_time now)
+{
+    weir_cache_stats c;
+    weir_engine_cache_stats(engine, &c);
+    put_one(t, "weir_cache_enabled", "gauge", "cache.enabled.", OPS_NO_LABELS, c.enabled);
+    put_lookups(t, &c);
+    put_flights(t, &c.flights);
+    put_store(t, &c.store);
+    put_invalidations(t, engine, c.flushes);
+    put_staleness(t, engine, now);
+    put_clocks(t, engine);
+}
