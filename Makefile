@@ -1,7 +1,8 @@
 # Thin: the build is Meson's, what takes more than a line is in tools/. `make help` lists the targets.
 PYTHON := /usr/bin/python3
 PREFIX ?= /usr/local
-ARGS   ?= sqlite:demo.db
+ARGS   ?=
+TRACES ?=
 TIME   ?= 60
 SEEDS  ?= 10000
 
@@ -15,6 +16,7 @@ help:
 	@echo 'make test SANITIZE=thread the same under the thread sanitizer'
 	@echo 'make lint                 format, warnings, clang-tidy, cppcheck, layers, lengths'
 	@echo 'make bench                side by side with peers, into bench/results/'
+	@echo 'make bench TRACES=dir     the cache policies on the traces there, nothing else'
 	@echo 'make fuzz TIME=60         the fuzz targets, TIME seconds in all'
 	@echo 'make sim SEEDS=10000      the simulator'
 	@echo 'make soak                 the long versions of the checkers (hours)'
@@ -28,7 +30,7 @@ build:
 # An unfinished demo.db never has its name (tools/demo.py renames at the end).
 run: build
 	@test -e demo.db || $(PYTHON) tools/demo.py demo.db
-	@exec build/release/weir serve $(ARGS)
+	@exec build/release/weir serve $(or $(ARGS),sqlite:demo.db)
 
 test:
 	@tools/install-deps.sh build test
@@ -41,7 +43,7 @@ lint:
 bench:
 	@tools/install-deps.sh build test bench
 	@tools/build.sh release
-	@$(PYTHON) bench/run.py $(ARGS)
+	@$(PYTHON) bench/run.py $(if $(TRACES),--traces '$(TRACES)') $(ARGS)
 
 fuzz:
 	@tools/install-deps.sh build test
@@ -55,7 +57,10 @@ sim:
 
 soak:
 	@$(MAKE) --no-print-directory sim SEEDS=1000000
-	@WEIR_E2E_SECONDS=1200 $(MAKE) --no-print-directory test
+	@WEIR_E2E_SECONDS=1200 WEIR_DIFFERENTIAL_SECONDS=1200 $(MAKE) --no-print-directory test
+	@for b in asan release; do $(PYTHON) tests/checker/checker.py --rounds 20 --seed 100 \
+	    build/$$b/weir build/$$b/tests/checker/checker build/$$b/tests/checker/outsider \
+	    || exit 1; done
 	@$(MAKE) --no-print-directory fuzz TIME=14400
 
 install:

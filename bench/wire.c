@@ -13,7 +13,8 @@
 
 _Noreturn void wire_fail(const char *what)
 {
-    fprintf(stderr, "bench: %s: %s\n", what, errno ? strerror(errno) : "unexpected");
+    fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what,
+            errno ? strerror(errno) : "unexpected");
     exit(1);
 }
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 typedef struct wire_message {
-    uint8_t data[512];
+    uint8_t data[1024];
     size_t len;
 } wire_message;
 

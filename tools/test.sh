@@ -49,8 +49,8 @@ say "building build/$sanitized and build/release"
 tools/build.sh $sanitized
 tools/build.sh release
 
-say "unit, property, fuzz and simulation tests in build/$sanitized"
-meson_tests $sanitized --suite unit --suite property --suite fuzz --suite sim
+say "unit, property, fuzz and simulation tests and the checker in build/$sanitized"
+meson_tests $sanitized --suite unit --suite property --suite fuzz --suite sim --suite checker
 
 if [ $sanitized = asan ]; then
     say 'tests with threads in build/tsan'
