@@ -126,6 +126,13 @@ void weir_sqlite_changes_clear(weir_sqlite_changes *c)
     empty_slots(c);
 }
 
+void weir_sqlite_changes_roll_back(weir_sqlite_changes *c)
+{
+    bool touched = c->schema_touched; /* `schema_before` holds: settling compares the versions */
+    weir_sqlite_changes_clear(c);
+    c->schema_touched = touched;
+}
+
 bool weir_sqlite_changes_pending(const weir_sqlite_changes *c)
 {
     return c->count > 0 || c->everything || c->schema_touched;

@@ -70,8 +70,11 @@ void weir_sqlite_changes_fini(weir_sqlite_changes *c);
 void weir_sqlite_changes_watch(weir_sqlite_changes *c, weir_sqlite_db *db);
 /* Between transactions: asks which columns are tracked, if there are new ones. */
 void weir_sqlite_changes_track(weir_sqlite_changes *c, const weir_follower *follower);
-/* The transaction is over, or rolled back: its ids go. */
+/* The transaction is over: its ids go. */
 void weir_sqlite_changes_clear(weir_sqlite_changes *c);
+/* The same for one that was rolled back, but it may have been a statement alone that SQLite prepares
+ * anew and runs again: what it may do to the schema is still to come. */
+void weir_sqlite_changes_roll_back(weir_sqlite_changes *c);
 bool weir_sqlite_changes_pending(const weir_sqlite_changes *c);
 /* Before a statement that may change the schema. */
 void weir_sqlite_changes_before_schema(weir_sqlite_changes *c, weir_sqlite_db *db);

@@ -189,7 +189,7 @@ static void on_rollback(void *user)
     weir_sqlite_db *db = user;
     db->catalog.stale = true;
     if (db->changes)
-        weir_sqlite_changes_clear(db->changes);
+        weir_sqlite_changes_roll_back(db->changes);
 }
 
 /* Settings take an argument that is a number; `sql` has one %lld. */

@@ -289,6 +289,13 @@ static bool run_part(weir_sqlite_db *db, weir_exec *exec, unsigned flags)
 
 /* ---- starts ---- */
 
+static void forget_prepared(weir_sqlite_db *db, weir_slice text)
+{
+    weir_sqlite_stmt *stmt = weir_sqlite_stmt_cache_take(&db->cache, text);
+    if (stmt)
+        weir_sqlite_stmt_cache_drop(&db->cache, stmt);
+}
+
 /* A column's type in a cached statement, and in the connection's idea of the schema, may be out of
  * date until something is stepped: look at the file, then prepare anew. */
 static void describe(weir_sqlite_db *db, weir_exec *exec)
@@ -300,9 +307,7 @@ static void describe(weir_sqlite_db *db, weir_exec *exec)
         weir_sqlite_error(db->handle, rc, &outcome->error);
         return;
     }
-    stmt = weir_sqlite_stmt_cache_take(&db->cache, exec->text);
-    if (stmt)
-        weir_sqlite_stmt_cache_drop(&db->cache, stmt);
+    forget_prepared(db, exec->text);
     if (weir_sqlite_prepare(db, exec->text, &stmt, &outcome->error) < 0)
         return;
     exec->param_total = stmt->param_total;
@@ -321,6 +326,8 @@ static bool settle_early(weir_sqlite_db *db, weir_exec *exec, unsigned flags)
 {
     weir_sqlite_run *run = weir_sqlite_run_of(exec);
     weir_outcome *outcome = &exec->outcome;
+    if (exec->anew)
+        forget_prepared(db, exec->text);
     if (weir_sqlite_prepare(db, exec->text, &run->stmt, &outcome->error) < 0)
         return true;
     if (!run->stmt->handle) {

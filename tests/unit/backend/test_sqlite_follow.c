@@ -275,6 +275,21 @@ static void test_savepoints_drop_what_they_undo(void **state)
     give_back(conn);
 }
 
+/* Hazard: a DDL statement out of the statement cache fails first, rolls back, and is prepared anew. */
+static void test_the_same_schema_change_again_is_one_again(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        write_ok("CREATE TABLE again(a)");
+        recorder_forget(&r);
+        write_ok("ALTER TABLE again ADD COLUMN b");
+        expect_everything(&r, true);
+        recorder_forget(&r);
+        write_ok("DROP TABLE again");
+        expect_everything(&r, true);
+    }
+}
+
 static void test_savepoint_with_a_long_name_drops_nothing(void **state)
 {
     (void)state;
@@ -586,6 +601,7 @@ int main(void)
         CASE(test_failing_statement_that_keeps_its_first_rows_reports_them),
         CASE(test_failed_commit_keeps_what_it_has_for_the_next),
         CASE(test_savepoints_drop_what_they_undo),
+        CASE(test_the_same_schema_change_again_is_one_again),
         CASE(test_savepoint_with_a_long_name_drops_nothing),
         CASE(test_schema_change_that_is_undone_is_not_reported),
         CASE(test_column_tracked_later_is_confirmed_and_reported),
