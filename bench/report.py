@@ -93,10 +93,11 @@ def limits_table(cells):
 
 # ---- bars ----
 
-def bars(cells, key, title):
+def bars(cells, key, title, colours=None):
     """One group per protocol and number of clients, one bar per competitor."""
+    colours = colours or COLOURS
     groups = list(dict.fromkeys((k[0], k[1]) for k in cells))
-    names = [n for n in COLOURS if any(k[2] == n and median(r, key) for k, r in cells.items())]
+    names = [n for n in colours if any(k[2] == n and median(r, key) for k, r in cells.items())]
     top = max((median(r, key) or 0 for r in cells.values()), default=0) or 1
     step, width, height, left = 96, 18, 220, 60
     total = left + step * len(groups) + 20
@@ -115,14 +116,14 @@ def bars(cells, key, title):
             value = median(cells.get((mode, clients, name), []), key) or 0
             tall = height * value / top
             out.append(f'<rect x="{x + j * width}" y="{40 + height - tall:.1f}" '
-                       f'width="{width - 2}" height="{tall:.1f}" fill="{COLOURS[name]}">'
+                       f'width="{width - 2}" height="{tall:.1f}" fill="{colours[name]}">'
                        f'<title>{name}: {value:,.4g}</title></rect>')
         out.append(f'<text x="{x + 36}" y="{height + 56}" text-anchor="middle">{mode}</text>'
                    f'<text x="{x + 36}" y="{height + 70}" text-anchor="middle">{clients}</text>')
     for j, name in enumerate(names):
         x = left + j * 120
         out.append(f'<rect x="{x}" y="{height + 84}" width="12" height="12" '
-                   f'fill="{COLOURS[name]}"/><text x="{x + 18}" y="{height + 94}">{name}</text>')
+                   f'fill="{colours[name]}"/><text x="{x + 18}" y="{height + 94}">{name}</text>')
     return "\n".join(out + ["</svg>", ""])
 
 
@@ -141,11 +142,12 @@ def circumstances(plan):
             "Medians; method and reading: bench/README.md. Reproduce with `make bench`.", ""]
 
 
-def write(plan, tables):
-    """Writes bench/results/; returns the Markdown."""
+def write(plan, tables, more):
+    """Writes bench/results/; returns the Markdown. `more`: letter → maker of further tables."""
     plan.results.mkdir(parents=True, exist_ok=True)
     lines = ["# Weir beside its peers and its limits", "", *circumstances(plan)]
-    makers = {"a": sqlite_table, "b": postgres_table, "c": memory_table, "d": limits_table}
+    makers = {"a": sqlite_table, "b": postgres_table, "c": memory_table, "d": limits_table,
+              **more}
     for letter, make in makers.items():
         if tables.get(letter):
             lines += make(tables[letter])

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """make bench: Weir beside its peers and its limits, in one run. See bench/README.md.
 
-usage: bench/run.py [--quick] [--scale N] [--rounds N] [--seconds S] [--only a,b,c,d]"""
+usage: bench/run.py [--quick] [--scale N] [--rounds N] [--seconds S] [--only a,b,c,d,e,f]
+       bench/run.py --traces DIR"""
 
 import argparse
 import json
@@ -13,8 +14,10 @@ import subprocess
 import sys
 import time
 
+import cached
 import report
 import servers
+import traces
 
 CLIENTS = (1, 8, 32)
 MODES = ("simple", "extended", "prepared")
@@ -53,7 +56,7 @@ def make_sqlite(path):
 def bench_sqlite(directory, plan):
     path = directory / "bench.db"
     make_sqlite(path)
-    gateway = servers.weir(directory, f"sqlite:{path}")
+    gateway = servers.weir(directory, f"sqlite:{path}", "--set", "cache.enabled=false")
     cells = {}
     try:
         for _ in range(plan.rounds):
@@ -61,7 +64,7 @@ def bench_sqlite(directory, plan):
             cells.setdefault(("in process", 1), []).append(floor)
             for clients in CLIENTS:
                 before = gateway.cpu()
-                got = program("load", gateway.port, "weir", "bench", clients, ROWS, plan.seconds,
+                got = program("load", "-c", clients, "-k", ROWS, "-s", plan.seconds, gateway.port,
                               "SELECT abalance FROM accounts WHERE aid = $1::int8")
                 got["cpu"] = per_100k(gateway.cpu() - before, got["count"])
                 got["ratio"] = got["rate"] / floor["rate"]
@@ -176,7 +179,9 @@ def parse():
     p.add_argument("--scale", type=int, help="of pgbench (20; quick: 5)")
     p.add_argument("--rounds", type=int, help="interleaved runs of each cell (3; quick: 1)")
     p.add_argument("--seconds", type=int, help="of one run (5; quick: 2)")
-    p.add_argument("--only", default="a,b,c,d", help="tables, by their letters")
+    p.add_argument("--only", default="a,b,c,d,e,f", help="tables, by their letters")
+    p.add_argument("--traces", type=pathlib.Path, metavar="DIR",
+                   help="nothing but the cache's policies on the traces there (traces.py)")
     p.add_argument("--results", type=pathlib.Path, default=servers.ROOT / "bench/results")
     plan = p.parse_args()
     plan.scale = plan.scale or (5 if plan.quick else 20)
@@ -188,6 +193,8 @@ def parse():
 
 def main():
     plan = parse()
+    if plan.traces:
+        return traces.run(plan.traces, plan.results)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is stopped
     directory = servers.workdir()
     postgres = None
@@ -199,6 +206,12 @@ def main():
         if "a" in plan.only:
             tables["a"] = bench_sqlite(directory, plan)
             say("SQLite: done")
+        if "e" in plan.only:
+            tables["e"] = cached.bench_wire(directory, plan, program)
+            say("cached SELECT: done")
+        if "f" in plan.only:
+            tables["f"] = cached.bench_granularity(directory, plan, program)
+            say("granularity: done")
         if "b" in plan.only or "c" in plan.only:
             postgres = servers.Postgres(directory, plan.scale)
         if "c" in plan.only:
@@ -210,8 +223,9 @@ def main():
         if postgres:
             postgres.stop(signal.SIGINT)  # its fast shutdown
         shutil.rmtree(directory, ignore_errors=True)
-    print(report.write(plan, tables))
+    print(report.write(plan, tables, {"e": cached.wire_table, "f": cached.granularity_table}))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,7 +13,7 @@ build='gcc libc6-dev meson ninja-build pkg-config libpg-query-dev libprotobuf-c-
 test='python3-pytest python3-hypothesis python3-psycopg python3-psycopg2
   python3-asyncpg postgresql postgresql-client postgresql-contrib redis-server valgrind'
 lint='clang-format clang-tidy cppcheck'
-bench='pgbouncer gnuplot-nox linux-perf postgresql postgresql-contrib'
+bench='pgbouncer gnuplot-nox linux-perf postgresql postgresql-contrib redis-server'
 
 policy=/usr/sbin/policy-rc.d
 cluster=/etc/postgresql-common/createcluster.conf

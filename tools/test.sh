@@ -55,8 +55,11 @@ meson_tests $sanitized --suite unit --suite property --suite fuzz --suite sim --
 if [ $sanitized = asan ]; then
     say 'tests with threads in build/tsan'
     tools/build.sh tsan tests/unit/base/test_base_epoch tests/unit/net/test_net_threads \
-        tests/unit/pool/test_pool_threads tests/unit/sql/test_sql_template
-    meson_tests tsan base_epoch net_threads pool_threads sql_template
+        tests/unit/pool/test_pool_threads tests/unit/sql/test_sql_template \
+        tests/unit/cache/test_cache_store_threads tests/unit/cache/test_changes_threads \
+        tests/unit/cache/test_flight_threads tests/unit/backend/test_backend_sqlite_follow
+    meson_tests tsan base_epoch net_threads pool_threads sql_template cache_store_threads \
+        cache_changes_threads cache_flight_threads backend_sqlite_follow
 fi
 
 say 'the simulator in build/release'
