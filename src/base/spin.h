@@ -1,5 +1,6 @@
-/* The lock of short sections in pure layers: some dozens of instructions, nothing allocated, nothing
- * called back. Gives the processor away when whoever holds it seems to have lost its own. */
+/* The lock of short sections in pure layers: some dozens of instructions, nothing allocated,
+ * nothing called back. Gives the processor away when whoever holds it seems to have lost its own.
+ */
 #ifndef WEIR_BASE_SPIN_H
 #define WEIR_BASE_SPIN_H
 

@@ -15,8 +15,9 @@ typedef struct weir_column_info {
 typedef enum weir_relation_kind {
     WEIR_RELATION_TABLE,
     WEIR_RELATION_VIEW,
-    WEIR_RELATION_VIRTUAL, /* its changes are not seen row by row */
-    WEIR_RELATION_SYSTEM,  /* the database's own: sqlite_schema, … */
+    WEIR_RELATION_VIRTUAL,  /* its changes are not seen row by row */
+    WEIR_RELATION_FUNCTION, /* table-valued, and no relation of the schema has its name */
+    WEIR_RELATION_SYSTEM,   /* the database's own: sqlite_schema, … */
     WEIR_RELATION_UNKNOWN
 } weir_relation_kind;
 

@@ -228,8 +228,8 @@ typedef struct weir_backend_ops {
     /* Gives the writer back; rolls back what is open. */
     void (*unclaim)(weir_backend *backend, weir_conn *conn);
     /* Reports its history to `follower` from now on, and looks for other writers' commits at least
-     * every `look_every`. Before the first connection opens, or again with another interval. NULL
-     * in backends that cannot. */
+     * every `look_every`. Begins by reporting `everything`: commits until then went unreported.
+     * Again: with another interval. NULL in backends that cannot. */
     void (*follow)(weir_backend *backend, const weir_follower *follower, weir_time look_every);
     void (*stop)(weir_backend *backend); /* no new work; queued work is refused with 57P01 */
     void (*destroy)(weir_backend *backend);

@@ -1,8 +1,9 @@
 /* Finding answers, and the cache's life: settings, flushes, figures.
  *
- * Invariant: an entry is given iff its database's history is followed and fresh, it has not expired,
- * and the change clock says that it stands (or its level allows the age it has). Everything that the
- * bytes depend on beside the data is in the identity, which is compared in full. */
+ * Invariant: an entry is given iff its database's history is followed and fresh, it has not
+ * expired, and the change clock says that it stands (or its level allows the age it has).
+ * Everything that the bytes depend on beside the data is in the identity, which is compared in
+ * full. */
 #include "engine/cache_internal.h"
 #include <stdlib.h>
 
@@ -77,7 +78,8 @@ const weir_entry *weir_session_find_answer(weir_session *session)
     if (!settings->enabled)
         return NULL;
     weir_slice identity = weir_buf_slice(&w->identity);
-    const weir_entry *e = weir_store_find(cache->store, weir_store_hash(cache->store, identity), identity);
+    const weir_entry *e =
+        weir_store_find(cache->store, weir_store_hash(cache->store, identity), identity);
     if (!e)
         return NULL;
     w->miss = judge(session, settings, e, weir_worker_now(w));
@@ -95,9 +97,9 @@ void weir_session_record_hit(weir_session *session, const weir_entry *entry, wei
                                 .template_serial = entry->template_serial,
                                 .kind = WEIR_KIND_READ};
     weir_store_hit(w->engine->cache->store, w->index, entry);
-    weir_session_record(session, &statement, WEIR_TARGET_CACHE, started, entry->rows, "");
-    weir_statement_stats *s =
-        weir_worker_statement(w, entry->template_id, entry->template_serial);
+    weir_session_record(session, &statement, WEIR_TARGET_CACHE,
+                        started ? started : weir_worker_now(w), entry->rows, "");
+    weir_statement_stats *s = weir_worker_statement(w, entry->template_id, entry->template_serial);
     if (s)
         weir_count(&s->hits, 1);
 }
@@ -378,8 +380,8 @@ static void add_worker(const weir_engine *engine, const weir_worker *w, weir_cac
         if (!d)
             continue;
         for (unsigned k = 0; k < WEIR_KINDS; k++)
-            ret->hits += atomic_load_explicit(&d->queries[k][WEIR_TARGET_CACHE],
-                                              memory_order_relaxed);
+            ret->hits +=
+                atomic_load_explicit(&d->queries[k][WEIR_TARGET_CACHE], memory_order_relaxed);
         for (unsigned n = 0; n < WEIR_MISSES; n++)
             ret->misses[n] += atomic_load_explicit(&d->misses[n], memory_order_relaxed);
     }
@@ -402,8 +404,7 @@ void weir_engine_cache_stats(weir_engine *engine, weir_cache_stats *ret)
 const char *weir_miss_name(unsigned miss)
 {
     static const char *const names[WEIR_MISS_REFUSED] = {
-        "absent",      "changed", "forgotten", "expired",  "behind",
-        "transaction", "partial", "rule",      "worthless"};
+        "absent", "changed", "forgotten", "expired", "behind", "transaction", "rule", "worthless"};
     assert(miss < WEIR_MISSES);
     return miss < WEIR_MISS_REFUSED ? names[miss]
                                     : weir_refusal_name((weir_refusal)(miss - WEIR_MISS_REFUSED));

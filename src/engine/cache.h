@@ -2,9 +2,10 @@
  * wait for whoever runs it. DESIGN section 5; docs/cache.md says it for people.
  *
  *   find_answer ─ hit ──► give it
- *        └─ miss ──► understand ──► begin_fill ─ LEAD ──► run, fill_add …, fill_finish or fill_abort
- *                                       ├─ WAIT ──► `answered` with an entry, or without: run
- *                                       └─ NONE ──► run; nothing is kept
+ *        └─ miss ──► understand ──► begin_fill
+ *                                     ├─ LEAD ──► run, fill_add …, fill_finish or fill_abort
+ *                                     ├─ WAIT ──► `answered` with an entry, or without: run
+ *                                     └─ NONE ──► run; nothing is kept
  *
  * Invariant: a fill's as-of is captured in begin_fill, before the statement is given to any
  * connection; an answer is kept, and given to those who wait, only if the statement ran under the
@@ -47,7 +48,7 @@ typedef struct weir_cache_settings {
     weir_time ttl;   /* of every answer; 0: none */
     weir_time bound; /* others' commits are seen within it, or the cache is bypassed */
     weir_consistency consistency;
-    weir_time flight_wait; /* how long to wait for somebody else's answer */
+    weir_time flight_wait;        /* how long to wait for somebody else's answer */
     const weir_cache_rule *rules; /* copied */
     size_t rule_count;
 } weir_cache_settings;
@@ -74,7 +75,8 @@ weir_buf *weir_session_begin_identity(weir_session *session);
 /* An answer to that, which may be given now: good until the worker's loop turn ends. NULL: none.
  * Counted as a miss only when a fill begins or is refused. */
 const weir_entry *weir_session_find_answer(weir_session *session);
-/* The found entry was given to the client: counts the hit, records the statement. */
+/* The found entry was given to the client: counts the hit, records the statement. `started` 0: when
+ * this turn of the loop began, which is when its question was read. */
 void weir_session_record_hit(weir_session *session, const weir_entry *entry, weir_time started);
 
 /* ---- filling ---- */
@@ -87,7 +89,6 @@ typedef enum weir_miss {
     WEIR_MISS_EXPIRED,
     WEIR_MISS_BEHIND,      /* the newest look at other writers is older than the bound */
     WEIR_MISS_TRANSACTION, /* inside one that has done more than read */
-    WEIR_MISS_PARTIAL,     /* a row limit on Execute */
     WEIR_MISS_RULE,        /* a rule or a hint says so */
     WEIR_MISS_WORTHLESS,   /* its template hardly ever hits */
     WEIR_MISS_REFUSED,     /* + weir_refusal: up to WEIR_MISSES - 1 */
@@ -100,6 +101,8 @@ typedef struct weir_ask { /* of the newest identity */
     weir_slice text; /* as the database runs it; its first comment may be a hint */
     const weir_value *params;
     size_t param_count;
+    weir_time
+        wait_max;   /* for somebody else's answer, if flight_wait allows it; 0: no other limit */
     bool of_schema; /* depends on the schema alone: what a text's columns and parameters are */
 } weir_ask;
 
@@ -115,6 +118,8 @@ typedef struct weir_fill {
      * statement; the fill may be open, for its answer. */
     void (*answered)(struct weir_fill *fill, const weir_entry *entry);
     void *user;
+    bool anew; /* set by begin_fill: what the statement touches is not known, or no longer: the run
+                  shall prepare it anew */
 } weir_fill;
 
 /* Never fails: out of memory is NONE. */

@@ -61,8 +61,8 @@ typedef struct weir_admission {
     unsigned miss; /* WEIR_MISS_ABSENT: it may be kept; else why not */
     weir_time ttl; /* 0: as long as it stands */
     weir_consistency consistency;
-    weir_time grace;        /* of SESSION and BOUNDED */
-    weir_slice tags, more;  /* of the hint and of the rule */
+    weir_time grace;             /* of SESSION and BOUNDED */
+    weir_slice tags, more;       /* of the hint and of the rule */
     const weir_cache_rule *rule; /* that decided, or NULL */
 } weir_admission;
 
@@ -87,8 +87,7 @@ weir_time weir_fills_tick(weir_worker *worker, weir_time now);
 #define WEIR_ENTRY_LEVEL(flags) ((weir_consistency)((flags)&3u))
 #define WEIR_ENTRY_GRACE(flags) ((weir_time)((flags) >> 2) * WEIR_MS)
 #define WEIR_ENTRY_FLAGS(level, grace)                                                             \
-    ((uint32_t)(level) | (uint32_t)((grace) / WEIR_MS > 0x3fffffff ? 0x3fffffff                    \
-                                                                   : (grace) / WEIR_MS)            \
-                             << 2)
+    ((uint32_t)(level) |                                                                           \
+     (uint32_t)((grace) / WEIR_MS > 0x3fffffff ? 0x3fffffff : (grace) / WEIR_MS) << 2)
 
 #endif

@@ -58,6 +58,8 @@ struct weir_exec {
     size_t result_size_max; /* 0: no limit */
     weir_time deadline;     /* of the statement (57014 beyond); WEIR_TIME_NEVER */
     bool cheap;             /* known to be short: may be run in place, within a budget */
+    bool
+        anew; /* prepared anew, even if that was done before: what it touches is to be told again */
     weir_buf out; /* what the encoder wrote since the last on_done; the caller consumes it */
     unsigned param_total; /* DESCRIBE: how many parameters the statement has */
     bool read_only;       /* DESCRIBE: sqlite3_stmt_readonly and the like */

@@ -30,17 +30,17 @@ struct weir_fill_state {
     weir_message message;
     bool waiting;   /* from WAIT until it is woken or leaves */
     weir_list node; /* of worker->answers while it waits and has time left */
-    weir_time wait_until;
+    weir_time wait_until, wait_max;
     weir_landing landing; /* set before the message is posted */
     weir_entry *entry;
     weir_statement statement;
     uint64_t fingerprint; /* of the footprint; 0: not compared (of the schema alone) */
     weir_entry like;
     weir_buf identity;
-    weir_buf bytes;
+    weir_buf bytes; /* its length is charged */
     size_t dependency_count;
-    weir_dependency dependencies[DEPENDENCIES_MAX];       /* as the footprint has them */
-    weir_dependency settled[DEPENDENCIES_MAX];            /* as this as-of may have them */
+    weir_dependency dependencies[DEPENDENCIES_MAX]; /* as the footprint has them */
+    weir_dependency settled[DEPENDENCIES_MAX];      /* as this as-of may have them */
 };
 
 typedef struct weir_fill_state fill_state;
@@ -57,6 +57,9 @@ static weir_history *history_of(const fill_state *s)
 
 static void state_free(fill_state *s)
 {
+    weir_memory *memory = s->worker->engine->options.memory;
+    if (memory)
+        weir_memory_release(memory, WEIR_MEMORY_CACHE, s->bytes.len);
     weir_entry_unref(s->entry);
     weir_buf_fini(&s->identity);
     weir_buf_fini(&s->bytes);
@@ -65,8 +68,11 @@ static void state_free(fill_state *s)
 
 /* ---- dependencies ---- */
 
+/* One more than there is room for says that there were too many. */
 static void add_dependency(fill_state *s, weir_dependency d)
 {
+    if (s->dependency_count > DEPENDENCIES_MAX)
+        return;
     for (size_t i = 0; i < s->dependency_count; i++) {
         const weir_dependency *have = &s->dependencies[i];
         if (have->relation == d.relation && have->column == d.column && have->value == d.value)
@@ -80,9 +86,12 @@ static void add_dependency(fill_state *s, weir_dependency d)
 static void on_dependency(void *user, uint64_t relation, uint64_t column, uint64_t value)
 {
     fill_state *s = user;
-    bool whole = column == 0 || weir_cache_now(cache_of(s))->settings.whole_tables;
-    add_dependency(s, whole ? (weir_dependency){.relation = relation}
-                            : (weir_dependency){relation, column, value});
+    weir_dependency d = {.relation = relation};
+    if (!weir_cache_now(cache_of(s))->settings.whole_tables) {
+        d.column = column;
+        d.value = value;
+    }
+    add_dependency(s, d);
 }
 
 /* Key columns are reported from now on, if they were not before. */
@@ -92,9 +101,9 @@ static void track(const fill_state *s, const weir_footprint *f)
         const weir_read_dependency *d = &f->dependencies[i];
         if (d->column == 0)
             continue;
-        int r = weir_changes_track(history_of(s)->changes, d->relation, d->column,
-                                   weir_slice_cstr(d->relation_name),
-                                   weir_slice_cstr(d->column_name));
+        int r =
+            weir_changes_track(history_of(s)->changes, d->relation, d->column,
+                               weir_slice_cstr(d->relation_name), weir_slice_cstr(d->column_name));
         (void)r; /* not tracked: the whole relation, when it is settled */
     }
 }
@@ -149,25 +158,36 @@ static weir_flight_terms terms_of(const fill_state *s)
                                .dependency_count = (uint32_t)s->dependency_count};
 }
 
+static weir_time wait_until_of(weir_list *node)
+{
+    return WEIR_CONTAINER_OF(node, fill_state, node)->wait_until;
+}
+
 static void enlist(fill_state *s)
 {
     const weir_cache_settings *settings = &weir_cache_now(cache_of(s))->settings;
+    weir_time wait = settings->flight_wait;
+    if (s->wait_max > 0 && s->wait_max < wait)
+        wait = s->wait_max;
     s->waiting = true;
-    s->wait_until = weir_deadline(weir_worker_now(s->worker), settings->flight_wait);
-    weir_list_push_back(&s->worker->answers, &s->node);
+    s->wait_until = weir_deadline(weir_worker_now(s->worker), wait);
+    weir_list *before = &s->worker->answers; /* in order of their ends; most wait equally long */
+    while (before->prev != &s->worker->answers && wait_until_of(before->prev) > s->wait_until)
+        before = before->prev;
+    weir_list_push_back(before, &s->node);
     weir_worker_wake_at(s->worker, s->wait_until);
 }
 
-/* WEIR_FILL_LEAD or WEIR_FILL_WAIT. */
+/* WEIR_FILL_LEAD or WEIR_FILL_WAIT. Joining is a hit: not while others' commits may be missed. */
 static int join(fill_state *s)
 {
     const weir_cache_settings *settings = &weir_cache_now(cache_of(s))->settings;
+    weir_time now = weir_worker_now(s->worker);
     capture(s);
-    if (settings->flight_wait <= 0)
+    if (settings->flight_wait <= 0 || !weir_history_is_fresh(history_of(s), now, settings->bound))
         return WEIR_FILL_LEAD;
     weir_flight_terms terms = terms_of(s);
-    if (weir_flights_join(cache_of(s)->flights, &terms, &s->waiter, &s->flight) !=
-        WEIR_FLIGHT_WAIT)
+    if (weir_flights_join(cache_of(s)->flights, &terms, &s->waiter, &s->flight) != WEIR_FLIGHT_WAIT)
         return WEIR_FILL_LEAD;
     enlist(s);
     return WEIR_FILL_WAIT;
@@ -269,16 +289,17 @@ static unsigned admit(fill_state *s, const weir_ask *ask)
         s->like.expires_at = WEIR_TIME_NEVER;
         return WEIR_MISS_ABSENT;
     }
-    const weir_template *t = weir_template_find(
-        w->engine->templates, ask->statement->template_id, ask->statement->template_serial);
+    const weir_template *t = weir_template_find(w->engine->templates, ask->statement->template_id,
+                                                ask->statement->template_serial);
     if (!t || weir_sql_lex(t->dialect, ask->text, &w->lexed) < 0)
         return WEIR_MISS_REFUSED + WEIR_REFUSAL_UNKNOWN;
     const weir_footprint *f = atomic_load_explicit(&t->footprint, memory_order_acquire);
+    s->fill->anew = weir_template_take_outdated(t) || f->fingerprint == 0;
     weir_admission_judge(policy, database, weir_slice_cstr(session->pools->user), t->text, f,
                          w->lexed.hint, &a);
     if (a.miss != WEIR_MISS_ABSENT)
         return a.miss;
-    if (f->fingerprint == 0)
+    if (s->fill->anew)
         return WEIR_MISS_REFUSED + WEIR_REFUSAL_UNKNOWN;
     if (is_worthless(w, ask->statement))
         return WEIR_MISS_WORTHLESS;
@@ -302,6 +323,7 @@ static fill_state *state_new(weir_session *session, const weir_ask *ask, weir_fi
     s->worker = w;
     s->waiter.user = s;
     s->statement = *ask->statement;
+    s->wait_max = ask->wait_max;
     weir_buf_init(&s->identity, w->identity.len);
     weir_buf_init(&s->bytes, weir_cache_now(cache)->settings.entry_max);
     s->like.scope = session->pools->database->index;
@@ -320,6 +342,7 @@ int weir_session_begin_fill(weir_session *session, const weir_ask *ask, weir_fil
     weir_worker *w = session->worker;
     weir_cache *cache = w->engine->cache;
     assert(!fill->state);
+    fill->anew = false;
     if (!cache || !session->pools->database->history || w->identity.size_max == 0 ||
         !weir_cache_now(cache)->settings.enabled)
         return WEIR_FILL_NONE;
@@ -354,10 +377,23 @@ static void count_fill(const fill_state *s)
         weir_count(&stats->fills, 1);
 }
 
+/* As long as clients read slowly, many fills are open: what they hold counts as the cache's. */
+static bool append(fill_state *s, weir_slice bytes)
+{
+    weir_memory *memory = s->worker->engine->options.memory;
+    if (memory && weir_memory_charge(memory, WEIR_MEMORY_CACHE, bytes.len) < 0)
+        return false;
+    if (weir_buf_append(&s->bytes, bytes) == 0)
+        return true;
+    if (memory)
+        weir_memory_release(memory, WEIR_MEMORY_CACHE, bytes.len);
+    return false;
+}
+
 void weir_fill_add(weir_fill *fill, weir_slice bytes)
 {
     fill_state *s = fill->state;
-    if (!s || weir_buf_append(&s->bytes, bytes) == 0)
+    if (!s || append(s, bytes))
         return;
     count_fill(s); /* one that never hits: what is always too large is not worth gathering */
     weir_fill_abort(fill, false);
@@ -380,16 +416,29 @@ static weir_entry *make_entry(fill_state *s, size_t head_len, uint64_t rows)
     return weir_entry_new(&options, &entry) == 0 ? entry : NULL;
 }
 
+/* Whether it ran under the facts that its dependencies were made from. If not, those who come next
+ * have the facts told again: the last to tell them may have been a schema that was rolled back. */
+static bool is_vouched_for(const fill_state *s, uint64_t fingerprint)
+{
+    if (s->fingerprint == 0 || s->fingerprint == fingerprint)
+        return true;
+    const weir_template *t = weir_template_find(s->worker->engine->templates, s->like.template_id,
+                                                s->like.template_serial);
+    if (t)
+        weir_template_note_outdated(t);
+    return false;
+}
+
 void weir_fill_finish(weir_fill *fill, size_t head_len, uint64_t rows, uint64_t fingerprint)
 {
     fill_state *s = fill->state;
     if (!s)
         return;
-    bool known = s->fingerprint == 0 || s->fingerprint == fingerprint;
+    bool known = is_vouched_for(s, fingerprint);
     weir_entry *entry = known ? make_entry(s, head_len, rows) : NULL;
     if (entry) {
-        int r = weir_store_put(cache_of(s)->store, s->worker->epoch, entry,
-                               weir_worker_now(s->worker));
+        int r =
+            weir_store_put(cache_of(s)->store, s->worker->epoch, entry, weir_worker_now(s->worker));
         (void)r; /* not kept: those who wait get it all the same */
         count_fill(s);
         weir_cache_sweep_soon(s->worker);

@@ -1,9 +1,9 @@
 /* What a database's own backend reports of its history, brought to the change clock. Runs on the
  * thread that commits.
  *
- * Invariant: bumps first, then the position is published, then (by the backend) the outcome is told:
- * whoever knows of a commit finds its changes, and an as-of never covers a change whose bumps are
- * still missing (DESIGN section 5; notes on each order in cache/changes.h). */
+ * Invariant: bumps first, then the position is published, then (by the backend) the outcome is
+ * told: whoever knows of a commit finds its changes, and an as-of never covers a change whose bumps
+ * are still missing (cache/changes.h). */
 #include "engine/cache_internal.h"
 #include <stdlib.h>
 

@@ -49,7 +49,7 @@ struct weir_database {
     unsigned port;
     _Atomic bool paused;
     weir_backend *backend;
-    struct weir_history *history; /* NULL: nothing of it is kept */
+    struct weir_history *history;       /* NULL: nothing of it is kept */
     struct weir_limits *_Atomic limits; /* the newest; older ones live as long as the database */
     weir_pools *_Atomic pools;
 };
@@ -62,10 +62,10 @@ struct weir_worker {
     weir_list lenders;
     weir_time wake_at;
     weir_lexed lexed;
-    weir_buf identity;    /* scratch of the newest question to the cache */
-    unsigned miss;        /* … and why it had no answer */
-    weir_time sweep_at;   /* when the store is looked through for what has expired; NEVER */
-    weir_list answers;    /* fills that wait, in order of their deadlines */
+    weir_buf identity;  /* scratch of the newest question to the cache */
+    unsigned miss;      /* … and why it had no answer */
+    weir_time sweep_at; /* when the store is looked through for what has expired; NEVER */
+    weir_list answers;  /* fills that wait, in order of their deadlines */
     weir_worker_stats stats;
     _Atomic uint64_t pinned[WEIR_PIN_REASONS]; /* now */
 };

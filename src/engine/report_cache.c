@@ -151,7 +151,6 @@ static const char *const meanings[WEIR_MISSES] = {
     [WEIR_MISS_EXPIRED] = "its time to live was over",
     [WEIR_MISS_BEHIND] = "other programs' commits were not looked for within cache.bound",
     [WEIR_MISS_TRANSACTION] = "inside a transaction that has done more than read",
-    [WEIR_MISS_PARTIAL] = "only some of the rows were fetched",
     [WEIR_MISS_RULE] = "a rule of cache.rules or a hint says so",
     [WEIR_MISS_WORTHLESS] = "its template hardly ever hits",
     [WEIR_MISS_REFUSED + WEIR_REFUSAL_UNKNOWN] = "the statement is not understood, or not yet",

@@ -22,7 +22,7 @@ typedef enum weir_target {
 typedef struct weir_statement_stats {
     _Atomic uint32_t serial;
     _Atomic uint64_t calls, errors, rows, total_ns, max_ns;
-    _Atomic uint64_t fills, hits; /* answers kept, and given from the cache */
+    _Atomic uint64_t fills, hits;                     /* answers kept, and given from the cache */
     _Atomic uint32_t buckets[WEIR_STATEMENT_BUCKETS]; /* <= 1 us << i; the last: more */
 } weir_statement_stats;
 

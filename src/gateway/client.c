@@ -210,6 +210,10 @@ static size_t on_local(weir_client *c, weir_slice in)
         int r = weir_pg_frame_next(weir_slice_skip(in, used), limit, &f);
         if (r == WEIR_PG_MORE)
             return used;
+        if (local_congested(c)) { /* who does not read its answers gets no more of them */
+            weir_stream_pause(c->stream);
+            return used;
+        }
         bool leaves = r == 0 && f.type == WEIR_PG_F_TERMINATE;
         if (leaves && !(c->local && weir_local_is_writing(c->local))) {
             weir_client_close(c, WEIR_SECOND);
@@ -286,6 +290,8 @@ static void on_drained(weir_stream *stream)
     weir_client *c = weir_stream_user(stream);
     if (c->local)
         weir_local_drained(c->local);
+    if (c->local ? !weir_local_is_busy(c->local) : c->console != NULL)
+        local_ready(c);
     else if (c->relays && c->session.conn)
         c->session.conn->ops->sink_drained(c->session.conn);
 }

@@ -55,7 +55,10 @@ void local_check(weir_local *l, int r)
 
 void local_send_error(weir_local *l, const weir_error *err)
 {
-    local_check(l, weir_pg_write_error(&l->out, "ERROR", err));
+    /* Drivers know this one by PostgreSQL's name for it, and prepare the statement anew. */
+    bool changed = l->run && l->run->rows.changed;
+    local_check(
+        l, weir_pg_write_error_of(&l->out, "ERROR", err, changed ? "RevalidateCachedQuery" : ""));
 }
 
 void local_send_warning(weir_local *l, const char *sqlstate, const char *message)
@@ -73,7 +76,13 @@ void local_send_tag(weir_local *l, const char *tag)
 void local_send_ready(weir_local *l)
 {
     l->asked = false;
-    local_check(l, weir_pg_write_ready(&l->out, (uint8_t)weir_local_status(l)));
+    if (l->out.cap > 0) {
+        local_check(l, weir_pg_write_ready(&l->out, (uint8_t)weir_local_status(l)));
+        return;
+    }
+    /* Alone, as behind an answer from the cache: not worth a buffer. */
+    const uint8_t ready[] = {WEIR_PG_B_READY, 0, 0, 0, 5, (uint8_t)weir_local_status(l)};
+    l->host.write(l->host.user, weir_slice_make(ready, sizeof(ready)));
 }
 
 /* Memory that only a busy client needs. */
@@ -235,19 +244,25 @@ static int feed_function(weir_local *l)
     return 0;
 }
 
+static void answered(weir_local *l, bool ok)
+{
+    (void)ok;
+    local_send_ready(l);
+}
+
 static int feed_query(weir_local *l, weir_slice body)
 {
     weir_slice text;
     int r = weir_pg_query_read(body, &text);
     if (r != 0)
         return r;
-    if (local_cache_query(l, text)) {
-        local_portal_unref(l->unnamed_portal);
-        l->unnamed_portal = NULL;
-        local_send_ready(l);
-    } else {
+    if (!local_cache_query(l, text)) {
         local_query(l, text);
+        return 0;
     }
+    local_portal_unref(l->unnamed_portal);
+    l->unnamed_portal = NULL;
+    local_tx_end_implicit(l, answered);
     return 0;
 }
 

@@ -9,14 +9,22 @@
  * Invariant: nothing is asked inside a transaction that has done more than read, or that keeps one
  * snapshot: its own writes and its isolation are the connection's to know. */
 #include "gateway/local_core.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 /* ---- identity ---- */
 
+/* Room for what begins every identity. */
+#define IDENTITY_RESERVE 512u
+
 static void put(weir_buf *b, const void *bytes, size_t len)
 {
-    if (b->size_max > 0 && weir_buf_append(b, weir_slice_make(bytes, len)) < 0)
+    if (b->cap - b->len >= len) {
+        if (len > 0)
+            memcpy(b->data + b->len, bytes, len);
+        b->len += len;
+    } else if (b->size_max > 0 && weir_buf_append(b, weir_slice_make(bytes, len)) < 0)
         b->size_max = 0; /* too long, or no memory: it is no identity any more */
 }
 
@@ -42,13 +50,11 @@ static void put_params(weir_buf *b, const local_portal *p)
     }
 }
 
-/* All text, as the simple protocol has it, is no formats at all. */
+/* One that says text, as the simple protocol has it, is none at all. */
 static void put_formats(weir_buf *b, const local_portal *p)
 {
-    uint16_t count = 0;
-    for (uint16_t i = 0; p && i < p->format_count; i++)
-        if (p->formats[i] != 0)
-            count = p->format_count;
+    bool text = !p || p->format_count == 0 || (p->format_count == 1 && p->formats[0] == 0);
+    uint16_t count = text ? 0 : p->format_count;
     put(b, &count, sizeof(count));
     if (count > 0)
         put(b, p->formats, count * sizeof(*p->formats));
@@ -57,9 +63,13 @@ static void put_formats(weir_buf *b, const local_portal *p)
 static weir_buf *begin_identity(weir_local *l, char kind)
 {
     weir_buf *b = weir_session_begin_identity(l->session);
+    int r = weir_buf_reserve(b, IDENTITY_RESERVE);
+    (void)r; /* it saves asking for each part; what has no room is noticed there */
     put(b, &kind, 1);
     put_sized(b, l->user);
     put_sized(b, l->database);
+    put(b, &l->limits.rows_max, sizeof(l->limits.rows_max)); /* they may refuse an answer */
+    put(b, &l->limits.result_size_max, sizeof(l->limits.result_size_max));
     local_settings_identity(l, b);
     return b;
 }
@@ -91,7 +101,7 @@ static bool is_read(const local_statement *s)
 }
 
 /* Counts why not. */
-static bool may_ask(weir_local *l, const local_statement *s, const local_portal *p)
+static bool may_ask(weir_local *l, const local_statement *s)
 {
     if (!is_read(s))
         return false;
@@ -99,33 +109,78 @@ static bool may_ask(weir_local *l, const local_statement *s, const local_portal 
         weir_session_count_miss(l->session, WEIR_MISS_TRANSACTION);
         return false;
     }
-    if (p && p->rows_max > 0) {
-        weir_session_count_miss(l->session, WEIR_MISS_PARTIAL);
-        return false;
-    }
     return true;
+}
+
+static bool names_at(weir_slice source, size_t at, const char *before, const char *after)
+{
+    size_t left = strlen(before), right = strlen(after);
+    const char *text = (const char *)source.data;
+    return at >= left && source.len - at >= right &&
+           strncasecmp(text + at - left, before, left) == 0 &&
+           strncasecmp(text + at, after, right) == 0;
 }
 
 /* Names of functions that compat/ answers from the session itself. */
 bool local_asks_for_session(weir_slice source)
 {
-    static const char *const names[] = {"pg_backend_pid", "current_setting"};
-    for (size_t n = 0; n < sizeof(names) / sizeof(*names); n++) {
-        size_t len = strlen(names[n]);
-        for (size_t i = 0; i + len <= source.len; i++)
-            if (strncasecmp((const char *)source.data + i, names[n], len) == 0)
-                return true;
+    const uint8_t *at = source.data, *end = source.data + source.len;
+    while (at < end && (at = memchr(at, '_', (size_t)(end - at))) != NULL) {
+        if (names_at(source, (size_t)(at - source.data), "pg", "_backend_pid") ||
+            names_at(source, (size_t)(at - source.data), "current", "_setting"))
+            return true;
+        at++;
     }
     return false;
 }
 
 /* ---- hits ---- */
 
-static void write_entry(weir_local *l, const weir_entry *e, bool describe)
+/* The types that the client was told when it prepared the statement are those of the answer. */
+static bool fits(const local_portal *p, const weir_entry *e)
+{
+    const local_statement *s = p->statement;
+    weir_pg_reader r = weir_pg_reader_make(weir_slice_head(weir_entry_bytes(e), e->head_len));
+    if (!s->described || s->catalog)
+        return true;
+    (void)weir_pg_read_bytes(&r, 5); /* type and length */
+    if (weir_pg_read_u16(&r) != s->columns.count)
+        return false;
+    for (size_t i = 0; i < s->columns.count; i++) {
+        (void)weir_pg_read_cstr(&r);
+        (void)weir_pg_read_bytes(&r, 6); /* table and attribute */
+        if (!local_columns_fit(&s->columns, i, weir_pg_read_u32(&r)))
+            return false;
+        (void)weir_pg_read_bytes(&r, 8); /* size, modifier, format */
+    }
+    return weir_pg_reader_end(&r) == 0;
+}
+
+/* All of it at once, or by the portal as many rows as are asked for. */
+static void give_entry(weir_local *l, local_portal *p, const weir_entry *e, bool describe)
 {
     weir_slice bytes = weir_entry_bytes(e);
+    if (p) {
+        p->finished = true;
+        memcpy(p->tag, "SELECT 0", 9); /* what an Execute after the last row says */
+    }
     local_flush(l);
-    l->host.write(l->host.user, describe ? bytes : weir_slice_skip(bytes, e->head_len));
+    if (!p || p->rows_max == 0 || e->rows < p->rows_max) {
+        l->host.write(l->host.user, describe ? bytes : weir_slice_skip(bytes, e->head_len));
+        return;
+    }
+    if (describe)
+        l->host.write(l->host.user, weir_slice_head(bytes, e->head_len));
+    int len = snprintf(p->tag, sizeof(p->tag), "SELECT %llu", (unsigned long long)e->rows);
+    size_t complete = 5 + (size_t)len + 1; /* the message that ends it */
+    assert(bytes.len >= e->head_len + complete);
+    bytes =
+        weir_slice_head(weir_slice_skip(bytes, e->head_len), bytes.len - e->head_len - complete);
+    int r = weir_buf_append(&p->kept, bytes);
+    if (r < 0)
+        local_broken(l, r);
+    else
+        local_portal_give(l, p);
 }
 
 /* A text that could begin a read. */
@@ -135,38 +190,53 @@ static bool looks_like_a_read(weir_slice text)
     return text.len > 0 && text.data[0] != 0 && strchr(first, text.data[0]) != NULL;
 }
 
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* As weir_compat_split would cut the only statement. */
 static weir_slice trim(weir_slice text)
 {
-    while (text.len > 0 && strchr(" \t\r\n\v\f", text.data[0]) && text.data[0] != 0)
+    while (text.len > 0 && is_space(text.data[0]))
         text = weir_slice_skip(text, 1);
-    if (text.len > 0 && text.data[text.len - 1] == ';')
-        text.len--;
-    return text;
+    size_t end = text.len;
+    while (end > 0 && is_space(text.data[end - 1]))
+        end--;
+    return end > 0 && text.data[end - 1] == ';' ? weir_slice_head(text, end - 1) : text;
+}
+
+static bool find_and_give(weir_local *l, weir_slice source, local_portal *p, bool describe)
+{
+    identify(l, source, p);
+    l->asked = true;
+    const weir_entry *e = weir_session_find_answer(l->session);
+    if (!e || (p && !fits(p, e)))
+        return false;
+    l->tx.used = true;
+    weir_session_record_hit(l->session, e, 0);
+    give_entry(l, p, e, describe);
+    return true;
 }
 
 bool local_cache_query(weir_local *l, weir_slice text)
 {
     text = trim(text);
-    if (!looks_like_a_read(text) || !transaction_allows(l))
-        return false;
-    weir_time started = l->host.now(l->host.user);
-    identify(l, text, NULL);
-    l->asked = true;
-    const weir_entry *e = weir_session_find_answer(l->session);
-    if (!e)
-        return false;
-    l->tx.used = true;
-    write_entry(l, e, true);
-    weir_session_record_hit(l->session, e, started);
-    return true;
+    return looks_like_a_read(text) && transaction_allows(l) && find_and_give(l, text, NULL, true);
+}
+
+bool local_cache_portal(weir_local *l, local_portal *p, bool describe)
+{
+    return is_read(p->statement) && transaction_allows(l) &&
+           find_and_give(l, p->statement->source, p, describe);
 }
 
 /* What is kept for the run, or comes from whoever ran it, ends the run. */
 static void give(weir_local *l, const weir_entry *e, bool describe)
 {
     local_run *run = l->run;
-    write_entry(l, e, describe);
     weir_session_record_hit(l->session, e, run->started);
+    give_entry(l, run->portal, e, describe);
     run->from_cache = true;
     run->error.sqlstate[0] = '\0';
     l->phase = LOCAL_REST;
@@ -182,7 +252,7 @@ static void on_answered(weir_fill *fill, const weir_entry *entry)
     local_run *run = fill->user;
     weir_local *l = run->local;
     l->phase = LOCAL_REST;
-    if (entry)
+    if (entry && (!run->portal || fits(run->portal, entry)))
         give(l, entry, !run->head_hidden);
     else
         local_run_go(run);
@@ -203,20 +273,21 @@ bool local_cache_begin(local_run *run, bool describe)
     const local_statement *s = run->statement;
     bool asked = l->asked;
     l->asked = false;
-    if (!may_ask(l, s, run->portal)) {
+    if (!may_ask(l, s)) {
         l->tx.more_than_read |= local_tx_in_block(l) && !is_read(s);
         return false;
     }
     identify(l, s->source, run->portal);
     const weir_entry *e = asked ? NULL : weir_session_find_answer(l->session);
-    if (e) {
+    if (e && (!run->portal || fits(run->portal, e))) {
         give(l, e, describe);
         return true;
     }
     weir_ask ask = {.statement = &s->words,
                     .text = s->text,
                     .params = run->portal ? run->portal->params : NULL,
-                    .param_count = s->param_count};
+                    .param_count = s->param_count,
+                    .wait_max = l->limits.statement_timeout};
     run->fill.answered = on_answered;
     run->fill.user = run;
     int r = weir_session_begin_fill(l->session, &ask, &run->fill);
@@ -249,10 +320,23 @@ void local_cache_finish(local_run *run, weir_slice complete)
 {
     weir_fill_add(&run->fill, complete);
     if (run->head_len > 0)
-        weir_fill_finish(&run->fill, run->head_len, run->rows.count,
-                         run->exec.outcome.fingerprint);
+        weir_fill_finish(&run->fill, run->head_len, run->rows.count, run->exec.outcome.fingerprint);
     else
         weir_fill_abort(&run->fill, false);
+}
+
+void local_cache_finish_kept(local_run *run, const local_portal *p)
+{
+    weir_buf complete;
+    if (!weir_fill_is_open(&run->fill))
+        return;
+    run->head_len = p->kept_pos;
+    weir_fill_add(&run->fill, weir_buf_slice(&p->kept));
+    weir_buf_init(&complete, 2 * sizeof(p->tag));
+    if (weir_pg_write_command_complete(&complete, weir_slice_cstr(p->tag)) == 0)
+        local_cache_finish(run, weir_buf_slice(&complete));
+    weir_fill_abort(&run->fill, false);
+    weir_buf_fini(&complete);
 }
 
 /* ---- descriptions: what Parse has to know, without asking the database each time ---- */

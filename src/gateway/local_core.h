@@ -35,19 +35,20 @@ typedef struct local_statement {
     bool described; /* `columns` and `read_only` are known */
     bool oids_resolved;
     bool read_only;
-    bool catalog; /* a catalogue query: its columns are the face's own */
+    bool catalog;          /* a catalogue query: its columns are the face's own */
     bool asks_for_session; /* its translation differs from session to session */
     local_columns columns;
     weir_buf owned; /* name, source, text */
 } local_statement;
 
-/* A statement with its parameters, and what is left of its result between two Executes. */
+/* A statement with its parameters, and what is left of its result between two Executes. One block:
+ * a Bind costs one allocation. */
 typedef struct local_portal {
     unsigned refs;
     local_statement *statement;
+    weir_value *params; /* behind the struct, as the next two */
+    uint16_t *formats;  /* of the result columns */
     weir_slice name;
-    weir_value *params;
-    uint16_t *formats; /* of the result columns */
     uint16_t format_count;
     uint32_t rows_max;  /* of the Execute under way */
     bool describe_owed; /* Describe waits for the Execute that usually follows */
@@ -56,8 +57,7 @@ typedef struct local_portal {
     weir_buf kept;   /* whole DataRow messages not given out yet */
     size_t kept_pos; /* the next of them */
     char tag[64];
-    weir_buf owned;     /* name, parameter bytes as they came */
-    weir_buf rewritten; /* … and in SQLite's form, where that differs */
+    weir_buf rewritten; /* parameters in SQLite's form, where that differs from how they came */
 } local_portal;
 
 /* ---- the run (local_run.c, local_rows.c) ---- */
@@ -73,10 +73,12 @@ typedef struct local_rows {
     bool describe_only; /* no rows are expected: learn the columns */
     size_t head;        /* where it begins in exec.out, until the loose types are patched */
     bool patched;
-    weir_slice source;  /* for the hints of columns without a declared type */
-    uint64_t count;     /* rows written */
-    uint64_t count_max; /* 0: no limit */
-    weir_error error;   /* why a row was refused; sqlstate "" if it was not */
+    const local_columns *announced; /* of a prepared statement: the rows' types; NULL: none */
+    bool changed;                   /* … which they no longer are */
+    weir_slice source;              /* for the hints of columns without a declared type */
+    uint64_t count;                 /* rows written */
+    uint64_t count_max;             /* 0: no limit */
+    weir_error error;               /* why a row was refused; sqlstate "" if it was not */
 } local_rows;
 
 typedef void (*local_then)(weir_local *l, bool ok);
@@ -104,7 +106,7 @@ typedef struct local_run {
     bool head_hidden; /* … though the client did not ask */
     bool from_cache;  /* the answer, tag and all, has been given */
     size_t head_len;  /* of the description, once it has passed */
-    size_t replayed; /* savepoints set on a writer just claimed */
+    size_t replayed;  /* savepoints set on a writer just claimed */
     local_then then;
     weir_time started;
     weir_error error; /* of the last run, if it failed */
@@ -131,8 +133,8 @@ typedef struct local_tx {
     uint8_t state;     /* local_tx_state */
     uint8_t isolation; /* weir_isolation, never DEFAULT inside a block */
     bool read_only;
-    bool snapshot; /* session->conn is held with an open BEGIN */
-    bool used;     /* a statement has run in it */
+    bool snapshot;       /* session->conn is held with an open BEGIN */
+    bool used;           /* a statement has run in it */
     bool more_than_read; /* … that was no plain read */
 } local_tx;
 
@@ -168,7 +170,7 @@ struct weir_local {
     local_then control_then; /* of a command, while a statement of our own runs for it */
     const char *control_tag;
     weir_slice user, database; /* in `login` */
-    uint8_t *login; /* startup parameters: uint32 length, then the bytes */
+    uint8_t *login;            /* startup parameters: uint32 length, then the bytes */
     weir_buf out;
     local_tx tx;
     uint32_t pid;
@@ -208,7 +210,15 @@ void local_portal_unref(local_portal *p);
 void local_columns_fini(local_columns *c);
 bool local_statement_writes(const local_statement *s);
 
+/* local_bind.c */
+WEIR_MUST_CHECK int local_portal_new(const weir_pg_bind *m, local_statement *s, local_portal **ret,
+                                     weir_error *err);
+/* Rows of a finished portal, as many as its Execute asked for. In local_extended.c. */
+void local_portal_give(weir_local *l, local_portal *p);
+
 /* local_rows.c */
+/* A column of this type is what was announced at this place. */
+bool local_columns_fit(const local_columns *announced, size_t place, uint32_t oid);
 void local_rows_begin(local_rows *rows, weir_slice source, bool describe);
 void local_rows_fini(local_rows *rows);
 weir_encoder local_rows_encoder(local_rows *rows);
@@ -218,12 +228,16 @@ void local_rows_patch(local_rows *rows, weir_buf *out);
 bool local_asks_for_session(weir_slice source);
 /* A Query's text: true: its whole answer has been written, but for ReadyForQuery. */
 bool local_cache_query(weir_local *l, weir_slice text);
+/* An Execute: true: the same. */
+bool local_cache_portal(weir_local *l, local_portal *p, bool describe);
 /* A run that is about to start: true: it is over, or waits for somebody else's answer. */
 bool local_cache_begin(local_run *run, bool describe);
 /* Bytes on their way to the client: what of them it should get. */
 weir_slice local_cache_take_chunk(local_run *run, weir_slice bytes);
 /* The answer ended with this CommandComplete. */
 void local_cache_finish(local_run *run, weir_slice complete);
+/* The same for a run whose rows were kept for its portal. */
+void local_cache_finish_kept(local_run *run, const local_portal *p);
 /* A run that only describes: true: it is over. */
 bool local_cache_describe(local_run *run);
 void local_cache_described(local_run *run);
@@ -235,7 +249,9 @@ void local_explain_cache(weir_local *l, local_statement *s, local_then then);
 void local_run_go(local_run *run);
 WEIR_MUST_CHECK int local_run_statement(weir_local *l, local_statement *s, local_portal *p,
                                         bool describe, local_then then);
-WEIR_MUST_CHECK int local_run_describe(weir_local *l, local_statement *s, local_then then);
+/* `anew`: the database itself is asked. */
+WEIR_MUST_CHECK int local_run_describe(weir_local *l, local_statement *s, bool anew,
+                                       local_then then);
 /* A statement of our own on the transaction's connection, or (`encoder`) on any reader. */
 WEIR_MUST_CHECK int local_run_control(weir_local *l, weir_slice text, const weir_encoder *encoder,
                                       local_then then);

@@ -60,7 +60,7 @@ void local_explain_cache(weir_local *l, local_statement *s, local_then then)
     }
     if (r == 0) {
         l->control_then = then;
-        local_check(l, local_run_describe(l, inner, described));
+        local_check(l, local_run_describe(l, inner, true, described));
     } else if (r < 0) {
         local_broken(l, r);
     } else {

@@ -273,7 +273,7 @@ static int on_parse(weir_local *l, weir_slice body)
         if (s->command.kind != WEIR_COMMAND_NONE)
             parsed(l, s);
         else
-            local_check(l, local_run_describe(l, s, parse_described));
+            local_check(l, local_run_describe(l, s, false, parse_described));
     }
     local_statement_unref(s);
     return 0;
@@ -281,123 +281,12 @@ static int on_parse(weir_local *l, weir_slice body)
 
 /* ---- Bind ---- */
 
-static weir_value to_value(const weir_compat_value *c)
-{
-    static const weir_value_type types[] = {WEIR_VALUE_NULL, WEIR_VALUE_INTEGER, WEIR_VALUE_REAL,
-                                            WEIR_VALUE_TEXT, WEIR_VALUE_BLOB};
-    weir_value v = {.type = types[c->type]};
-    if (c->type == WEIR_COMPAT_INTEGER)
-        v.u.integer = c->integer;
-    else if (c->type == WEIR_COMPAT_REAL)
-        v.u.real = c->real;
-    else
-        v.u.bytes = c->bytes;
-    return v;
-}
-
-/* Values of `values`, which p owns already. Rewritten ones are offsets until all are read. */
-static int read_values(local_portal *p, const weir_pg_bind *m, weir_slice values, size_t *offsets,
-                       weir_error *err)
-{
-    size_t pos = 0;
-    weir_slice bytes;
-    bool null = false;
-    for (size_t i = 0; weir_pg_value_next(values, &pos, &bytes, &null); i++) {
-        weir_compat_value v = {.type = WEIR_COMPAT_NULL};
-        offsets[i] = SIZE_MAX;
-        if (null)
-            continue;
-        uint16_t format = weir_pg_format_at(m->formats, m->format_count, i);
-        int r = weir_compat_param_read(p->statement->oids[i], format, bytes, &p->rewritten, &v,
-                                       &offsets[i], err);
-        if (r != 0)
-            return r;
-        p->params[i] = to_value(&v);
-    }
-    for (size_t i = 0; i < m->value_count; i++)
-        if (offsets[i] != SIZE_MAX &&
-            (p->params[i].type == WEIR_VALUE_TEXT || p->params[i].type == WEIR_VALUE_BLOB))
-            p->params[i].u.bytes.data = p->rewritten.data + offsets[i];
-    return 0;
-}
-
-static int take_values(local_portal *p, const weir_pg_bind *m, weir_error *err)
-{
-    size_t count = m->value_count;
-    p->params = calloc(count > 0 ? count : 1, sizeof(*p->params));
-    size_t *offsets = calloc(count > 0 ? count : 1, sizeof(*offsets));
-    int r = p->params && offsets ? weir_buf_append(&p->owned, m->portal) : -ENOMEM;
-    if (r == 0)
-        r = weir_buf_append(&p->owned, m->values);
-    if (r == 0) {
-        p->name = weir_slice_make(p->owned.data, m->portal.len);
-        weir_slice values = weir_slice_make(p->owned.data, p->owned.len);
-        r = read_values(p, m, weir_slice_skip(values, m->portal.len), offsets, err);
-    }
-    free(offsets);
-    return r;
-}
-
-static int take_formats(local_portal *p, const weir_pg_bind *m, weir_error *err)
-{
-    p->formats = calloc(m->result_format_count > 0 ? m->result_format_count : 1, sizeof(uint16_t));
-    if (!p->formats)
-        return -ENOMEM;
-    p->format_count = m->result_format_count;
-    weir_pg_reader r = weir_pg_reader_make(m->result_formats);
-    for (size_t i = 0; i < p->format_count; i++) {
-        p->formats[i] = weir_pg_read_u16(&r);
-        if (p->formats[i] > 1) {
-            weir_error_set(err, "22023", "weir: unsupported format code: %u", p->formats[i]);
-            return WEIR_COMPAT_REFUSED;
-        }
-    }
-    return 0;
-}
-
-static int check_bind(const weir_pg_bind *m, const local_statement *s, weir_error *err)
-{
-    if (m->value_count != s->param_count) {
-        weir_error_set(err, "08P01",
-                       "weir: bind message supplies %u parameters, but prepared statement "
-                       "\"%.*s\" requires %u",
-                       m->value_count, (int)(s->name.len < 63 ? s->name.len : 63),
-                       (const char *)s->name.data, s->param_count);
-        return WEIR_COMPAT_REFUSED;
-    }
-    if (m->format_count > 1 && m->format_count != m->value_count) {
-        weir_error_set(err, "08P01",
-                       "weir: bind message has %u parameter formats but %u parameters",
-                       m->format_count, m->value_count);
-        return WEIR_COMPAT_REFUSED;
-    }
-    for (size_t i = 0; i < m->value_count; i++) {
-        if (weir_pg_format_at(m->formats, m->format_count, i) > 1) {
-            weir_error_set(err, "22023", "weir: unsupported format code of parameter %zu", i + 1);
-            return WEIR_COMPAT_REFUSED;
-        }
-    }
-    return 0;
-}
-
 static int bind(weir_local *l, const weir_pg_bind *m, local_statement *s)
 {
-    weir_error err = {0};
-    local_portal *p = calloc(1, sizeof(*p));
-    if (!p)
-        return -ENOMEM;
-    p->refs = 1;
-    p->statement = local_statement_ref(s);
-    weir_buf_init(&p->owned, WEIR_PG_MESSAGE_SIZE_MAX);
-    weir_buf_init(&p->rewritten, WEIR_PG_MESSAGE_SIZE_MAX);
-    weir_buf_init(&p->kept, SIZE_MAX);
-    int r = check_bind(m, s, &err);
-    if (r == 0)
-        r = take_values(p, m, &err);
-    if (r == 0)
-        r = take_formats(p, m, &err);
+    weir_error err;
+    local_portal *p = NULL;
+    int r = local_portal_new(m, s, &p, &err);
     if (r != 0) {
-        local_portal_unref(p);
         if (r > 0)
             local_fail(l, &err);
         return r < 0 ? r : 0;
@@ -574,8 +463,9 @@ static void finish_portal(weir_local *l, local_portal *p)
         memcpy(p->tag, "SELECT 0", 9); /* what an Execute after the last row says */
 }
 
-static void give_kept(weir_local *l, local_portal *p, uint32_t rows_max)
+void local_portal_give(weir_local *l, local_portal *p)
 {
+    uint32_t rows_max = p->rows_max;
     size_t begin = p->kept_pos;
     uint32_t rows = 0;
     while (p->kept_pos < p->kept.len && (rows_max == 0 || rows < rows_max)) {
@@ -611,14 +501,10 @@ static void portal_ran(weir_local *l, bool ok)
         local_fail(l, &err);
         return;
     }
-    local_portal *p = local_portal_ref(run->portal);
-    if (run->from_cache) {
-        p->finished = true;
-        memcpy(p->tag, "SELECT 0", 9);
-        local_portal_unref(p);
+    if (run->from_cache)
         return;
-    }
-    if (run->rows.describe && !run->rows.described)
+    local_portal *p = local_portal_ref(run->portal);
+    if (run->rows.describe && !run->rows.described && !run->head_hidden)
         local_check(l, weir_pg_write_empty(&l->out, WEIR_PG_B_NO_DATA));
     make_tag(p, run);
     p->finished = true;
@@ -628,9 +514,11 @@ static void portal_ran(weir_local *l, bool ok)
         if (run->rows.describe && run->rows.described) {
             p->kept_pos = kept_message(p);
             local_flush(l);
-            l->host.write(l->host.user, weir_slice_make(p->kept.data, p->kept_pos));
+            if (!run->head_hidden)
+                l->host.write(l->host.user, weir_slice_make(p->kept.data, p->kept_pos));
         }
-        give_kept(l, p, p->rows_max);
+        local_cache_finish_kept(run, p);
+        local_portal_give(l, p);
     } else {
         size_t before = l->out.len;
         local_send_tag(l, p->tag);
@@ -651,7 +539,8 @@ static void run_portal(weir_local *l, local_portal *p)
     bool describe = p->describe_owed;
     p->describe_owed = false;
     p->started = true;
-    local_check(l, local_run_statement(l, p->statement, p, describe, portal_ran));
+    if (!local_cache_portal(l, p, describe))
+        local_check(l, local_run_statement(l, p->statement, p, describe, portal_ran));
 }
 
 static void execute(weir_local *l, local_portal *p)
@@ -663,7 +552,7 @@ static void execute(weir_local *l, local_portal *p)
         local_command_run(l, s, command_ran);
         local_statement_unref(s);
     } else if (p->finished) {
-        give_kept(l, p, p->rows_max);
+        local_portal_give(l, p);
     } else if (p->started) {
         (void)fail(l, "55000", "portal cannot be run:", p->name);
     } else if (local_statement_writes(s) && !local_tx_in_block(l)) {

@@ -57,6 +57,28 @@ static void take_types(local_rows *rows, const weir_column *columns, size_t coun
     }
 }
 
+/* What no table declares is announced by what the rows hold: nothing was promised of it. */
+bool local_columns_fit(const local_columns *announced, size_t place, uint32_t oid)
+{
+    return announced->loose[place] || announced->items[place].type_oid == oid;
+}
+
+/* A client that prepared the statement reads its rows by the types that it was told then, and
+ * PostgreSQL refuses, too (the driver prepares anew): rows of other types would be misread. */
+static bool fits_announced(const local_rows *rows)
+{
+    const local_columns *c = &rows->columns;
+    if (!rows->announced)
+        return true;
+    if (c->count != rows->announced->count)
+        return false;
+    for (size_t i = 0; i < c->count; i++)
+        if (!local_columns_fit(rows->announced, i, c->items[i].type_oid) ||
+            (c->loose[i] && !rows->announced->loose[i]))
+            return false;
+    return true;
+}
+
 static int on_columns(void *user, weir_buf *out, const weir_column *columns, size_t count)
 {
     local_rows *rows = user;
@@ -78,6 +100,12 @@ static int on_columns(void *user, weir_buf *out, const weir_column *columns, siz
         take_types(rows, columns, count);
     }
     c->count = count;
+    rows->changed = !fits_announced(rows);
+    if (rows->changed) {
+        weir_error_set(&rows->error, "0A000", "weir: cached plan must not change result type");
+        weir_error_hint(&rows->error, "The schema has changed: prepare the statement again.");
+        return -EINVAL;
+    }
     if (rows->format_count > 1 && rows->format_count != count) {
         weir_error_set(&rows->error, "08P01",
                        "weir: bind message has %u result formats but query has %zu columns",
@@ -163,7 +191,7 @@ weir_encoder local_rows_encoder(local_rows *rows)
 void local_rows_patch(local_rows *rows, weir_buf *out)
 {
     local_columns *c = &rows->columns;
-    if (rows->patched)
+    if (rows->patched || rows->describe_only) /* without rows they stay loose */
         return;
     rows->patched = true;
     bool changed = false;

@@ -65,7 +65,7 @@ static void end_run(weir_local *l, bool ok)
     if (run->need == WEIR_ROLE_WRITE)
         weir_session_note_write(l->session);
     if (!ok)
-        weir_fill_abort(&run->fill, false);
+        weir_fill_abort(&run->fill, run->cancelled); /* a client's cancel is nobody else's */
     record(l, ok);
     local_then then = run->then;
     run->then = NULL;
@@ -309,6 +309,7 @@ static void set_exec(local_run *run)
         .result_size_max = l->limits.result_size_max,
         .deadline = weir_deadline(l->host.now(l->host.user), l->limits.statement_timeout),
         .cheap = describe || known_short(run),
+        .anew = run->fill.anew,
         .out = out,
         .on_done = on_done,
         .user = run,
@@ -458,6 +459,7 @@ static local_run *prepare(weir_local *l, local_statement *s, local_portal *p, lo
     run->then = then;
     run->keep = run->hold = run->borrowed = run->cancelled = false;
     run->filled = run->head_hidden = run->from_cache = false;
+    run->fill.anew = false;
     run->head_len = 0;
     run->replayed = l->tx.writer ? l->tx.savepoint_count : 0;
     run->started = l->host.now(l->host.user);
@@ -473,6 +475,7 @@ int local_run_statement(weir_local *l, local_statement *s, local_portal *p, bool
     if (!run)
         return -ENOMEM;
     local_rows_begin(&run->rows, s->source, describe);
+    run->rows.announced = p && s->described && !s->catalog ? &s->columns : NULL;
     run->rows.formats = p ? p->formats : NULL;
     run->rows.format_count = p ? p->format_count : 0;
     run->rows.no_data = p != NULL;
@@ -486,7 +489,7 @@ int local_run_statement(weir_local *l, local_statement *s, local_portal *p, bool
     return 0;
 }
 
-int local_run_describe(weir_local *l, local_statement *s, local_then then)
+int local_run_describe(weir_local *l, local_statement *s, bool anew, local_then then)
 {
     local_run *run = prepare(l, s, NULL, then);
     if (!run)
@@ -495,7 +498,7 @@ int local_run_describe(weir_local *l, local_statement *s, local_then then)
     run->rows.describe_only = true;
     run->encoder = local_rows_encoder(&run->rows);
     run->need = WEIR_ROLE_READ;
-    if (local_cache_describe(run))
+    if (!anew && local_cache_describe(run))
         then(l, true);
     else
         local_run_go(run);

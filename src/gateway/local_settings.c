@@ -179,13 +179,13 @@ void local_settings_identity(const weir_local *l, weir_buf *out)
             skip |= strcmp(c->name, irrelevant[i]) == 0;
         if (skip)
             continue;
-        int r = weir_buf_append_cstr(out, c->name);
+        int r = weir_buf_append(out, weir_slice_make(c->name, strlen(c->name) + 1));
         if (r == 0)
-            r = weir_buf_append_cstr(out, c->value);
+            r = weir_buf_append(out, weir_slice_make(c->value, strlen(c->value) + 1));
         if (r < 0)
             out->size_max = 0; /* no identity any more */
     }
-    if (out->size_max > 0 && weir_buf_append_u8(out, 0) < 0) /* no name begins so */
+    if (out->size_max > 0 && weir_buf_append_u8(out, 0) < 0) /* no name is empty */
         out->size_max = 0;
 }
 

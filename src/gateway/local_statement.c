@@ -41,10 +41,7 @@ void local_portal_unref(local_portal *p)
         return;
     local_statement_unref(p->statement);
     weir_buf_fini(&p->kept);
-    weir_buf_fini(&p->owned);
     weir_buf_fini(&p->rewritten);
-    free(p->params);
-    free(p->formats);
     free(p);
 }
 

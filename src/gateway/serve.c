@@ -14,6 +14,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ANALYST_STACK (64u * 1024 * 1024) /* libpg_query recurses: DESIGN section 4 */
@@ -129,11 +130,32 @@ static int open_postgres(serving *s, const weir_config_database *d, weir_backend
     return r;
 }
 
+/* Under another name, or by a link: the configuration's own check compares words. Each would take
+ * the other's commits for those of another process. */
+static int check_same_file(const serving *s, const weir_config_database *d, weir_error *err)
+{
+    struct stat ours, other;
+    if (d->backend != WEIR_CONFIG_SQLITE || stat(d->path, &ours) != 0)
+        return 0;
+    for (const weir_config_database *o = s->config->databases; o != d; o++) {
+        if (o->backend == WEIR_CONFIG_SQLITE && stat(o->path, &other) == 0 &&
+            other.st_dev == ours.st_dev && other.st_ino == ours.st_ino) {
+            weir_error_set(err, "F0000", "weir: databases \"%s\" and \"%s\" are the same file",
+                           o->name, d->name);
+            return -EEXIST;
+        }
+    }
+    return 0;
+}
+
 static int open_database(serving *s, const weir_config_database *d, weir_error *err)
 {
     weir_backend *backend = NULL;
-    int r = d->backend == WEIR_CONFIG_SQLITE ? open_sqlite(s, d, &backend, err)
-                                             : open_postgres(s, d, &backend, err);
+    int r = check_same_file(s, d, err);
+    if (r < 0)
+        return r;
+    r = d->backend == WEIR_CONFIG_SQLITE ? open_sqlite(s, d, &backend, err)
+                                         : open_postgres(s, d, &backend, err);
     if (r < 0)
         return r;
     weir_database_options options = {.name = d->name,

@@ -114,11 +114,11 @@ static void note(analysis *a, const weir_access *access)
 
 /* ---- what is read ---- */
 
-/* They read their arguments and nothing that is stored. */
-static bool is_of_arguments(const char *table)
+/* They read their arguments and nothing that is stored; a table may have such a name. */
+static bool is_of_arguments(const weir_relation_info *info, weir_slice name)
 {
-    weir_slice name = weir_slice_cstr(table);
-    return weir_slice_eq_nocase(name, "json_each") || weir_slice_eq_nocase(name, "json_tree");
+    return info->kind == WEIR_RELATION_FUNCTION &&
+           (weir_slice_eq_nocase(name, "json_each") || weir_slice_eq_nocase(name, "json_tree"));
 }
 
 /* The first use of a table-valued function on a connection reports how SQLite declares it: as an
@@ -162,6 +162,13 @@ static void read_system(analysis *a, const weir_access *access)
         refuse(a, WEIR_REFUSAL_SYSTEM, "reads %.80s, which is SQLite's own", access->table);
 }
 
+/* A CTE of which no column is read is reported like a table; what it reads is reported too. */
+static bool is_cte_of_text(const analysis *a, const weir_relation_info *info, weir_slice name)
+{
+    return info->kind == WEIR_RELATION_UNKNOWN && info->column_count == 0 && a->query &&
+           weir_query_has_cte(a->query, name);
+}
+
 static void read_relation(analysis *a, const weir_access *access)
 {
     weir_slice name = weir_slice_cstr(access->table);
@@ -174,10 +181,12 @@ static void read_relation(analysis *a, const weir_access *access)
         read_table(a, access, info->name);
     } else if (info && info->kind == WEIR_RELATION_VIEW) {
         return; /* its tables are reported too */
-    } else if (!info && !is_of_arguments(access->table)) {
+    } else if (info && is_cte_of_text(a, info, name)) {
+        return;
+    } else if (!info) {
         weir_dependencies_add_whole(&a->dependencies, name, "the schema is not known");
         refuse(a, WEIR_REFUSAL_UNFOLLOWED, "%.80s: nothing is known of it", access->table);
-    } else if (!is_of_arguments(access->table)) {
+    } else if (!is_of_arguments(info, name)) {
         refuse(a, WEIR_REFUSAL_UNFOLLOWED,
                "the changes of %.80s are not seen: it is no plain table", access->table);
     }

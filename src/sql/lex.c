@@ -116,7 +116,7 @@ static weir_slice leading_hint(weir_slice text)
     for (p += 2; close && p < close && weir_char_class[*p] == CHAR_SPACE;)
         p++;
     if (!close || (size_t)(close - p) < sizeof(prefix) - 1 ||
-        memcmp(p, prefix, sizeof(prefix) - 1) != 0)
+        !weir_slice_eq_nocase(weir_slice_make(p, sizeof(prefix) - 1), prefix))
         return (weir_slice){NULL, 0};
     for (p += sizeof(prefix) - 1; p < close && weir_char_class[*p] == CHAR_SPACE;)
         p++;

@@ -292,6 +292,7 @@ static bool push(void *user, const weir_column *column)
 {
     pushing *p = user;
     weir_column inside;
+    assert(p->leaf && p->leaf->kind == WEIR_FROM_DERIVED);
     const weir_operand *value = value_of(p->rules, p->outside, column);
     if (value && weir_columns_inside(p->leaf->query, column->name, &p->rules->steps, &inside))
         p->inside = add_value(p->rules, p->inside, &inside, value);

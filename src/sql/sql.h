@@ -174,6 +174,7 @@ typedef struct weir_template {
         sample; /* one statement's own text, for EXPLAIN and the grammar; owned; at most 64 KiB */
     weir_footprint *_Atomic footprint; /* never NULL: at first the lexer's word */
     _Atomic bool analysis_asked;
+    _Atomic bool outdated;      /* a statement of it ran under other facts than the footprint's */
     _Atomic uint32_t last_used; /* coarse clock, for eviction */
 } weir_template;
 
@@ -203,6 +204,10 @@ void weir_template_each(weir_template_table *table,
                         bool (*visit)(void *user, const weir_template *t), void *user);
 /* True for the first who asks (and only for that one): it shall have the template analysed. */
 bool weir_template_ask_analysis(const weir_template *t);
+/* Its footprint is not that of the newest run: of a schema that was rolled back, or of another
+ * database. `take` is true for the first who asks thereafter. */
+void weir_template_note_outdated(const weir_template *t);
+bool weir_template_take_outdated(const weir_template *t);
 /* Publishes what analysis found (takes `footprint`); the old one is retired. */
 void weir_template_publish(const weir_template *t, weir_epoch_member *member,
                            weir_footprint *footprint);

@@ -285,6 +285,17 @@ bool weir_template_ask_analysis(const weir_template *t)
                                      memory_order_acq_rel);
 }
 
+void weir_template_note_outdated(const weir_template *t)
+{
+    atomic_store_explicit(&mutable_template(t)->outdated, true, memory_order_relaxed);
+}
+
+bool weir_template_take_outdated(const weir_template *t)
+{
+    return atomic_load_explicit(&t->outdated, memory_order_relaxed) &&
+           atomic_exchange_explicit(&mutable_template(t)->outdated, false, memory_order_relaxed);
+}
+
 void weir_template_publish(const weir_template *t, weir_epoch_member *member,
                            weir_footprint *footprint)
 {

@@ -294,7 +294,7 @@ static int load(weir_sqlite_catalog *c, sqlite3 *handle, const char *name, relat
     if (r == 0 && info->kind != WEIR_RELATION_SYSTEM)
         r = load_columns(&l);
     if (r == 0 && info->kind == WEIR_RELATION_UNKNOWN && info->column_count > 0)
-        info->kind = WEIR_RELATION_VIRTUAL;
+        info->kind = WEIR_RELATION_FUNCTION;
     /* One name stands for the rowid wherever it is a key; where that is hidden, it is none. */
     if (has_column(info, "rowid"))
         info->rowid = false;

@@ -72,8 +72,8 @@ void weir_sqlite_changes_watch(weir_sqlite_changes *c, weir_sqlite_db *db);
 void weir_sqlite_changes_track(weir_sqlite_changes *c, const weir_follower *follower);
 /* The transaction is over: its ids go. */
 void weir_sqlite_changes_clear(weir_sqlite_changes *c);
-/* The same for one that was rolled back, but it may have been a statement alone that SQLite prepares
- * anew and runs again: what it may do to the schema is still to come. */
+/* The same for one that was rolled back, but it may have been a statement alone that SQLite
+ * prepares anew and runs again: what it may do to the schema is still to come. */
 void weir_sqlite_changes_roll_back(weir_sqlite_changes *c);
 bool weir_sqlite_changes_pending(const weir_sqlite_changes *c);
 /* Before a statement that may change the schema. */

@@ -38,11 +38,11 @@ void weir_sqlite_follow_start(weir_sqlite_follow *f, weir_sqlite_db *writer,
     weir_sqlite_changes_watch(&f->changes, writer);
     f->db = writer;
     f->on = true;
-    /* What was committed before was not reported: an answer that was read before is worth nothing.
-     */
+    /* What anybody committed until here was not reported: answers that were read before are worth
+     * nothing. From the version on, looks see the others. */
+    (void)data_version(writer, &f->version);
     f->follower.committed(f->follower.user, NULL, 0, true);
     weir_sqlite_changes_track(&f->changes, &f->follower);
-    (void)data_version(writer, &f->version);
     weir_sqlite_follow_look(f, writer);
 }
 

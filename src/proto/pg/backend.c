@@ -69,7 +69,8 @@ static void put_field(weir_pg_writer *w, uint8_t code, const char *text)
     weir_pg_put_cstr(w, weir_slice_cstr(text));
 }
 
-static int write_fields(weir_buf *out, uint8_t type, const char *severity, const weir_error *err)
+static int write_fields(weir_buf *out, uint8_t type, const char *severity, const weir_error *err,
+                        const char *routine)
 {
     weir_pg_writer w = weir_pg_begin(out, type);
     put_field(&w, 'S', severity);
@@ -78,18 +79,25 @@ static int write_fields(weir_buf *out, uint8_t type, const char *severity, const
     put_field(&w, 'M', err->message[0] ? err->message : "weir: unknown error");
     put_field(&w, 'D', err->detail);
     put_field(&w, 'H', err->hint);
+    put_field(&w, 'R', routine);
     weir_pg_put_u8(&w, 0);
     return weir_pg_end(&w);
 }
 
 int weir_pg_write_error(weir_buf *out, const char *severity, const weir_error *err)
 {
-    return write_fields(out, WEIR_PG_B_ERROR, severity, err);
+    return write_fields(out, WEIR_PG_B_ERROR, severity, err, "");
+}
+
+int weir_pg_write_error_of(weir_buf *out, const char *severity, const weir_error *err,
+                           const char *routine)
+{
+    return write_fields(out, WEIR_PG_B_ERROR, severity, err, routine);
 }
 
 int weir_pg_write_notice(weir_buf *out, const char *severity, const weir_error *err)
 {
-    return write_fields(out, WEIR_PG_B_NOTICE, severity, err);
+    return write_fields(out, WEIR_PG_B_NOTICE, severity, err, "");
 }
 
 /* ---- Authentication, BackendKeyData, ParameterStatus, ReadyForQuery ---- */

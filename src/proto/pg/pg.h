@@ -233,9 +233,8 @@ typedef struct weir_pg_error_fields {
 
 typedef struct weir_pg_column {
     weir_slice name;
-    uint32_t table_oid;
+    uint32_t table_oid, type_oid;
     uint16_t attribute;
-    uint32_t type_oid;
     int16_t type_size;
     int32_t type_modifier;
     uint16_t format;
@@ -272,10 +271,11 @@ WEIR_MUST_CHECK int weir_pg_ready_read(weir_slice body, uint8_t *ret_status);
 /* The rows a CommandComplete tag counts ("SELECT 5", "INSERT 0 3"); 0 for tags without a number. */
 uint64_t weir_pg_tag_rows(weir_slice tag);
 
-/* severity is "ERROR", "FATAL", "WARNING", …; FATAL and PANIC end the session. */
+/* severity (level) is "ERROR", "FATAL", "WARNING", …; FATAL and PANIC end the session. */
 WEIR_MUST_CHECK int weir_pg_write_error(weir_buf *out, const char *severity, const weir_error *err);
-WEIR_MUST_CHECK int weir_pg_write_notice(weir_buf *out, const char *severity,
-                                         const weir_error *err);
+WEIR_MUST_CHECK int weir_pg_write_error_of(weir_buf *out, const char *severity,
+                                           const weir_error *err, const char *routine);
+WEIR_MUST_CHECK int weir_pg_write_notice(weir_buf *out, const char *level, const weir_error *err);
 WEIR_MUST_CHECK int weir_pg_write_auth(weir_buf *out, uint32_t code, weir_slice data);
 WEIR_MUST_CHECK int weir_pg_write_key_data(weir_buf *out, uint32_t pid, weir_slice key);
 WEIR_MUST_CHECK int weir_pg_write_param_status(weir_buf *out, weir_slice name, weir_slice value);

@@ -33,7 +33,8 @@ static void append(const char *format, ...)
 
 static void append_relation(const weir_relation_info *info)
 {
-    static const char *const kinds[] = {"table", "view", "virtual", "system", "unknown"};
+    static const char *const kinds[] = {"table",    "view",   "virtual",
+                                        "function", "system", "unknown"};
     static const char *const keys[] = {"none", "number", "text", "blob"};
     append("%s%s %s(", seen.words[0] ? "; " : "", (const char *)info->name.data, kinds[info->kind]);
     for (size_t i = 0; i < info->column_count; i++)
@@ -148,7 +149,7 @@ static void test_kinds_of_relations(void **state)
     expect_words("SELECT name FROM sqlite_schema", "sqlite_master system()");
     expect_words("SELECT w FROM f", "f virtual(w:none f:none rank:none)");
     write_ok("SELECT count(*) FROM json_each('[1]')");
-    assert_non_null(strstr(seen.words, "json_each virtual("));
+    assert_non_null(strstr(seen.words, "json_each function("));
     write_ok("SELECT id FROM f_docsize");
     assert_non_null(strstr(seen.words, "f_docsize virtual("));
     write_ok("WITH x AS (SELECT a FROM t) SELECT count(*) FROM x");

@@ -125,8 +125,8 @@ void engine_rig_open(engine_rig *rig, weir_session *session, unsigned worker,
                      weir_database *database)
 {
     weir_error err;
-    assert_int_equal(weir_session_open(session, rig->worker[worker], database,
-                                       weir_slice_cstr("u"), &engine_rig_no_events, &err),
+    assert_int_equal(weir_session_open(session, rig->worker[worker], database, weir_slice_cstr("u"),
+                                       &engine_rig_no_events, &err),
                      0);
 }
 

@@ -1,6 +1,6 @@
-/* The cache's part of the engine, without loops: one thread is all workers, the clock is a variable,
- * messages wait until they are delivered, and the test plays the backend: it says what was committed
- * and what a statement's answer is. */
+/* The cache's part of the engine, without loops: one thread is all workers, the clock is a
+ * variable, messages wait until they are delivered, and the test plays the backend: it says what
+ * was committed and what a statement's answer is. */
 #include "catalog/access.h"
 #include "rig.h"
 #include <setjmp.h>
@@ -57,10 +57,8 @@ static int setup(void **state)
     (void)state;
     t = calloc(1, sizeof(*t));
     assert_non_null(t);
-    weir_cache_options cache = {.slots = 4096,
-                                .flights_max = 16,
-                                .waiters_max = 16,
-                                .settings = settings_of()};
+    weir_cache_options cache = {
+        .slots = 4096, .flights_max = 16, .waiters_max = 16, .settings = settings_of()};
     engine_rig_init(&t->base, &cache);
     t->base.keeps_messages = true;
     t->engine = t->base.engine;
@@ -116,23 +114,20 @@ static uint64_t value_id(int64_t value)
 /* As the backend does when it prepares the text. */
 static void analyse(const weir_statement *of, weir_slice text, const char *function)
 {
-    weir_access accesses[] = {{.kind = WEIR_ACCESS_READ,
-                               .database = "main",
-                               .table = "t",
-                               .column = "v",
-                               .through = ""},
-                              {.kind = WEIR_ACCESS_FUNCTION,
-                               .database = "",
-                               .table = "",
-                               .column = function,
-                               .through = ""}};
+    weir_access accesses[] = {
+        {.kind = WEIR_ACCESS_READ, .database = "main", .table = "t", .column = "v", .through = ""},
+        {.kind = WEIR_ACCESS_FUNCTION,
+         .database = "",
+         .table = "",
+         .column = function,
+         .through = ""}};
     weir_footprint *f = NULL;
     assert_int_equal(weir_sql_analyze_accesses(accesses, function ? 2 : 1, &catalog, text,
                                                weir_worker_lexed(t->worker[0]), &f),
                      0);
-    weir_template_publish(weir_template_find(weir_engine_templates(t->engine),
-                                             of->template_id, of->template_serial),
-                          weir_worker_epoch(t->worker[0]), f);
+    weir_template_publish(
+        weir_template_find(weir_engine_templates(t->engine), of->template_id, of->template_serial),
+        weir_worker_epoch(t->worker[0]), f);
 }
 
 /* ---- asking ---- */
@@ -145,6 +140,7 @@ static const weir_entry *find(unsigned session, const char *text)
 }
 
 static weir_statement statement; /* the newest that was asked for */
+static weir_time wait_max;       /* of those who ask */
 
 static int begin(unsigned session, const char *text)
 {
@@ -157,7 +153,7 @@ static int begin(unsigned session, const char *text)
         analyse(&statement, slice, strstr(text, "random") ? "random" : NULL);
     }
     assert_null(find(session, text));
-    weir_ask ask = {.statement = &statement, .text = slice};
+    weir_ask ask = {.statement = &statement, .text = slice, .wait_max = wait_max};
     return weir_session_begin_fill(&t->session[session], &ask, &t->fill[session]);
 }
 
@@ -260,6 +256,47 @@ static void test_other_facts_than_the_footprint_s_are_not_kept(void **state)
     assert_null(t->answer[1].data);
     assert_false(weir_fill_is_open(&t->fill[1]));
     expect(0, whole, NULL);
+}
+
+/* A schema that was rolled back may have told its facts last: they are told again. */
+static void test_after_other_facts_the_statement_is_prepared_anew(void **state)
+{
+    (void)state;
+    assert_int_equal(begin(0, whole), WEIR_FILL_LEAD);
+    assert_false(t->fill[0].anew);
+    weir_fill_finish(&t->fill[0], 0, 1, FINGERPRINT + 1);
+    assert_int_equal(begin(1, whole), WEIR_FILL_NONE);
+    assert_true(t->fill[1].anew);
+    fill(0, whole, "1");
+    assert_false(t->fill[0].anew);
+    expect(0, whole, "1");
+}
+
+static void test_what_is_gathered_is_charged(void **state)
+{
+    (void)state;
+    size_t before = 0;
+    assert_int_equal(begin(0, whole), WEIR_FILL_LEAD);
+    before = t->base.memory.total;
+    weir_fill_add(&t->fill[0], WEIR_SLICE_LIT("0123456789"));
+    assert_int_equal(t->base.memory.total, before + 10);
+    weir_fill_abort(&t->fill[0], false);
+    assert_int_equal(t->base.memory.total, before);
+    assert_int_equal(begin(0, whole), WEIR_FILL_LEAD);
+    t->base.memory.total_max = before + 5; /* no room: it is given up, the statement is not */
+    weir_fill_add(&t->fill[0], WEIR_SLICE_LIT("0123456789"));
+    assert_false(weir_fill_is_open(&t->fill[0]));
+    t->base.memory.total_max = 0;
+}
+
+static void test_nobody_joins_while_nobody_looks(void **state)
+{
+    (void)state;
+    assert_int_equal(begin(0, whole), WEIR_FILL_LEAD);
+    t->base.now += 2 * WEIR_SECOND;
+    assert_int_equal(begin(1, whole), WEIR_FILL_LEAD);
+    look(false);
+    assert_int_equal(begin(2, whole), WEIR_FILL_WAIT);
 }
 
 static void test_everything_and_others_raise_the_floor(void **state)
@@ -392,6 +429,24 @@ static void test_a_wait_ends_by_itself(void **state)
     assert_int_equal(t->answered[1], 1);
 }
 
+static void test_who_has_less_time_waits_less(void **state)
+{
+    (void)state;
+    assert_int_equal(begin(0, whole), WEIR_FILL_LEAD);
+    assert_int_equal(begin(1, whole), WEIR_FILL_WAIT);
+    wait_max = 100 * WEIR_MS;
+    assert_int_equal(begin(2, whole), WEIR_FILL_WAIT);
+    wait_max = 0;
+    t->base.now += 100 * WEIR_MS;
+    weir_worker_tick(t->worker[0]);
+    weir_worker_tick(t->worker[1]);
+    assert_int_equal(t->answered[1], 0);
+    assert_int_equal(t->answered[2], 1);
+    finish(0, "1");
+    deliver();
+    assert_int_equal(t->answered[1], 1);
+}
+
 static void test_who_leaves_is_not_told(void **state)
 {
     (void)state;
@@ -431,8 +486,8 @@ static void test_flushes_forget_what_they_name(void **state)
     const struct {
         const char *tag, *prefix;
         bool forgets;
-    } cases[] = {{"c", NULL, false},      {"b", NULL, true},        {NULL, "user:2:", false},
-                 {NULL, "user:", true},   {NULL, "user:1:", true},  {NULL, "us", true}};
+    } cases[] = {{"c", NULL, false},    {"b", NULL, true},       {NULL, "user:2:", false},
+                 {NULL, "user:", true}, {NULL, "user:1:", true}, {NULL, "us", true}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         if (!find(0, tagged))
             fill(0, tagged, "tagged");
@@ -525,6 +580,9 @@ int main(void)
         T(test_rows_of_other_keys_may_change),
         T(test_a_change_during_the_run_is_not_covered),
         T(test_other_facts_than_the_footprint_s_are_not_kept),
+        T(test_after_other_facts_the_statement_is_prepared_anew),
+        T(test_what_is_gathered_is_charged),
+        T(test_nobody_joins_while_nobody_looks),
         T(test_everything_and_others_raise_the_floor),
         T(test_nothing_is_given_when_nobody_looked_for_too_long),
         T(test_a_declared_time_ends_an_answer),
@@ -535,6 +593,7 @@ int main(void)
         T(test_when_the_leader_leaves_one_of_the_others_leads),
         T(test_when_the_leader_fails_the_others_run),
         T(test_a_wait_ends_by_itself),
+        T(test_who_has_less_time_waits_less),
         T(test_who_leaves_is_not_told),
         T(test_a_large_answer_releases_those_who_wait),
         T(test_flushes_forget_what_they_name),

@@ -67,8 +67,9 @@ static void say(engine_rig *t, unsigned worker, weir_database *d, const char *te
     weir_session s = {0};
     weir_statement st;
     weir_error err;
-    assert_int_equal(
-        weir_session_open(&s, t->worker[worker], d, weir_slice_cstr("u"), &engine_rig_no_events, &err), 0);
+    assert_int_equal(weir_session_open(&s, t->worker[worker], d, weir_slice_cstr("u"),
+                                       &engine_rig_no_events, &err),
+                     0);
     assert_int_equal(weir_pools_sessions(weir_database_pools(d)), 1);
     weir_session_understand(&s, weir_slice_cstr(text), &st);
     weir_time started = t->now;
@@ -185,8 +186,9 @@ static void test_a_pool_made_during_a_pause_is_paused(void **state)
     weir_session s = {0};
     weir_error err;
     weir_report r;
-    assert_int_equal(weir_session_open(&s, t.worker[0], d, weir_slice_cstr("u"), &engine_rig_no_events, &err),
-                     0);
+    assert_int_equal(
+        weir_session_open(&s, t.worker[0], d, weir_slice_cstr("u"), &engine_rig_no_events, &err),
+        0);
     assert_int_equal(weir_session_borrow(&s, WEIR_ROLE_READ, &err), WEIR_SESSION_WAIT);
     fill(&t, "pools", &r);
     check_cell(&r, 0, "cl_waiting", "1");

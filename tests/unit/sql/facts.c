@@ -94,7 +94,7 @@ static void load_kind(sqlite3 *db, weir_relation_info *info, const char *name)
                            -1, &s, NULL) != SQLITE_OK)
         abort();
     sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
-    info->kind = WEIR_RELATION_VIRTUAL;
+    info->kind = WEIR_RELATION_FUNCTION;
     if (sqlite3_step(s) == SQLITE_ROW) {
         const char *type = (const char *)sqlite3_column_text(s, 0);
         info->rowid = strcmp(type, "table") == 0 && sqlite3_column_int(s, 1) == 0;
@@ -121,6 +121,8 @@ static void load(facts *f, sqlite3 *db)
         *info = (weir_relation_info){.name = weir_slice_cstr(name)};
         load_kind(db, info, name);
         load_columns(f, db, info, name);
+        if (info->kind == WEIR_RELATION_FUNCTION && info->column_count == 0)
+            info->kind = WEIR_RELATION_UNKNOWN;
     }
 }
 

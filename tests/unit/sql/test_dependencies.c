@@ -215,6 +215,11 @@ static const struct {
     {"not into a CTE", "with w as (select * from a) select * from w where id = 5", "a"},
     {"CTE with the table's name",
      "with a as (select * from main.a where id = 5) select * from a where x = 6", "a.id@0"},
+    {"CTE of which no column is read", "with w as (select x from a) select count(*) from w", "a"},
+    {"recursion of which no column is read",
+     "with recursive r(n) as (select 1 union all select n + 1 from r where n < 9) "
+     "select count(*), (select x from a where id = 5) from r",
+     "a.id@3"},
     {"recursion",
      "with recursive r(id) as (select id from tree where id = 5 union all "
      "select t.id from tree t join r on t.parent = r.id) select * from r",
