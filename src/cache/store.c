@@ -8,8 +8,8 @@
  * Invariants: whoever changes anything holds `busy`. An entry is complete when it is linked, and
  * its `next` stays as it is when it is unlinked: readers that stand on it go on from there. What is
  * taken out under the lock is retired after it. */
-#include "cache/hits.h"
 #include "base/spin.h"
+#include "cache/hits.h"
 #include "cache/wheel.h"
 
 #include <assert.h>

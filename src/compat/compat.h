@@ -96,10 +96,10 @@ typedef enum weir_command_kind {
     WEIR_COMMAND_RESET, /* name empty: ALL */
     WEIR_COMMAND_SHOW,
     WEIR_COMMAND_DISCARD_ALL,
-    WEIR_COMMAND_DEALLOCATE, /* name empty: ALL */
+    WEIR_COMMAND_DEALLOCATE,    /* name empty: ALL */
     WEIR_COMMAND_EXPLAIN_CACHE, /* value: the statement that it is about */
-    WEIR_COMMAND_IGNORED,    /* nothing to do here: answered with its tag */
-    WEIR_COMMAND_REFUSED     /* not supported: message and hint */
+    WEIR_COMMAND_IGNORED,       /* nothing to do here: answered with its tag */
+    WEIR_COMMAND_REFUSED        /* not supported: message and hint */
 } weir_command_kind;
 
 typedef enum weir_isolation {

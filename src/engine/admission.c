@@ -193,8 +193,8 @@ int weir_session_explain_cache(weir_session *session, weir_slice text, weir_buf 
     weir_worker *w = session->worker;
     weir_statement statement;
     weir_session_understand(session, text, &statement);
-    const weir_template *t = weir_template_find(w->engine->templates, statement.template_id,
-                                                statement.template_serial);
+    const weir_template *t =
+        weir_template_find(w->engine->templates, statement.template_id, statement.template_serial);
     if (!t)
         return weir_buf_printf(out, "cached: no, the statement is not understood\n");
     return weir_engine_explain_cache(

@@ -49,8 +49,7 @@ static void run(weir_job *job)
 /* Analysed and published, unless what was published was made from the same facts. */
 static int publish_accesses(weir_template_table *table, weir_epoch_member *member,
                             const weir_lexed *lexed, weir_slice text, uint32_t tick,
-                            const weir_access *accesses, size_t count,
-                            const weir_catalog *catalog)
+                            const weir_access *accesses, size_t count, const weir_catalog *catalog)
 {
     const weir_template *t = NULL;
     weir_footprint *footprint = NULL;

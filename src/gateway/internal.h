@@ -74,8 +74,8 @@ typedef struct weir_relay_state {
     weir_map named; /* name -> weir_named */
     weir_prepared *unnamed;
     weir_statement bound; /* of the newest Bind */
-    weir_sent first;    /* the common case: one statement on its way */
-    weir_sent *more;    /* a ring for pipelines */
+    weir_sent first;      /* the common case: one statement on its way */
+    weir_sent *more;      /* a ring for pipelines */
     uint32_t more_cap, more_head, sent;
     char status;           /* of the last ReadyForQuery */
     bool skipping;         /* after an error of ours, up to Sync */

@@ -26,7 +26,6 @@ static int read_values(local_portal *p, const weir_pg_bind *m, weir_slice values
     bool null = false;
     for (size_t i = 0; weir_pg_value_next(values, &pos, &bytes, &null); i++) {
         weir_compat_value v = {.type = WEIR_COMPAT_NULL};
-        offsets[i] = SIZE_MAX;
         if (null)
             continue;
         uint16_t format = weir_pg_format_at(m->formats, m->format_count, i);
@@ -52,6 +51,8 @@ static int take_values(local_portal *p, const weir_pg_bind *m, weir_slice values
     size_t *offsets = count <= OFFSETS_INLINE ? inline_offsets : malloc(count * sizeof(*offsets));
     if (!offsets)
         return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        offsets[i] = SIZE_MAX;
     int r = read_values(p, m, values, offsets, err);
     if (offsets != inline_offsets)
         free(offsets);

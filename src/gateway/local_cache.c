@@ -53,10 +53,11 @@ static void put_params(weir_buf *b, const local_portal *p)
 /* One that says text, as the simple protocol has it, is none at all. */
 static void put_formats(weir_buf *b, const local_portal *p)
 {
-    bool text = !p || p->format_count == 0 || (p->format_count == 1 && p->formats[0] == 0);
-    uint16_t count = text ? 0 : p->format_count;
+    uint16_t count = p ? p->format_count : 0;
+    if (count == 1 && p->formats[0] == 0)
+        count = 0;
     put(b, &count, sizeof(count));
-    if (count > 0)
+    if (p && count > 0)
         put(b, p->formats, count * sizeof(*p->formats));
 }
 

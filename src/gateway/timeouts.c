@@ -40,8 +40,8 @@ static concern concern_of(const weir_client *c)
     if (logging_in(c))
         return (concern){c->since, config->timeouts.login, LOGIN};
     if (busy(c) && c->relays)
-        return (concern){c->relay.first.started,
-                         c->relay.sent > 0 ? config->timeouts.statement : 0, STATEMENT};
+        return (concern){c->relay.first.started, c->relay.sent > 0 ? config->timeouts.statement : 0,
+                         STATEMENT};
     if (busy(c)) /* keeps its statements' time itself: look again for idleness */
         return (concern){
             weir_loop_now(c->worker->loop),
