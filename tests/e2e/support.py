@@ -22,6 +22,7 @@ import psycopg
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("WEIR_BINARY") or str(ROOT / "build/release/weir")
+RELEASE_BINARY = os.environ.get("WEIR_RELEASE_BINARY") or BINARY  # where many cases count
 SECONDS = float(os.environ.get("WEIR_E2E_SECONDS", "8"))
 REPORT = re.compile(r"(Address|Leak|Thread)Sanitizer|runtime error:|Assertion .* failed")
 
@@ -55,8 +56,8 @@ class Weir:
         self.admin = None
         self.log = directory / f"weir-{secrets.token_hex(4)}.log"
 
-    def start(self, listen="127.0.0.1:0", ready_seconds=30):
-        command = [BINARY, "serve", *self.arguments, "--listen", listen, "--admin", "127.0.0.1:0"]
+    def start(self, listen="127.0.0.1:0", ready_seconds=30, binary=BINARY):
+        command = [binary, "serve", *self.arguments, "--listen", listen, "--admin", "127.0.0.1:0"]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=self.environment,
             stderr=self.log.open("ab"), cwd=self.directory, text=True)
