@@ -129,7 +129,7 @@ WEIR_MUST_CHECK int weir_session_begin_fill(weir_session *session, const weir_as
 void weir_session_count_miss(weir_session *session, unsigned miss);
 /* The next bytes of the answer. The fill is given up by itself when they are too many. */
 void weir_fill_add(weir_fill *fill, weir_slice bytes);
-/* It takes bytes. */
+/* It takes bytes, or waits. */
 static inline bool weir_fill_is_open(const weir_fill *fill)
 {
     return fill->state != NULL;

@@ -434,6 +434,7 @@ void weir_fill_finish(weir_fill *fill, size_t head_len, uint64_t rows, uint64_t 
     fill_state *s = fill->state;
     if (!s)
         return;
+    assert(!s->waiting);
     bool known = is_vouched_for(s, fingerprint);
     weir_entry *entry = known ? make_entry(s, head_len, rows) : NULL;
     if (entry) {

@@ -2,6 +2,7 @@
  * variable, messages wait until they are delivered, and the test plays the backend: it says what
  * was committed and what a statement's answer is. */
 #include "catalog/access.h"
+#include "failalloc.h"
 #include "rig.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -572,6 +573,54 @@ static void test_a_statement_that_never_hits_is_left_alone(void **state)
     assert_int_equal(stats.misses[WEIR_MISS_WORTHLESS], 2048 - kept);
 }
 
+/* Asks for a statement that is known; whatever has no memory for it runs uncached. */
+static bool ask_short_of_memory(unsigned session)
+{
+    weir_session *s = &t->session[session];
+    weir_slice text = weir_slice_cstr(by_key);
+    weir_statement st;
+    weir_session_understand(s, text, &st);
+    weir_buf *identity = weir_session_begin_identity(s);
+    if (weir_buf_append(identity, text) < 0)
+        identity->size_max = 0; /* as its callers say that it is none */
+    weir_ask ask = {.statement = &st, .text = text};
+    if (weir_session_find_answer(s))
+        return false;
+    int r = weir_session_begin_fill(s, &ask, &t->fill[session]);
+    assert_int_equal(weir_fill_is_open(&t->fill[session]), r != WEIR_FILL_NONE);
+    return r == WEIR_FILL_LEAD;
+}
+
+static void miss_join_and_fill(void *user)
+{
+    (void)user;
+    bool leads[4];
+    for (unsigned i = 0; i < 4; i++)
+        leads[i] = ask_short_of_memory(i);
+    for (unsigned i = 0; i < 4; i++) {
+        if (!leads[i])
+            continue;
+        weir_fill_add(&t->fill[i], WEIR_SLICE_LIT("answer"));
+        weir_fill_finish(&t->fill[i], 0, 1, FINGERPRINT);
+    }
+    deliver();
+    for (unsigned i = 0; i < 4; i++)
+        weir_fill_abort(&t->fill[i], true);
+    deliver();
+    weir_engine_flush(t->engine, NULL);
+    weir_epoch_quiescent(weir_worker_epoch(t->worker[0]));
+    weir_epoch_quiescent(weir_worker_epoch(t->worker[1]));
+}
+
+static void test_without_memory_statements_run_uncached(void **state)
+{
+    (void)state;
+    fill(0, by_key, "warm"); /* the statement is known, its column tracked */
+    (void)weir_failalloc_each(100, miss_join_and_fill, NULL);
+    fill(0, by_key, "1");
+    expect(2, by_key, "1");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -601,6 +650,7 @@ int main(void)
         T(test_weaker_levels_forgive_within_the_bound),
         T(test_a_session_sees_its_own_writes),
         T(test_a_statement_that_never_hits_is_left_alone),
+        T(test_without_memory_statements_run_uncached),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
