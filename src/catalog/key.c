@@ -14,6 +14,7 @@
  * sequence, and U+FFFE and U+FFFF, as U+FFFD, so that different bytes become equal. Operands with
  * such bytes have no id, in any database. */
 #include "catalog/key.h"
+#include "base/ascii.h"
 
 #include "base/hash.h"
 #include <assert.h>
@@ -41,10 +42,8 @@ static uint64_t never_zero(uint64_t hash)
 static size_t lower_into(uint8_t *to, size_t max, weir_slice name)
 {
     size_t n = name.len < max ? name.len : max;
-    for (size_t i = 0; i < n; i++) {
-        uint8_t c = name.data[i];
-        to[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
-    }
+    for (size_t i = 0; i < n; i++)
+        to[i] = weir_ascii_lower(name.data[i]);
     return n;
 }
 
@@ -162,17 +161,12 @@ static bool survives_utf16(weir_slice text)
     return true;
 }
 
-/* What SQLite skips around a number. */
-static bool is_space(uint8_t c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
+/* SQLite skips space around a number. */
 static weir_slice trim(weir_slice s)
 {
-    while (s.len > 0 && is_space(s.data[0]))
+    while (s.len > 0 && weir_ascii_is_space(s.data[0]))
         s = weir_slice_skip(s, 1);
-    while (s.len > 0 && is_space(s.data[s.len - 1]))
+    while (s.len > 0 && weir_ascii_is_space(s.data[s.len - 1]))
         s = weir_slice_head(s, s.len - 1);
     return s;
 }

@@ -1,10 +1,6 @@
 /* Splits a statement's text into tokens. Linear: every byte is looked at once or twice. */
 #include "compat/token.h"
-
-static bool is_space(uint8_t c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
+#include "base/ascii.h"
 
 static bool is_digit(uint8_t c)
 {
@@ -45,7 +41,7 @@ static weir_slice skip_blank(weir_slice s)
 {
     for (;;) {
         size_t n = 0;
-        while (n < s.len && is_space(s.data[n]))
+        while (n < s.len && weir_ascii_is_space(s.data[n]))
             n++;
         s = weir_slice_skip(s, n);
         size_t comment = s.len > 0 ? comment_len(s) : 0;

@@ -1,6 +1,7 @@
 /* SQLite's declared types as PostgreSQL types. SQLite derives an affinity from any words at all
  * (https://sqlite.org/datatype3.html, 3.1); the rules below are the same in the same order, after
  * the names that say more than an affinity. */
+#include "base/ascii.h"
 #include "compat/compat.h"
 
 typedef struct named_type {
@@ -47,17 +48,12 @@ static const named_type cast_names[] = {
     {"decimal", WEIR_OID_NUMERIC}, {"name", WEIR_OID_NAME},
 };
 
-static uint8_t lower(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
-}
-
 static bool contains_nocase(weir_slice s, const char *part)
 {
     size_t len = strlen(part);
     for (size_t i = 0; i + len <= s.len; i++) {
         size_t n = 0;
-        while (n < len && lower(s.data[i + n]) == (uint8_t)part[n])
+        while (n < len && weir_ascii_lower(s.data[i + n]) == (uint8_t)part[n])
             n++;
         if (n == len)
             return true;

@@ -4,14 +4,10 @@
  *
  * Nothing that anybody says makes an answer be kept that could be wrong for ever: what cannot be
  * followed is kept only for a declared time, what writes or reads its session's state never. */
+#include "base/ascii.h"
 #include "engine/cache_internal.h"
 
 /* ---- patterns ---- */
-
-static uint8_t fold(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
-}
 
 /* `*` stands for any run. Linear but for the newest star: it alone is tried again. */
 static bool matches(const char *pattern, weir_slice text)
@@ -23,7 +19,8 @@ static bool matches(const char *pattern, weir_slice text)
         if (pattern[p] == '*') {
             star = ++p;
             from = t;
-        } else if (pattern[p] && fold((uint8_t)pattern[p]) == fold(text.data[t])) {
+        } else if (pattern[p] &&
+                   weir_ascii_lower((uint8_t)pattern[p]) == weir_ascii_lower(text.data[t])) {
             p++;
             t++;
         } else if (star != SIZE_MAX) {

@@ -1,5 +1,6 @@
 /* Reads one console command: a verb, and what may stand behind it: a word, a name, a statement. */
 #include "gateway/admin_command.h"
+#include "base/ascii.h"
 
 typedef struct word {
     char text[WEIR_ADMIN_ARGUMENT_MAX + 1]; /* lower case unless quoted */
@@ -7,11 +8,6 @@ typedef struct word {
 } word;
 
 /* ---- words ---- */
-
-static bool is_space(uint8_t c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
 
 /* Behind a comment that begins at `i`; `i` itself if none does. */
 static size_t skip_comment(weir_slice s, size_t i)
@@ -34,7 +30,7 @@ static size_t skip_comment(weir_slice s, size_t i)
 static size_t skip_space(weir_slice s, size_t i)
 {
     for (;;) {
-        while (i < s.len && is_space(s.data[i]))
+        while (i < s.len && weir_ascii_is_space(s.data[i]))
             i++;
         size_t next = skip_comment(s, i);
         if (next == i)
@@ -60,7 +56,7 @@ static size_t read_quoted(weir_slice s, size_t i, word *ret)
 static bool ends_word(weir_slice s, size_t i)
 {
     uint8_t c = s.data[i];
-    return is_space(c) || c == ';' || c == '"' || skip_comment(s, i) != i;
+    return weir_ascii_is_space(c) || c == ';' || c == '"' || skip_comment(s, i) != i;
 }
 
 /* The word at `*pos`; false at the end or a `;`. A longer one than a name can be is cut: no command
@@ -77,11 +73,8 @@ static bool next_word(weir_slice s, size_t *pos, word *ret)
         return true;
     }
     for (; i < s.len && !ends_word(s, i); i++) {
-        uint8_t c = s.data[i];
-        if (c >= 'A' && c <= 'Z')
-            c = (uint8_t)(c + ('a' - 'A'));
         if (n < WEIR_ADMIN_ARGUMENT_MAX)
-            ret->text[n++] = (char)c;
+            ret->text[n++] = (char)weir_ascii_lower(s.data[i]);
     }
     ret->text[n] = '\0';
     *pos = i;
@@ -226,7 +219,7 @@ static int parse_explain(weir_slice text, size_t pos, weir_admin_command *ret, w
     }
     if (!next_word(text, &at, &w))
         return refuse(err, "a statement is missing after", "EXPLAIN CACHE");
-    while (is_space(text.data[pos]))
+    while (weir_ascii_is_space(text.data[pos]))
         pos++;
     ret->statement = weir_slice_skip(text, pos);
     return 0;

@@ -8,6 +8,7 @@
  *
  * Invariant: nothing is asked inside a transaction that has done more than read, or that keeps one
  * snapshot: its own writes and its isolation are the connection's to know. */
+#include "base/ascii.h"
 #include "gateway/local_core.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,18 +192,13 @@ static bool looks_like_a_read(weir_slice text)
     return text.len > 0 && text.data[0] != 0 && strchr(first, text.data[0]) != NULL;
 }
 
-static bool is_space(uint8_t c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* As weir_compat_split would cut the only statement. */
 static weir_slice trim(weir_slice text)
 {
-    while (text.len > 0 && is_space(text.data[0]))
+    while (text.len > 0 && weir_ascii_is_space(text.data[0]))
         text = weir_slice_skip(text, 1);
     size_t end = text.len;
-    while (end > 0 && is_space(text.data[end - 1]))
+    while (end > 0 && weir_ascii_is_space(text.data[end - 1]))
         end--;
     return end > 0 && text.data[end - 1] == ';' ? weir_slice_head(text, end - 1) : text;
 }

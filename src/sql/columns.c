@@ -64,7 +64,7 @@ static weir_lookup of_star(const weir_level *level, weir_slice qualifier, weir_s
     if (level->merges)
         return WEIR_LOOKUP_UNSURE;
     for (const weir_from *f = level->leaves; f; f = f->next_leaf) {
-        if (qualifier.len > 0 && !weir_name_eq(f->alias, qualifier))
+        if (qualifier.len > 0 && !weir_ascii_eq(f->alias, qualifier))
             continue;
         weir_lookup here = weir_columns_of_leaf(f, name, steps, ret);
         if (here == WEIR_LOOKUP_UNSURE || (here == WEIR_LOOKUP_FOUND && found == here))
@@ -84,7 +84,7 @@ static weir_lookup of_output(const weir_level *level, const weir_output *o, weir
         return of_star(level, o->value.qualifier, name, steps, inside);
     if (o->name.len == 0)
         return WEIR_LOOKUP_UNSURE;
-    if (!weir_name_eq(o->name, name))
+    if (!weir_ascii_eq(o->name, name))
         return WEIR_LOOKUP_ABSENT;
     if (o->value.kind == WEIR_OPERAND_COLUMN &&
         weir_columns_resolve(level, &o->value, steps, &columns) && columns.count == 1)
@@ -142,7 +142,7 @@ static weir_lookup of_cte(const weir_from *leaf, weir_slice name, unsigned *step
     if (!leaf->cte->columns)
         return of_query(leaf->cte->query, name, steps, &inside);
     for (const weir_name *n = leaf->cte->columns; n; n = n->next) {
-        if (weir_name_eq(n->text, name))
+        if (weir_ascii_eq(n->text, name))
             return WEIR_LOOKUP_FOUND;
     }
     return WEIR_LOOKUP_ABSENT;
@@ -175,7 +175,7 @@ static weir_lookup qualified(const weir_level *level, const weir_operand *o, uns
 {
     const weir_from *leaf = NULL;
     for (const weir_from *f = level->leaves; f; f = f->next_leaf) {
-        if (!weir_name_eq(f->alias, o->qualifier))
+        if (!weir_ascii_eq(f->alias, o->qualifier))
             continue;
         if (leaf)
             return WEIR_LOOKUP_UNSURE;
@@ -201,7 +201,7 @@ static const weir_from *join_of(const weir_from *from, const weir_from *leaf)
 static bool merges(const weir_from *join, weir_slice name)
 {
     for (const weir_name *n = join->merged; n; n = n->next) {
-        if (weir_name_eq(n->text, name))
+        if (weir_ascii_eq(n->text, name))
             return true;
     }
     return join->natural;
@@ -228,7 +228,7 @@ static bool merge(const weir_level *level, const weir_column *column, weir_slice
 static bool is_output(const weir_level *level, weir_slice name)
 {
     for (const weir_output *o = level->outputs; o; o = o->next) {
-        if (!o->star && weir_name_eq(o->name, name))
+        if (!o->star && weir_ascii_eq(o->name, name))
             return true;
     }
     return false;

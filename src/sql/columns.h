@@ -41,7 +41,7 @@ bool weir_query_is_plain(const weir_query *query);
 
 static inline bool weir_column_eq(const weir_column *a, const weir_column *b)
 {
-    return a->leaf == b->leaf && weir_name_eq(a->name, b->name);
+    return a->leaf == b->leaf && weir_ascii_eq(a->name, b->name);
 }
 
 #endif

@@ -3,6 +3,7 @@
  * datetime(), julianday(), unixepoch() and strftime(), which give the time of day where an argument
  * is 'now' or missing, and any column or parameter may hold 'now'. */
 #include "sql/functions_sqlite.h"
+#include "base/ascii.h"
 
 #include <stdlib.h>
 
@@ -119,10 +120,8 @@ static bool lower(weir_slice name, char *ret, size_t size)
 {
     if (name.len == 0 || name.len >= size)
         return false;
-    for (size_t i = 0; i < name.len; i++) {
-        uint8_t c = name.data[i];
-        ret[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-    }
+    for (size_t i = 0; i < name.len; i++)
+        ret[i] = (char)weir_ascii_lower(name.data[i]);
     ret[name.len] = '\0';
     return true;
 }

@@ -1,19 +1,15 @@
 /* Hints in a leading comment: words and word=value, parted by space. Whatever is not understood is
  * passed over and told, since a comment must not break a statement. */
+#include "base/ascii.h"
 #include "sql/sql.h"
-
-static bool is_space(uint8_t c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
 
 static weir_slice next_word(weir_slice *rest)
 {
     const uint8_t *p = rest->data, *end = p + rest->len;
-    while (p < end && is_space(*p))
+    while (p < end && weir_ascii_is_space(*p))
         p++;
     const uint8_t *start = p;
-    while (p < end && !is_space(*p))
+    while (p < end && !weir_ascii_is_space(*p))
         p++;
     *rest = weir_slice_make(p, (size_t)(end - p));
     return weir_slice_make(start, (size_t)(p - start));

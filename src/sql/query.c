@@ -1,19 +1,11 @@
 /* Questions about a query's tree. */
 #include "sql/query.h"
 
-#include <strings.h>
-
-bool weir_name_eq(weir_slice a, weir_slice b)
-{
-    return a.len == b.len &&
-           (a.len == 0 || strncasecmp((const char *)a.data, (const char *)b.data, a.len) == 0);
-}
-
 bool weir_query_has_cte(const weir_query *query, weir_slice name)
 {
     for (const weir_query *q = query; q; q = q->next) {
         for (const weir_cte *c = q->ctes; c; c = c->next) {
-            if (weir_name_eq(c->name, name))
+            if (weir_ascii_eq(c->name, name))
                 return true;
         }
     }

@@ -12,6 +12,7 @@
 #define WEIR_SQL_QUERY_H
 
 #include "base/arena.h"
+#include "base/ascii.h"
 #include "sql/sql.h"
 
 typedef struct weir_query weir_query;
@@ -133,7 +134,5 @@ bool weir_query_has_cte(const weir_query *query, weir_slice name);
 bool weir_query_has_prefix(const weir_query *query, const char *lower);
 /* A FROM that names what the catalog does not have as a table, and is no CTE. */
 bool weir_query_has_other(const weir_query *query, const weir_catalog *catalog);
-/* ASCII case does not count. */
-bool weir_name_eq(weir_slice a, weir_slice b);
 
 #endif

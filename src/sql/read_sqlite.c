@@ -266,7 +266,7 @@ static const weir_cte *cte_named(const weir_query *q, weir_slice name)
 {
     for (; q; q = q->scope) {
         for (const weir_cte *c = q->ctes; c; c = c->next) {
-            if (weir_name_eq(c->name, name))
+            if (weir_ascii_eq(c->name, name))
                 return c;
         }
     }

@@ -227,7 +227,7 @@ typedef struct choice {
 static bool choose(void *user, const weir_column *column)
 {
     choice *c = user;
-    bool best = weir_name_eq(column->name, c->leaf->info->rowid_alias);
+    bool best = weir_ascii_eq(column->name, c->leaf->info->rowid_alias);
     const weir_operand *value = !c->value || best ? value_of(c->rules, c->facts, column) : NULL;
     if (!value)
         return true;

@@ -44,6 +44,17 @@ def clean_environment():
     return {**env, "LC_ALL": "C.UTF-8", "PGCONNECT_TIMEOUT": "20"}
 
 
+def console(gateway, **more):
+    """The admin database."""
+    return gateway.connect(dbname="weir", **more)
+
+
+def rows(connection, report):
+    cursor = connection.execute(f"SHOW {report}")
+    names = [c.name for c in cursor.description]
+    return [dict(zip(names, row)) for row in cursor]
+
+
 class Weir:
     """`weir serve` as a process."""
 

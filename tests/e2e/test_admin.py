@@ -15,7 +15,7 @@ import psycopg
 import psycopg2
 import pytest
 
-from support import BINARY, clean_environment, wait_until
+from support import BINARY, clean_environment, console, rows, wait_until
 
 REPORTS = ["version", "config", "databases", "pools", "clients", "servers", "stats", "statements",
            "cache", "cache_misses", "cache_entries", "lists", "help"]
@@ -43,16 +43,6 @@ PGBOUNCER = {
 @pytest.fixture
 def gateway(weir, tmp_path):
     return weir(f"sqlite:{tmp_path}/admin.db")
-
-
-def console(gateway, **more):
-    return gateway.connect(dbname="weir", **more)
-
-
-def rows(connection, report):
-    cursor = connection.execute(f"SHOW {report}")
-    names = [c.name for c in cursor.description]
-    return [dict(zip(names, row)) for row in cursor]
 
 
 def http_get(gateway, path, method="GET", headers=None, body=None, admin=None):

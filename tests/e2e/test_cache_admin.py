@@ -11,22 +11,12 @@ import sqlite3
 import psycopg
 import pytest
 
-from support import wait_until
+from support import console, rows, wait_until
 
 
 @pytest.fixture
 def gateway(weir, tmp_path):
     return weir(f"sqlite:{tmp_path}/app.db")
-
-
-def console(gateway, **more):
-    return gateway.connect(dbname="weir", **more)
-
-
-def rows(connection, report):
-    cursor = connection.execute(f"SHOW {report}")
-    names = [c.name for c in cursor.description]
-    return [dict(zip(names, row)) for row in cursor]
 
 
 def figures(connection):

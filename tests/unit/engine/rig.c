@@ -139,3 +139,34 @@ void engine_rig_fini(engine_rig *rig)
     weir_epoch_free(rig->epoch);
     assert_int_equal(rig->memory.total, 0);
 }
+
+/* ---- reports ---- */
+
+static const weir_report_source *source(const char *name)
+{
+    const weir_report_source *const *s = weir_engine_reports;
+    while (*s && strcmp((*s)->name, name) != 0)
+        s++;
+    assert_non_null(*s);
+    return *s;
+}
+
+void engine_rig_report(engine_rig *rig, const char *name, weir_report *ret)
+{
+    const weir_report_source *s = source(name);
+    weir_report_init(ret, s->columns, s->column_count, WEIR_REPORT_SIZE_MAX);
+    s->fill(ret, rig->engine, rig->worker[0]);
+}
+
+void engine_rig_cell(const weir_report *r, unsigned row, const char *column, const char *want)
+{
+    int at = weir_report_column_find(r, column);
+    weir_slice cell = {0};
+    size_t pos = 0;
+    assert_true(at >= 0 && row < r->rows);
+    for (unsigned i = 0; i <= row * r->column_count + (unsigned)at; i++)
+        assert_true(weir_report_next(r, &pos, &cell));
+    if (want ? !cell.data || !weir_slice_eq_cstr(cell, want) : cell.data != NULL)
+        fail_msg("%s is %.*s, not %s", column, (int)cell.len,
+                 cell.data ? (const char *)cell.data : "", want ? want : "(null)");
+}

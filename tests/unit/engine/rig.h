@@ -4,6 +4,7 @@
 #define WEIR_TEST_ENGINE_RIG_H
 
 #include "engine/cache.h"
+#include "engine/report.h"
 
 #define ENGINE_RIG_WORKERS 2u
 #define ENGINE_RIG_MESSAGES_MAX 16u
@@ -30,5 +31,10 @@ void engine_rig_open(engine_rig *rig, weir_session *session, unsigned worker,
                      weir_database *database);
 void engine_rig_deliver(engine_rig *rig);
 void engine_rig_fini(engine_rig *rig);
+
+/* The engine's report of that name, as it is made on the first worker. */
+void engine_rig_report(engine_rig *rig, const char *name, weir_report *ret);
+/* `want` NULL: a null. */
+void engine_rig_cell(const weir_report *r, unsigned row, const char *column, const char *want);
 
 #endif

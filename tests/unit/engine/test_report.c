@@ -81,34 +81,6 @@ static void say(engine_rig *t, unsigned worker, weir_database *d, const char *te
     assert_int_equal(weir_pools_sessions(weir_database_pools(d)), 0);
 }
 
-static const weir_report_source *source(const char *name)
-{
-    const weir_report_source *const *s = weir_engine_reports;
-    while (*s && strcmp((*s)->name, name) != 0)
-        s++;
-    assert_non_null(*s);
-    return *s;
-}
-
-static void fill(engine_rig *t, const char *name, weir_report *ret)
-{
-    const weir_report_source *s = source(name);
-    weir_report_init(ret, s->columns, s->column_count, WEIR_REPORT_SIZE_MAX);
-    s->fill(ret, t->engine, t->worker[0]);
-}
-
-static void check_cell(const weir_report *r, unsigned row, const char *column, const char *want)
-{
-    int at = weir_report_column_find(r, column);
-    weir_slice cell = {0};
-    size_t pos = 0;
-    assert_true(at >= 0 && row < r->rows);
-    for (unsigned i = 0; i <= row * r->column_count + (unsigned)at; i++)
-        assert_true(weir_report_next(r, &pos, &cell));
-    if (!weir_slice_eq_cstr(cell, want))
-        fail_msg("%s is %.*s, not %s", column, (int)cell.len, (const char *)cell.data, want);
-}
-
 static void test_statements_sum_the_workers_and_order_by_time(void **state)
 {
     (void)state;
@@ -120,19 +92,19 @@ static void test_statements_sum_the_workers_and_order_by_time(void **state)
         say(&t, (unsigned)i % 2, d, "SELECT a FROM t WHERE b = 7", WEIR_MS, 3, "");
     say(&t, 0, d, "UPDATE t SET a = 1", 2 * WEIR_SECOND, 1, "");
     say(&t, 1, d, "UPDATE t SET a = 2", WEIR_SECOND / 2, 0, "40001");
-    fill(&t, "statements", &r);
+    engine_rig_report(&t, "statements", &r);
     assert_int_equal(weir_report_error(&r), 0);
     assert_int_equal(r.rows, 2);
-    check_cell(&r, 0, "kind", "write");
-    check_cell(&r, 0, "calls", "2");
-    check_cell(&r, 0, "errors", "1");
-    check_cell(&r, 0, "total_seconds", "2.500000000");
-    check_cell(&r, 0, "mean_seconds", "1.250000000");
-    check_cell(&r, 0, "max_seconds", "2.000000000");
-    check_cell(&r, 0, "p95_seconds", "2.000000000");
-    check_cell(&r, 1, "calls", "10");
-    check_cell(&r, 1, "rows", "30");
-    check_cell(&r, 1, "p95_seconds", "0.001000000");
+    engine_rig_cell(&r, 0, "kind", "write");
+    engine_rig_cell(&r, 0, "calls", "2");
+    engine_rig_cell(&r, 0, "errors", "1");
+    engine_rig_cell(&r, 0, "total_seconds", "2.500000000");
+    engine_rig_cell(&r, 0, "mean_seconds", "1.250000000");
+    engine_rig_cell(&r, 0, "max_seconds", "2.000000000");
+    engine_rig_cell(&r, 0, "p95_seconds", "2.000000000");
+    engine_rig_cell(&r, 1, "calls", "10");
+    engine_rig_cell(&r, 1, "rows", "30");
+    engine_rig_cell(&r, 1, "p95_seconds", "0.001000000");
     weir_report_fini(&r);
     engine_rig_fini(&t);
 }
@@ -146,17 +118,17 @@ static void test_stats_are_microseconds_and_count_what_passed(void **state)
     weir_database *d = engine_rig_add(&t, "*", "app");
     say(&t, 0, d, "SELECT 1", 4 * WEIR_SECOND, 1, "");
     say(&t, 1, d, "SELECT 2", 0, 1, "22012");
-    fill(&t, "stats", &r);
-    check_cell(&r, 0, "database", "app");
-    check_cell(&r, 0, "total_xact_count", "2");
-    check_cell(&r, 0, "total_query_count", "2");
-    check_cell(&r, 0, "total_received", "20");
-    check_cell(&r, 0, "total_sent", "40");
-    check_cell(&r, 0, "total_query_time", "4000000");
-    check_cell(&r, 0, "avg_recv", "5");
-    check_cell(&r, 0, "avg_query_time", "2000000");
-    check_cell(&r, 0, "total_errors", "1");
-    check_cell(&r, 0, "total_slow", "1");
+    engine_rig_report(&t, "stats", &r);
+    engine_rig_cell(&r, 0, "database", "app");
+    engine_rig_cell(&r, 0, "total_xact_count", "2");
+    engine_rig_cell(&r, 0, "total_query_count", "2");
+    engine_rig_cell(&r, 0, "total_received", "20");
+    engine_rig_cell(&r, 0, "total_sent", "40");
+    engine_rig_cell(&r, 0, "total_query_time", "4000000");
+    engine_rig_cell(&r, 0, "avg_recv", "5");
+    engine_rig_cell(&r, 0, "avg_query_time", "2000000");
+    engine_rig_cell(&r, 0, "total_errors", "1");
+    engine_rig_cell(&r, 0, "total_slow", "1");
     weir_report_fini(&r);
     engine_rig_fini(&t);
 }
@@ -190,12 +162,12 @@ static void test_a_pool_made_during_a_pause_is_paused(void **state)
         weir_session_open(&s, t.worker[0], d, weir_slice_cstr("u"), &engine_rig_no_events, &err),
         0);
     assert_int_equal(weir_session_borrow(&s, WEIR_ROLE_READ, &err), WEIR_SESSION_WAIT);
-    fill(&t, "pools", &r);
-    check_cell(&r, 0, "cl_waiting", "1");
-    check_cell(&r, 0, "open_failures", "0");
+    engine_rig_report(&t, "pools", &r);
+    engine_rig_cell(&r, 0, "cl_waiting", "1");
+    engine_rig_cell(&r, 0, "open_failures", "0");
     weir_report_fini(&r);
-    fill(&t, "databases", &r);
-    check_cell(&r, 0, "paused", "1");
+    engine_rig_report(&t, "databases", &r);
+    engine_rig_cell(&r, 0, "paused", "1");
     weir_report_fini(&r);
     weir_session_close(&s);
     weir_engine_pause(t.engine, NULL, false);

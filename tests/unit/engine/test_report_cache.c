@@ -106,27 +106,8 @@ static bool hits(rig *t, const char *text)
 
 static void report(rig *t, const char *name, weir_report *ret)
 {
-    const weir_report_source *const *s = weir_engine_reports;
-    while (*s && strcmp((*s)->name, name) != 0)
-        s++;
-    assert_non_null(*s);
-    weir_report_init(ret, (*s)->columns, (*s)->column_count, WEIR_REPORT_SIZE_MAX);
-    (*s)->fill(ret, t->engine, t->worker);
+    engine_rig_report(&t->base, name, ret);
     assert_int_equal(weir_report_error(ret), 0);
-}
-
-/* `want` NULL: a null. */
-static void cell_is(const weir_report *r, unsigned row, const char *column, const char *want)
-{
-    int at = weir_report_column_find(r, column);
-    weir_slice cell = {0};
-    size_t pos = 0;
-    assert_true(at >= 0 && row < r->rows);
-    for (unsigned i = 0; i <= row * r->column_count + (unsigned)at; i++)
-        assert_true(weir_report_next(r, &pos, &cell));
-    if (want ? !cell.data || !weir_slice_eq_cstr(cell, want) : cell.data != NULL)
-        fail_msg("%s is %.*s, not %s", column, (int)cell.len,
-                 cell.data ? (const char *)cell.data : "", want ? want : "(null)");
 }
 
 static void test_cache_shows_the_whole_and_each_database(void **state)
@@ -142,27 +123,27 @@ static void test_cache_shows_the_whole_and_each_database(void **state)
     t.base.now += 30 * WEIR_MS;
     report(&t, "cache", &r);
     assert_int_equal(r.rows, 2);
-    cell_is(&r, 0, "database", "(all)");
-    cell_is(&r, 0, "tier", "memory");
-    cell_is(&r, 0, "hits", "2");
-    cell_is(&r, 0, "misses", "1");
-    cell_is(&r, 0, "hit_ratio", "0.666667");
-    cell_is(&r, 0, "entries", "1");
-    cell_is(&r, 0, "bytes_max", "1048576");
-    cell_is(&r, 0, "kept", "1");
-    cell_is(&r, 0, "flushes", "0");
-    cell_is(&r, 0, "commits", NULL);
-    cell_is(&r, 1, "database", "app");
-    cell_is(&r, 1, "hits", "2");
-    cell_is(&r, 1, "followed", "1");
-    cell_is(&r, 1, "looked_ms_ago", "30");
-    cell_is(&r, 1, "commits", "1");
-    cell_is(&r, 1, "other_commits", "0");
-    cell_is(&r, 1, "entries", NULL);
+    engine_rig_cell(&r, 0, "database", "(all)");
+    engine_rig_cell(&r, 0, "tier", "memory");
+    engine_rig_cell(&r, 0, "hits", "2");
+    engine_rig_cell(&r, 0, "misses", "1");
+    engine_rig_cell(&r, 0, "hit_ratio", "0.666667");
+    engine_rig_cell(&r, 0, "entries", "1");
+    engine_rig_cell(&r, 0, "bytes_max", "1048576");
+    engine_rig_cell(&r, 0, "kept", "1");
+    engine_rig_cell(&r, 0, "flushes", "0");
+    engine_rig_cell(&r, 0, "commits", NULL);
+    engine_rig_cell(&r, 1, "database", "app");
+    engine_rig_cell(&r, 1, "hits", "2");
+    engine_rig_cell(&r, 1, "followed", "1");
+    engine_rig_cell(&r, 1, "looked_ms_ago", "30");
+    engine_rig_cell(&r, 1, "commits", "1");
+    engine_rig_cell(&r, 1, "other_commits", "0");
+    engine_rig_cell(&r, 1, "entries", NULL);
     weir_report_fini(&r);
     report(&t, "statements", &r);
-    cell_is(&r, 0, "cache_hits", "2");
-    cell_is(&r, 0, "cache_fills", "1");
+    engine_rig_cell(&r, 0, "cache_hits", "2");
+    engine_rig_cell(&r, 0, "cache_fills", "1");
     weir_report_fini(&r);
     rig_fini(&t);
 }
@@ -180,10 +161,10 @@ static void test_cache_counts_others_and_flushes(void **state)
     weir_engine_flush(t.engine, NULL);
     assert_false(hits(&t, "select 2"));
     report(&t, "cache", &r);
-    cell_is(&r, 0, "entries", "0");
-    cell_is(&r, 0, "flushed", "2");
-    cell_is(&r, 0, "flushes", "1");
-    cell_is(&r, 1, "other_commits", "1");
+    engine_rig_cell(&r, 0, "entries", "0");
+    engine_rig_cell(&r, 0, "flushed", "2");
+    engine_rig_cell(&r, 0, "flushes", "1");
+    engine_rig_cell(&r, 1, "other_commits", "1");
     weir_report_fini(&r);
     rig_fini(&t);
 }
@@ -200,13 +181,13 @@ static void test_cache_misses_are_counted_by_reason(void **state)
     weir_session_count_miss(&t.session, WEIR_MISS_REFUSED + WEIR_REFUSAL_VOLATILE);
     report(&t, "cache_misses", &r);
     assert_int_equal(r.rows, 3);
-    cell_is(&r, 0, "reason", "absent");
-    cell_is(&r, 1, "reason", "transaction");
-    cell_is(&r, 1, "share", "0.250000");
-    cell_is(&r, 2, "database", "app");
-    cell_is(&r, 2, "reason", "volatile");
-    cell_is(&r, 2, "count", "2");
-    cell_is(&r, 2, "meaning", "it calls a function whose answer changes");
+    engine_rig_cell(&r, 0, "reason", "absent");
+    engine_rig_cell(&r, 1, "reason", "transaction");
+    engine_rig_cell(&r, 1, "share", "0.250000");
+    engine_rig_cell(&r, 2, "database", "app");
+    engine_rig_cell(&r, 2, "reason", "volatile");
+    engine_rig_cell(&r, 2, "count", "2");
+    engine_rig_cell(&r, 2, "meaning", "it calls a function whose answer changes");
     weir_report_fini(&r);
     rig_fini(&t);
 }
@@ -223,14 +204,14 @@ static void test_cache_entries_are_the_largest(void **state)
     t.base.now += 500 * WEIR_MS;
     report(&t, "cache_entries", &r);
     assert_int_equal(r.rows, 3);
-    cell_is(&r, 0, "statement", "select ? as largest");
-    cell_is(&r, 0, "database", "app");
-    cell_is(&r, 0, "rows", "3");
-    cell_is(&r, 0, "age_seconds", "0.500000000");
-    cell_is(&r, 0, "expires_seconds", NULL);
-    cell_is(&r, 0, "dependencies", "0");
-    cell_is(&r, 1, "statement", "select ? as middle");
-    cell_is(&r, 2, "statement", "select ? as smallest");
+    engine_rig_cell(&r, 0, "statement", "select ? as largest");
+    engine_rig_cell(&r, 0, "database", "app");
+    engine_rig_cell(&r, 0, "rows", "3");
+    engine_rig_cell(&r, 0, "age_seconds", "0.500000000");
+    engine_rig_cell(&r, 0, "expires_seconds", NULL);
+    engine_rig_cell(&r, 0, "dependencies", "0");
+    engine_rig_cell(&r, 1, "statement", "select ? as middle");
+    engine_rig_cell(&r, 2, "statement", "select ? as smallest");
     weir_report_fini(&r);
     rig_fini(&t);
 }
@@ -273,10 +254,10 @@ static void test_reports_stand_without_a_cache(void **state)
     rig_init(&t, false);
     report(&t, "cache", &r);
     assert_int_equal(r.rows, 2);
-    cell_is(&r, 0, "hits", "0");
-    cell_is(&r, 0, "hit_ratio", NULL);
-    cell_is(&r, 1, "followed", "0");
-    cell_is(&r, 1, "looked_ms_ago", NULL);
+    engine_rig_cell(&r, 0, "hits", "0");
+    engine_rig_cell(&r, 0, "hit_ratio", NULL);
+    engine_rig_cell(&r, 1, "followed", "0");
+    engine_rig_cell(&r, 1, "looked_ms_ago", NULL);
     weir_report_fini(&r);
     report(&t, "cache_misses", &r);
     assert_int_equal(r.rows, 0);
