@@ -1,6 +1,7 @@
 /* weir explain: how a statement is understood, in words. */
 #include "backend/sqlite/sqlite.h"
 #include "cli/cli.h"
+#include "cli/server.h"
 #include "sql/sql.h"
 #include <pthread.h>
 
@@ -10,6 +11,7 @@
 typedef struct explain_args {
     const char *sql, *dsn;
     const char *path; /* of an SQLite file to ask; NULL: none */
+    weir_config_database server; /* PostgreSQL's, to be asked; host_count 0: none */
     weir_arena arena;
     weir_dialect dialect;
     bool dialect_given;
@@ -191,9 +193,18 @@ static int explain(const explain_args *args)
     weir_buf_init(&out, (size_t)1 << 20);
     weir_lexed_init(&lexed);
     weir_error err = {0};
+    weir_buf server; /* what it says */
+    weir_buf_init(&server, (size_t)1 << 20);
     int r = understand(args, &lexed, &footprint, &err);
+    if (r == 0 && args->server.host_count > 0) {
+        unsigned effects = 0;
+        r = cli_explain_server(&args->server, &lexed, footprint->kind, &effects, &server);
+        footprint->effects |= effects;
+    }
     if (r == 0)
         r = describe(&out, args->dialect, &lexed, footprint);
+    if (r == 0)
+        r = weir_buf_append(&out, weir_buf_slice(&server));
     int status = CLI_FAILED;
     if (r == 0)
         status = cli_print(weir_buf_slice(&out));
@@ -202,6 +213,7 @@ static int explain(const explain_args *args)
                      err.message[0] ? err.message : strerrordesc_np(-r));
     weir_footprint_free(footprint);
     weir_lexed_fini(&lexed);
+    weir_buf_fini(&server);
     weir_buf_fini(&out);
     return status;
 }
@@ -234,6 +246,8 @@ static int dialect_of_dsn(explain_args *args)
             db.backend == WEIR_CONFIG_SQLITE ? WEIR_DIALECT_SQLITE : WEIR_DIALECT_POSTGRES;
     if (db.backend == WEIR_CONFIG_SQLITE && args->dialect == WEIR_DIALECT_SQLITE)
         args->path = db.path;
+    if (db.backend == WEIR_CONFIG_POSTGRES && args->dialect == WEIR_DIALECT_POSTGRES)
+        args->server = db;
     return CLI_OK;
 }
 

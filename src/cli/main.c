@@ -14,7 +14,8 @@ typedef struct command {
 static int run_help(int argc, char **argv);
 
 static const command commands[] = {
-    {"serve", cli_serve, "[DSN] [-c FILE] [--listen ADDRESS]… [--admin ADDRESS] [--set KEY=VALUE]…",
+    {"serve", cli_serve, "[DSN] [-c FILE] [--listen ADDRESS]… [--admin ADDRESS] [--set KEY=VALUE]… "
+                         "[--takeover[=PATH]]",
      "run the gateway",
      "  DSN                what to serve: sqlite:PATH or "
      "postgres://USER:PASSWORD@HOST:PORT/DATABASE\n"
@@ -25,6 +26,8 @@ static const command commands[] = {
      "                     (default 127.0.0.1:6432; port 0 picks a free one)\n"
      "  --admin ADDRESS    where admin HTTP listens, or off (default 127.0.0.1:8432)\n"
      "  --set KEY=VALUE    any key of the configuration; repeatable\n"
+     "  --takeover[=PATH]  take the clients over from the process that listens at PATH\n"
+     "                     (default restart.socket) and replace it\n"
      "\n"
      "When it can serve it prints `weir: ready listen=HOST:PORT admin=HOST:PORT`. SIGTERM and "
      "Ctrl-C\n"
@@ -36,7 +39,8 @@ static const command commands[] = {
     {"explain", cli_explain, "[--dialect postgres|sqlite] SQL [DSN]",
      "say how a statement is understood",
      "Prints the statement's template, kind, effects on the session, relations, where it would be\n"
-     "sent, and why. The dialect is that of the DSN; without one it is PostgreSQL's.\n"},
+     "sent, and why. The dialect is that of the DSN; without one it is PostgreSQL's. A PostgreSQL\n"
+     "server is asked what the functions, triggers and views that the statement uses may do.\n"},
     {"help", run_help, "[COMMAND | configuration]", "say more about a command or all settings",
      "`weir help configuration` prints every key with its default, bounds and meaning.\n"},
 };

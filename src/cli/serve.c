@@ -2,6 +2,8 @@
 #include "cli/cli.h"
 #include "gateway/gateway.h"
 #include "ops/ops.h"
+#include <string.h>
+#include <unistd.h>
 
 /* ---- admin HTTP beside the gateway ---- */
 
@@ -10,6 +12,7 @@ typedef struct admin {
     const weir_config *config;
     weir_gateway *gateway;
     weir_ops *ops;
+    int inherited; /* listening socket; 0: none */
 } admin;
 
 static unsigned count_clients(void *user)
@@ -25,6 +28,11 @@ static unsigned count_consoles(void *user)
 static bool is_draining(void *user)
 {
     return weir_gateway_draining(((const admin *)user)->gateway);
+}
+
+static int64_t tls_expiry(void *user)
+{
+    return weir_gateway_tls_expiry(((const admin *)user)->gateway);
 }
 
 static int make_report(void *user, weir_loop *home, weir_slice name,
@@ -43,15 +51,38 @@ static int start_admin(void *user, weir_gateway *gateway, weir_loop *control,
                           .clients = count_clients,
                           .consoles = count_consoles,
                           .draining = is_draining,
+                          .tls_expiry = tls_expiry,
                           .report = make_report,
+                          .listen_fd = a->inherited,
                           .user = a};
     a->gateway = gateway;
-    if (!*a->config->admin)
-        return 0; /* switched off */
+    if (!*a->config->admin) { /* switched off */
+        if (a->inherited)
+            (void)close(a->inherited);
+        return 0;
+    }
     int r = weir_ops_start(control, a->config, &host, &a->ops, err);
     if (r == 0)
         *ret_address = weir_ops_address(a->ops);
     return r;
+}
+
+static int share_admin(void *user, int *ret_fd)
+{
+    const admin *a = user;
+    return a->ops ? weir_ops_share(a->ops, ret_fd) : -ENOENT;
+}
+
+static void pause_admin(void *user, bool paused)
+{
+    const admin *a = user;
+    if (a->ops)
+        weir_ops_pause(a->ops, paused);
+}
+
+static void inherit_admin(void *user, int fd)
+{
+    ((admin *)user)->inherited = fd;
 }
 
 static void stop_admin(void *user)
@@ -67,12 +98,20 @@ static int load_again(void *user, weir_config **ret)
 }
 
 /* The gateway runs until it is told to stop. */
-static int run_gateway(cli_args *args, const weir_config *config)
+static int run_gateway(cli_args *args, const weir_config *config, const char *takeover, char **argv)
 {
     weir_error err = {0};
     admin a = {.args = args, .config = config};
     weir_gateway_extension extension = {
-        .start = start_admin, .stop = stop_admin, .load = load_again, .user = &a};
+        .start = start_admin,
+        .stop = stop_admin,
+        .load = load_again,
+        .share = share_admin,
+        .pause = pause_admin,
+        .inherit = inherit_admin,
+        .argv = (const char *const *)argv,
+        .takeover = takeover,
+        .user = &a};
     int r = weir_gateway_serve(config, &extension, &err);
     if (r == 0)
         return CLI_OK;
@@ -82,17 +121,46 @@ static int run_gateway(cli_args *args, const weir_config *config)
     return CLI_FAILED;
 }
 
+/* "--takeover" or "--takeover=FROM"; NULL: another word. */
+static const char *takeover_from(const char *word)
+{
+    if (strncmp(word, "--takeover", 10) != 0 || (word[10] != '\0' && word[10] != '='))
+        return NULL;
+    return word[10] == '=' ? word + 11 : "";
+}
+
+/* Where the process to take over from is found, if that was not said: at our own restart.socket. */
+static int find_takeover(const weir_config *config, const char **from)
+{
+    if (!*from || **from)
+        return CLI_OK;
+    *from = config->restart;
+    if (*from)
+        return CLI_OK;
+    cli_complain("set restart.socket, or say --takeover=PATH; SIGUSR2 to the process that serves "
+                 "needs neither",
+                 "--takeover needs to know from whom");
+    return CLI_USAGE;
+}
+
 int cli_serve(int argc, char **argv)
 {
     cli_args args = {0};
     weir_config *config = NULL;
+    const char *takeover = NULL;
     int status = CLI_OK;
-    for (int i = 0; i < argc && status == CLI_OK; i++)
-        status = cli_args_take(&args, argc, argv, &i);
+    for (int i = 0; i < argc && status == CLI_OK; i++) {
+        if (takeover_from(argv[i]))
+            takeover = takeover_from(argv[i]);
+        else
+            status = cli_args_take(&args, argc, argv, &i);
+    }
     if (status == CLI_OK)
         status = cli_load(&args, &config);
     if (status == CLI_OK)
-        status = run_gateway(&args, config);
+        status = find_takeover(config, &takeover);
+    if (status == CLI_OK)
+        status = run_gateway(&args, config, takeover, argv - 2); /* the program, "serve", ours */
     weir_config_free(config);
     cli_args_fini(&args);
     return status;

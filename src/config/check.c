@@ -24,7 +24,7 @@ static bool same_address(const config_address *a, const config_address *b)
 static int check_reach(draft *d, const char *text, const config_address *address,
                        const origin *from)
 {
-    if (address->loopback || d->config->auth != WEIR_CONFIG_AUTH_UNSET)
+    if (address->loopback || d->config->auth != WEIR_CONFIG_AUTH_UNSET || d->config->access.given)
         return 0;
     return draft_fail(d, from,
                       "listen %.100s is reachable from other machines, and no authentication is "
@@ -156,20 +156,18 @@ static bool is_whole_scram(const char *password)
 static int check_user(draft *d, const draft_object *object, const weir_config_user *user)
 {
     weir_config_auth method = d->config->auth;
-    if (method == WEIR_CONFIG_AUTH_TRUST)
+    if (user->password && is_scram(user->password) && !is_whole_scram(user->password))
+        return draft_fail(d, &object->from,
+                          "user \"%s\": the password begins like a SCRAM secret and is none",
+                          user->name);
+    if (method == WEIR_CONFIG_AUTH_TRUST || d->config->access.given)
+        return 0;
+    if (!user->password && (d->config->access.lookup || object->listed))
         return 0;
     if (!user->password)
         return draft_fail(d, &object->from,
                           "user \"%s\" has no password: set password, password_file or "
                           "password_env",
-                          user->name);
-    if (is_scram(user->password) && !is_whole_scram(user->password))
-        return draft_fail(d, &object->from,
-                          "user \"%s\": the password begins like a SCRAM secret and is none",
-                          user->name);
-    if (is_scram(user->password) && method == WEIR_CONFIG_AUTH_MD5)
-        return draft_fail(d, &object->from,
-                          "user \"%s\": auth.method md5 cannot check a SCRAM secret: use scram",
                           user->name);
     if (is_md5(user->password) && method == WEIR_CONFIG_AUTH_SCRAM)
         return draft_fail(d, &object->from,
@@ -183,7 +181,7 @@ static int check_users(draft *d)
 {
     const weir_config *c = d->config;
     const draft_slot *slot = draft_slot_of(d->root, "auth.method");
-    if (c->user_count == 0 && slot->text && c->auth != WEIR_CONFIG_AUTH_TRUST)
+    if (c->user_count == 0 && slot->text && c->auth != WEIR_CONFIG_AUTH_TRUST && !c->access.lookup)
         return draft_fail(d, &slot->from,
                           "auth.method is %s and there are no users: nobody could log in",
                           slot->text);

@@ -9,12 +9,55 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "config/hba.h"
 
 typedef enum weir_config_backend { WEIR_CONFIG_SQLITE, WEIR_CONFIG_POSTGRES } weir_config_backend;
 typedef enum weir_config_pool_mode {
     WEIR_CONFIG_POOL_TRANSACTION,
-    WEIR_CONFIG_POOL_SESSION
+    WEIR_CONFIG_POOL_SESSION,
+    WEIR_CONFIG_POOL_STATEMENT,
+    WEIR_CONFIG_POOL_UNSET /* of a user: the database's */
 } weir_config_pool_mode;
+/* What a server must be, as libpq's target_session_attrs. */
+typedef enum weir_config_target {
+    WEIR_CONFIG_TARGET_ANY,
+    WEIR_CONFIG_TARGET_READ_WRITE,
+    WEIR_CONFIG_TARGET_READ_ONLY,
+    WEIR_CONFIG_TARGET_PRIMARY,
+    WEIR_CONFIG_TARGET_STANDBY,
+    WEIR_CONFIG_TARGET_PREFER_STANDBY
+} weir_config_target;
+/* What one database or one user may have. */
+typedef struct weir_config_share {
+    unsigned max_connections; /* server connections, over all its pools; 0: no limit */
+    unsigned max_clients;     /* 0: no limit */
+    unsigned pool_size;       /* of a user: pool.max_size of its pools; 0: the database's */
+    weir_config_pool_mode mode; /* of a user */
+} weir_config_share;
+/* TLS of clients, and of servers. 0 is "not given", which no finished configuration says. */
+enum { WEIR_CONFIG_TLS_DISABLE = 1, WEIR_CONFIG_TLS_ALLOW, WEIR_CONFIG_TLS_REQUIRE };
+enum {
+    WEIR_CONFIG_CLIENT_CERT_NONE = 1,
+    WEIR_CONFIG_CLIENT_CERT_OPTIONAL,
+    WEIR_CONFIG_CLIENT_CERT_REQUIRED
+};
+enum { WEIR_CONFIG_TLS_1_0 = 1, WEIR_CONFIG_TLS_1_1, WEIR_CONFIG_TLS_1_2, WEIR_CONFIG_TLS_1_3 };
+enum { WEIR_CONFIG_NEGOTIATION_POSTGRES = 1, WEIR_CONFIG_NEGOTIATION_DIRECT };
+enum { WEIR_CONFIG_SNI_OFF = 1, WEIR_CONFIG_SNI_ON };
+enum {
+    WEIR_CONFIG_SSLMODE_DISABLE = 1, /* from weak to strong, as libpq has them */
+    WEIR_CONFIG_SSLMODE_ALLOW,
+    WEIR_CONFIG_SSLMODE_PREFER,
+    WEIR_CONFIG_SSLMODE_REQUIRE,
+    WEIR_CONFIG_SSLMODE_VERIFY_CA,
+    WEIR_CONFIG_SSLMODE_VERIFY_FULL
+};
+/* Toward a server; files as net/tls.h takes them. */
+typedef struct weir_config_server_tls {
+    const char *ca, *crl, *cert, *key; /* NULL: none */
+    uint8_t mode, direct, sni, min_version;
+} weir_config_server_tls;
+
 typedef enum weir_config_auth {
     WEIR_CONFIG_AUTH_UNSET, /* no users, no auth: loopback and UNIX listeners trust, others refuse
                                to start */
@@ -66,6 +109,11 @@ typedef struct weir_config_pool {
     weir_time max_lifetime;                  /* 3600 s */
     weir_time validate_after;                /* 30 s */
     weir_time leak_after;                    /* 60 s; reported in the log and in SHOW SERVERS */
+    bool leak_ends;                          /* pool.leak_action: log (default) or end */
+    unsigned reserve_size;                   /* 0 */
+    weir_time reserve_timeout;               /* 2 s */
+    unsigned max_opening;                    /* logins at a server at a time, 4; 0: no limit */
+    weir_time dns_check;                     /* 15 s; 0: never */
 } weir_config_pool;
 
 typedef struct weir_config_host {
@@ -83,6 +131,12 @@ typedef struct weir_config_database {
     const weir_config_host *hosts; /* PostgreSQL; in order of preference */
     unsigned host_count;
     const char *dbname, *user, *password; /* of the server; NULL where not given */
+    weir_config_target target;            /* target_session_attrs */
+    bool balance;                         /* load_balance_hosts=random */
+    weir_time connect_timeout;            /* of the DSN; 0: timeouts.connect */
+    weir_config_server_tls tls;           /* whole */
+    bool warm;                            /* min_size was asked for and the user is known */
+    weir_config_share share;
     weir_config_pool pool;
 } weir_config_database;
 
@@ -90,7 +144,15 @@ typedef struct weir_config_user {
     const char *name;
     const char *password; /* clear text, or PostgreSQL's SCRAM-SHA-256$… or md5… form; NULL: none */
     bool admin;           /* may connect to database `weir` and change state */
+    weir_config_share share;
+    bool from_file;       /* of auth.users_file alone */
 } weir_config_user;
+
+typedef enum weir_config_loop {
+    WEIR_CONFIG_LOOP_AUTO,
+    WEIR_CONFIG_LOOP_EPOLL,
+    WEIR_CONFIG_LOOP_URING
+} weir_config_loop;
 
 typedef struct weir_config {
     weir_arena arena; /* owns every string and array below */
@@ -100,6 +162,10 @@ typedef struct weir_config {
     const char *admin;       /* admin.listen (also `admin: host:port`); "" switches it off */
     const char *admin_token; /* admin.token; NULL */
     unsigned workers;        /* 0: one per core */
+    const char *restart;     /* restart.socket; NULL: none */
+    struct {
+        uint8_t loop; /* net.loop: weir_config_loop; restart */
+    } net;
     size_t memory_max;       /* memory.max, 512 MiB */
     weir_config_pool pool;   /* defaults for all databases; sizes 0 where not given */
     const weir_config_database *databases;
@@ -108,10 +174,27 @@ typedef struct weir_config {
     unsigned user_count;
     weir_config_auth auth; /* auth.method */
     struct {
+        uint8_t mode, client_cert, min_version;
+        const char *cert, *key, *client_ca, *client_crl, *ciphers; /* NULL: none */
+        weir_config_server_tls server;                             /* defaults of databases */
+    } tls;
+    struct {
+        const weir_hba_rule *rules; /* in force, never none: without any, auth.method's */
+        const weir_hba_map *maps;
+        bool given;            /* rules or a file of them, else they are made of auth.method */
+        bool lookup;           /* users are looked up */
+        const char *query;     /* … so */
+        const char *query_user, *query_password, *query_database; /* NULL: see the keys */
+        weir_time query_ttl;   /* auth.query_ttl, 10 s */
+    } access;
+    struct {
         unsigned clients;    /* limits.clients, 10000 */
+        unsigned logins;     /* limits.logins, 0: as many */
         size_t message_size; /* limits.message_size, 256 MiB */
         uint64_t rows;       /* limits.rows of one result, 0: no limit */
         size_t result_size;  /* limits.result_size (execute-backends), 0: no limit */
+        unsigned server_connections; /* limits.server_connections to one host:port, 0: no limit */
+        size_t notifications; /* limits.notifications: of one client, 8 MiB */
         unsigned templates;  /* limits.templates, 5000 */
         unsigned prepared;   /* limits.prepared: statements per client, 10000 */
         unsigned
@@ -124,7 +207,11 @@ typedef struct weir_config {
         weir_time client_idle;         /* timeouts.client_idle, 0: never */
         weir_time idle_in_transaction; /* 0: never */
         weir_time drain;               /* timeouts.drain at SIGTERM, 30 s */
+        weir_time restart;             /* timeouts.restart: clients that cannot go over, 1 h */
         weir_time cancel;              /* timeouts.cancel, 10 s */
+        weir_time transaction;         /* timeouts.transaction: all of it, 0: none */
+        weir_time client_write;        /* timeouts.client_write, 0: none */
+        weir_time dns;                 /* timeouts.dns: an answer is used for so long, 3 s */
     } timeouts;
     struct {
         weir_log_level level;                     /* log.level, info */
@@ -149,6 +236,9 @@ typedef struct weir_config {
         const weir_config_cache_rule *rules; /* cache.rules */
         unsigned rule_count;
     } cache;
+    struct {
+        weir_time poll; /* catalog.poll: looks for schema changes made by others, 60 s; 0: never */
+    } catalog;
     struct {
         weir_time busy_timeout; /* sqlite.busy_timeout toward other processes, 5 s */
         unsigned executors;     /* sqlite.executors: threads for reads, 0: one per core */

@@ -51,8 +51,9 @@ static const char access_rules[] =
     "user, "
     "and Weir reaches the server as the DSN's user; any other listener is refused at the start. "
     "With "
-    "`users`, `auth.method` is `scram` unless it says otherwise. The admin HTTP interface needs "
-    "`admin.token` beyond loopback.\n"
+    "`users`, `auth.method` is `scram` unless it says otherwise; `auth.rules` tells apart by "
+    "database, user, address and TLS ([operations.md](operations.md)). The admin HTTP interface "
+    "needs `admin.token` beyond loopback.\n"
     "\n"
     "With one database configured, every database name except `weir` (the admin database) reaches "
     "it.\n";
@@ -170,5 +171,9 @@ int weir_config_document(weir_buf *out)
         r = put_table(out, KEY_OF_USER, "Users: below `users.NAME`");
     if (r == 0)
         r = weir_buf_append(out, weir_slice_cstr(cache_rules));
-    return r != 0 ? r : put_keys(out, KEY_OF_RULE);
+    if (r == 0)
+        r = put_keys(out, KEY_OF_RULE);
+    if (r == 0)
+        r = put_table(out, KEY_OF_ACCESS, "Rules of who may connect: items of `auth.rules`");
+    return r != 0 ? r : put_table(out, KEY_OF_MAP, "Maps of names: items of `auth.maps`");
 }

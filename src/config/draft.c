@@ -53,7 +53,7 @@ int draft_unknown(draft *d, const origin *from, key_range range, const char *pre
 {
     static const char *const top[] = {"databases", "users",    "admin", "pool",   "limits",
                                       "log",       "timeouts", "auth",  "memory", "sqlite",
-                                      "listen",    "workers",  "cache", NULL};
+                                      "listen",    "workers",  "cache", "catalog", NULL};
     const char *nearest = NULL;
     if (*prefix == '\0' && path.len > 0 && !memchr(path.data, '.', path.len))
         nearest = config_name_nearest(top, path);
@@ -84,6 +84,10 @@ static void *field_of(draft *d, draft_object *object, const config_key *key)
     case KEY_OF_RULE:
         base = (uint8_t *)&object->rule;
         break;
+    case KEY_OF_ACCESS: /* texts alone */
+    case KEY_OF_MAP:
+        assert(false);
+        return NULL;
     }
     return base + key->offset;
 }
@@ -141,6 +145,7 @@ int draft_object_new(draft *d, key_scope scope, const char *name, origin from, d
         return draft_no_memory(d);
     *object = (draft_object){
         .scope = scope, .range = config_key_range(scope), .name = name, .from = from};
+    object->share.mode = WEIR_CONFIG_POOL_UNSET;
     object->slots = weir_arena_alloc(d->arena, object->range.count * sizeof(draft_slot));
     if (!object->slots)
         return draft_no_memory(d);
@@ -194,21 +199,24 @@ int draft_object_get(draft *d, key_scope scope, weir_slice name, origin from, dr
     return 0;
 }
 
-int draft_rule_add(draft *d, origin from, draft_object **ret)
+int draft_item_add(draft *d, const config_key *key, origin from, draft_object **ret)
 {
+    draft_list *list = key->items == KEY_OF_RULE     ? &d->rules
+                       : key->items == KEY_OF_ACCESS ? &d->access
+                                                     : &d->maps;
     char number[16];
-    if (d->rules.count == CONFIG_RULES_MAX)
-        return draft_fail(d, &from, "cache.rules has more than %d rules", CONFIG_RULES_MAX);
-    snprintf(number, sizeof(number), "%u", d->rules.count + 1);
+    if (list->count == CONFIG_RULES_MAX)
+        return draft_fail(d, &from, "%s has more than %d rules", key->path, CONFIG_RULES_MAX);
+    snprintf(number, sizeof(number), "%u", list->count + 1);
     const char *name = weir_arena_strdup(d->arena, weir_slice_cstr(number));
     if (!name)
         return draft_no_memory(d);
-    int r = draft_object_new(d, KEY_OF_RULE, name, from, ret);
+    int r = draft_object_new(d, key->items, name, from, ret);
     if (r != 0)
         return r;
-    *d->rules.tail = *ret;
-    d->rules.tail = &(*ret)->next;
-    d->rules.count++;
+    *list->tail = *ret;
+    list->tail = &(*ret)->next;
+    list->count++;
     return 0;
 }
 

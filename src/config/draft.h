@@ -43,15 +43,17 @@ typedef struct draft_slot {
     const char *text; /* NULL: not given and without a default */
 } draft_slot;
 
-/* The root, a database, a user or a rule. */
+/* The root, a database, a user or a list's item. */
 typedef struct draft_object {
     key_scope scope;
     key_range range;
-    const char *name; /* "" of the root; a rule's place in the list, from 1 */
+    const char *name; /* "" of the root; an item's place in the list, from 1 */
     origin from;
     draft_slot *slots; /* range.count of them */
     weir_config_pool pool;
     bool admin;
+    bool listed, from_file; /* in auth.users_file; … and nowhere else */
+    weir_config_share share;
     weir_config_cache_rule rule;
     struct draft_object *next;
 } draft_object;
@@ -67,7 +69,9 @@ typedef struct draft {
     weir_config *config;
     weir_arena *arena; /* config's */
     draft_object *root;
-    draft_list databases, users, rules;
+    draft_list databases, users, rules, access, maps;
+    weir_hba_rules hba_rules;
+    weir_hba_maps hba_maps;
     weir_map names; /* "databases.NAME", "users.NAME" → draft_object */
     weir_map seen;  /* path in the file → draft_seen */
 } draft;
@@ -92,8 +96,9 @@ WEIR_MUST_CHECK int draft_object_new(draft *d, key_scope scope, const char *name
 /* The database or user of that name, made if absent. */
 WEIR_MUST_CHECK int draft_object_get(draft *d, key_scope scope, weir_slice name, origin from,
                                      draft_object **ret);
-/* The next item of cache.rules. */
-WEIR_MUST_CHECK int draft_rule_add(draft *d, origin from, draft_object **ret);
+/* The next item of the list that `key` is. */
+WEIR_MUST_CHECK int draft_item_add(draft *d, const config_key *key, origin from,
+                                   draft_object **ret);
 /* Gives a key its value. A later origin of a higher kind replaces an earlier one. */
 WEIR_MUST_CHECK int draft_assign(draft *d, draft_object *object, const config_key *key,
                                  weir_slice text, origin from);
@@ -104,6 +109,12 @@ WEIR_MUST_CHECK int draft_walk(draft *d);
 /* Secrets, databases, users and rules from the slots into the configuration. */
 WEIR_MUST_CHECK int draft_finish(draft *d);
 WEIR_MUST_CHECK int draft_finish_rules(draft *d);
+/* tls.*, before the databases, which inherit tls.server. */
+WEIR_MUST_CHECK int draft_finish_tls(draft *d);
+/* access.c: the users of auth.users_file join the draft's; auth.*: before and after the users. */
+WEIR_MUST_CHECK int draft_read_users(draft *d);
+void draft_finish_lookup(draft *d);
+WEIR_MUST_CHECK int draft_finish_access(draft *d);
 /* What keys say together. */
 WEIR_MUST_CHECK int draft_check(draft *d);
 

@@ -1,6 +1,7 @@
 /* DSNs: sqlite:PATH, and PostgreSQL's connection URIs (libpq documentation, 34.1.1.2). Messages
  * never quote a DSN, for its password's sake. */
 #include "config/config.h"
+#include "config/server_tls.h"
 #include <stdio.h>
 
 enum { HOSTS_MAX = 16, DSN_SIZE_MAX = 4096, SOCKET_DIR_SIZE_MAX = 90 };
@@ -15,6 +16,10 @@ typedef struct uri {
     weir_config_host hosts[HOSTS_MAX]; /* port 0: not given */
     unsigned host_count;
     const char *user, *password, *dbname;
+    weir_config_target target;
+    bool balance;
+    weir_time connect_timeout;
+    weir_config_server_tls tls;
 } uri;
 
 static int refuse(weir_error *err, const char *message)
@@ -205,15 +210,57 @@ static int option_ports(uri *u, weir_slice value)
     return 0;
 }
 
-static int option_sslmode(const uri *u, weir_slice value)
+static int option_target(uri *u, weir_slice value)
 {
-    static const char *const plain[] = {"disable", "allow", "prefer"};
-    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
-        if (weir_slice_eq_cstr(value, plain[i]))
-            return 0;
+    static const char *const names[] = {[WEIR_CONFIG_TARGET_ANY] = "any",
+                                        [WEIR_CONFIG_TARGET_READ_WRITE] = "read-write",
+                                        [WEIR_CONFIG_TARGET_READ_ONLY] = "read-only",
+                                        [WEIR_CONFIG_TARGET_PRIMARY] = "primary",
+                                        [WEIR_CONFIG_TARGET_STANDBY] = "standby",
+                                        [WEIR_CONFIG_TARGET_PREFER_STANDBY] = "prefer-standby"};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!weir_slice_eq_cstr(value, names[i]))
+            continue;
+        u->target = (weir_config_target)i;
+        return 0;
     }
-    return refuse(u->err, "sslmode of the DSN must be disable, allow or prefer: TLS to servers is "
-                          "not there yet");
+    return refuse(u->err, "target_session_attrs of the DSN must be any, read-write, read-only, "
+                          "primary, standby or prefer-standby");
+}
+
+static int option_balance(uri *u, weir_slice value)
+{
+    u->balance = weir_slice_eq_cstr(value, "random");
+    if (u->balance || weir_slice_eq_cstr(value, "disable"))
+        return 0;
+    return refuse(u->err, "load_balance_hosts of the DSN must be disable or random");
+}
+
+/* Whole seconds, as libpq has it; 0 is its "for ever", here the configuration's own. */
+static int option_connect_timeout(uri *u, weir_slice value)
+{
+    unsigned seconds = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9' || value.len > 4)
+            return refuse(u->err, "connect_timeout of the DSN must be a number of seconds");
+        seconds = seconds * 10 + (unsigned)(value.data[i] - '0');
+    }
+    u->connect_timeout = (weir_time)seconds * WEIR_SECOND;
+    return 0;
+}
+
+/* False: it is none of TLS's. */
+static bool option_tls(uri *u, weir_slice name, weir_slice value, int *ret)
+{
+    const char *decoded = NULL, *why = NULL;
+    if (name.len < 3 || memcmp(name.data, "ssl", 3) != 0)
+        return false;
+    *ret = decode(u, value, &decoded);
+    if (*ret == 0 && !config_server_tls_option(&u->tls, name, decoded, &why))
+        return false;
+    if (*ret == 0 && why)
+        *ret = refuse(u->err, why);
+    return true;
 }
 
 static int parse_option(uri *u, weir_slice name, weir_slice value, weir_slice *ports)
@@ -230,12 +277,20 @@ static int parse_option(uri *u, weir_slice name, weir_slice value, weir_slice *p
         return decode(u, value, &u->password);
     if (weir_slice_eq_cstr(name, "dbname"))
         return decode(u, value, &u->dbname);
-    if (weir_slice_eq_cstr(name, "sslmode"))
-        return option_sslmode(u, value);
+    if (weir_slice_eq_cstr(name, "target_session_attrs"))
+        return option_target(u, value);
+    if (weir_slice_eq_cstr(name, "load_balance_hosts"))
+        return option_balance(u, value);
+    if (weir_slice_eq_cstr(name, "connect_timeout"))
+        return option_connect_timeout(u, value);
+    int r = 0;
+    if (option_tls(u, name, value, &r))
+        return r;
     weir_error_set(u->err, "F0000",
                    "unknown option \"%.*s\" in the DSN; known are host, port, user, password, "
-                   "dbname, sslmode",
-                   (int)(name.len > 40 ? 40 : name.len), (const char *)name.data);
+                   "dbname, target_session_attrs, load_balance_hosts, connect_timeout, %s",
+                   (int)(name.len > 40 ? 40 : name.len), (const char *)name.data,
+                   config_server_tls_options);
     return -EINVAL;
 }
 
@@ -326,6 +381,10 @@ static int keep(uri *u, weir_config_database *ret)
     if (!ret->dsn_shown)
         return no_memory(u->err);
     ret->backend = WEIR_CONFIG_POSTGRES;
+    ret->target = u->target;
+    ret->balance = u->balance;
+    ret->connect_timeout = u->connect_timeout;
+    ret->tls = u->tls;
     ret->user = u->user && *u->user ? u->user : NULL;
     ret->password = u->password && *u->password ? u->password : NULL;
     ret->dbname = u->dbname && *u->dbname ? u->dbname : NULL;

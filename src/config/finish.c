@@ -1,6 +1,7 @@
 /* From the draft's slots to the configuration: secrets are fetched from where they are, databases
  * get their DSN and their pool, users their password. */
 #include "config/draft.h"
+#include "config/server_tls.h"
 #include <stdio.h>
 
 #define SECRET_SIZE_MAX 8192
@@ -191,6 +192,11 @@ static int finish_database(draft *d, draft_object *object, weir_config_database 
         return draft_no_memory(d);
     if (r != 0)
         return draft_fail(d, &from, "database \"%s\": %s", object->name, why.message);
+    const char *wrong = db->backend == WEIR_CONFIG_POSTGRES
+                            ? config_server_tls_finish(&db->tls, &d->config->tls.server)
+                            : NULL;
+    if (wrong)
+        return draft_fail(d, &from, "database \"%s\": %s", object->name, wrong);
     r = secret(d, object, password_paths, &password, &from);
     if (r == 0 && password && db->backend == WEIR_CONFIG_SQLITE)
         return draft_fail(d, &from, "database \"%s\": a SQLite file has no password", object->name);
@@ -200,7 +206,9 @@ static int finish_database(draft *d, draft_object *object, weir_config_database 
     db->label = strcmp(object->name, "*") == 0 ? derived_label(d, db) : object->name;
     inherit_pool(d, object);
     db->pool = object->pool;
+    db->share = object->share;
     default_sizes(d, object, db->backend, &db->pool);
+    db->warm = db->user && is_given(d, object, "pool.min_size") && db->pool.min_size > 0;
     if (r == 0 && !db->label)
         return draft_no_memory(d);
     return r;
@@ -253,13 +261,12 @@ static int finish_users(draft *d)
     unsigned n = 0;
     int r = 0;
     for (draft_object *o = d->users.head; o && r == 0; o = o->next, n++) {
-        all[n] = (weir_config_user){.name = o->name, .admin = o->admin};
+        all[n] = (weir_config_user){
+            .name = o->name, .admin = o->admin, .from_file = o->from_file, .share = o->share};
         r = secret(d, o, paths, &all[n].password, &o->from);
     }
     d->config->users = all;
     d->config->user_count = n;
-    if (d->config->auth == WEIR_CONFIG_AUTH_UNSET)
-        d->config->auth = WEIR_CONFIG_AUTH_SCRAM;
     return r;
 }
 
@@ -312,9 +319,12 @@ int draft_finish(draft *d)
 {
     static const char *const token_paths[] = {"admin.token", "admin.token_file", "admin.token_env",
                                               NULL};
+    static const char *const query_paths[] = {"auth.query_password", "auth.query_password_file",
+                                              "auth.query_password_env", NULL};
     weir_config *c = d->config;
     origin ignored = {.kind = ORIGIN_DEFAULT};
     const char *admin = draft_slot_of(d->root, "admin.listen")->text;
+    c->restart = draft_slot_of(d->root, "restart.socket")->text;
     c->admin = strcmp(admin, "off") == 0 ? "" : admin;
     c->pool = d->root->pool;
     finish_log(d);
@@ -323,8 +333,17 @@ int draft_finish(draft *d)
     if (r == 0)
         r = secret(d, d->root, token_paths, &c->admin_token, &ignored);
     if (r == 0)
+        r = draft_finish_tls(d);
+    if (r == 0)
         r = finish_databases(d);
     if (r == 0)
+        r = draft_read_users(d);
+    if (r == 0)
+        r = secret(d, d->root, query_paths, &c->access.query_password, &ignored);
+    draft_finish_lookup(d);
+    if (r == 0)
         r = finish_users(d);
+    if (r == 0)
+        r = draft_finish_access(d);
     return r != 0 ? r : draft_finish_rules(d);
 }

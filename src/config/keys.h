@@ -20,13 +20,15 @@ typedef enum key_type {
 } key_type;
 
 /* Which object a key is part of. A database has the keys of KEY_OF_POOL and KEY_OF_DATABASE; a rule
- * is an item of cache.rules. */
+ * is an item of cache.rules, KEY_OF_ACCESS of auth.rules, KEY_OF_MAP of auth.maps. */
 typedef enum key_scope {
     KEY_OF_ROOT,
     KEY_OF_POOL,
     KEY_OF_DATABASE,
     KEY_OF_USER,
-    KEY_OF_RULE
+    KEY_OF_RULE,
+    KEY_OF_ACCESS,
+    KEY_OF_MAP
 } key_scope;
 
 typedef struct key_choice {
@@ -45,6 +47,7 @@ typedef struct config_key {
     uint64_t min, max;
     key_type type;
     key_scope scope;
+    key_scope items; /* KEY_RULES: of its items */
     bool reloadable;
 } config_key;
 

@@ -207,6 +207,8 @@ int weir_config_load(const weir_config_source *source, weir_config **ret, weir_e
     d.databases.tail = &d.databases.head;
     d.users.tail = &d.users.head;
     d.rules.tail = &d.rules.head;
+    d.access.tail = &d.access.head;
+    d.maps.tail = &d.maps.head;
     /* The file is its operator's own: its keys need no secret seed. */
     weir_map_init(&d.names, (weir_hash_seed){{0, 0}}, CONFIG_DATABASES_MAX + CONFIG_USERS_MAX);
     weir_map_init(&d.seen, (weir_hash_seed){{0, 0}}, CONFIG_FILE_SIZE_MAX / 4);

@@ -127,7 +127,7 @@ static int put_rules(weir_buf *out, const weir_config *c)
 
 static bool needs_quotes(const config_key *key)
 {
-    return key->type == KEY_SECRET || key->type == KEY_ADDRESS;
+    return key->type == KEY_SECRET || key->type == KEY_ADDRESS || key->type == KEY_TEXT;
 }
 
 /* `comment` may be empty. */
@@ -153,7 +153,7 @@ static int put_root(weir_buf *out, const weir_config *c)
         if (keys[i].type == KEY_LISTEN || !value)
             continue;
         r = put_key(out, 0, keys[i].path, last);
-        if (r == 0 && keys[i].type == KEY_RULES)
+        if (r == 0 && keys[i].items == KEY_OF_RULE)
             r = put_rules(out, c);
         else if (r == 0)
             r = put_value(out, &keys[i], value, strcmp(keys[i].path, "workers") == 0 ? cores : "");
@@ -198,6 +198,8 @@ static int put_users(weir_buf *out, const weir_config *c)
     int r = c->user_count > 0 ? weir_buf_printf(out, "users:\n") : 0;
     for (unsigned i = 0; i < c->user_count && r == 0; i++) {
         const weir_config_user *u = &c->users[i];
+        if (u->from_file)
+            continue;
         r = weir_buf_printf(out, "  ");
         if (r == 0)
             r = config_put_quoted(out, u->name);

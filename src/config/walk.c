@@ -140,9 +140,10 @@ static int walk_list(walk *w, draft_object *object, const config_key *key, origi
 
 static int walk_mapping(walk *w, draft_object *object, const char *section);
 
-/* cache.rules: a list of mappings. */
-static int walk_rules(walk *w, const char *path)
+/* cache.rules and its like: a list of mappings. */
+static int walk_rules(walk *w, const config_key *key)
 {
+    const char *path = key->path;
     if (is_null(w))
         return 0;
     if (w->event.type != YAML_SEQUENCE_START_EVENT)
@@ -154,7 +155,7 @@ static int walk_rules(walk *w, const char *path)
         if (w->event.type != YAML_MAPPING_START_EVENT)
             return wrong_form(w, path, "a list of mappings");
         draft_object *rule = NULL;
-        r = draft_rule_add(w->draft, here(w), &rule);
+        r = draft_item_add(w->draft, key, here(w), &rule);
         if (r == 0)
             r = walk_mapping(w, rule, "");
         if (r != 0)
@@ -167,7 +168,7 @@ static int walk_key(walk *w, draft_object *object, const config_key *key)
     origin from = here(w);
     bool list = key->type == KEY_LISTEN || key->type == KEY_TAGS;
     if (key->type == KEY_RULES)
-        return walk_rules(w, key->path);
+        return walk_rules(w, key);
     if (list && w->event.type == YAML_SEQUENCE_START_EVENT)
         return walk_list(w, object, key, from);
     if (w->event.type != YAML_SCALAR_EVENT || is_null(w))
@@ -211,8 +212,12 @@ static int walk_names(walk *w, key_scope scope, const char *section)
 
 static const char *prefix_of(const draft_object *object, char *out, size_t size)
 {
-    if (object->scope == KEY_OF_RULE) {
-        snprintf(out, size, "cache.rules[%s].", object->name);
+    const char *list = object->scope == KEY_OF_RULE     ? "cache.rules"
+                       : object->scope == KEY_OF_ACCESS ? "auth.rules"
+                       : object->scope == KEY_OF_MAP    ? "auth.maps"
+                                                        : NULL;
+    if (list) {
+        snprintf(out, size, "%s[%s].", list, object->name);
         return out;
     }
     const char *section = object->scope == KEY_OF_USER       ? "users."

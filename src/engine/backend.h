@@ -26,6 +26,7 @@ typedef struct weir_statement {
     weir_kind kind;
     weir_transaction transaction;
     unsigned effects;
+    unsigned words; /* of these, what its own words say: the rest is the catalog's */
     unsigned statements;
     bool transaction_anywhere;
 } weir_statement;
@@ -53,7 +54,10 @@ typedef enum weir_relay_kind {
 typedef struct weir_prepared {
     weir_slice text;
     weir_slice oids;     /* parameter types as given, 4 bytes each, big-endian */
-    uint64_t content[2]; /* keyed hash of text and oids; the server-side name is made of it */
+    weir_slice settings; /* in force when it was parsed, of those that say what a text means
+                          * (weir_parameters) */
+    uint64_t content[2]; /* keyed hash of the three; the server-side name is made of it */
+    bool by_sql;         /* `text` is a PREPARE statement, which names it */
     weir_statement statement;
     uint32_t refs; /* of its session */
 } weir_prepared;
@@ -76,6 +80,12 @@ typedef struct weir_relay_events {
      * `sqlstate`
      * "" or its error's; NULL: an earlier error made the server skip it. */
     void (*on_statement)(weir_relay_sink *sink, uint64_t rows, const char *sqlstate);
+    /* A ReadyForQuery is about to go through, behind which nothing is owed to the client. False:
+     * it is kept back, and the sink gives one of its own when it likes. May be NULL: always. */
+    bool (*may_be_ready)(weir_relay_sink *sink, char status);
+    /* A notification came on this connection. May be NULL: dropped. Never passed on as bytes. */
+    void (*on_notification)(weir_relay_sink *sink, uint32_t pid, weir_slice channel,
+                            weir_slice payload);
     /* A ReadyForQuery went through. status 'I' 'T' 'E'; `owed` replies are still to come. Here the
      * sink may give the connection back. */
     void (*on_ready)(weir_relay_sink *sink, char status, size_t owed);
@@ -84,6 +94,8 @@ typedef struct weir_relay_events {
     bool (*congested)(weir_relay_sink *sink);
     /* The connection has room again for what is relayed. */
     void (*on_room)(weir_relay_sink *sink);
+    /* It has been lent for `held`, longer than it should be (pool.leak_after). May be NULL. */
+    void (*on_held)(weir_relay_sink *sink, weir_time held);
     /* The connection failed and is the sink's no more. `ready_owed` ReadyForQuery were still to
      * come; `torn`: the last message given out was cut short, so nothing sensible can follow it. */
     void (*on_lost)(weir_relay_sink *sink, const weir_error *err, size_t ready_owed, bool torn);
@@ -93,13 +105,35 @@ struct weir_relay_sink {
     const weir_relay_events *events;
 };
 
-/* Session parameters that a connection must have before it serves (SET name TO value):
- * "name\0value\0" pairs, sorted by name, and a hash of them so that sameness costs one comparison.
- */
+/* A question of our own put to a lent connection behind whatever was relayed before it: the client
+ * sees nothing of it. Owned by the asker, who must keep it until `done`, which is called exactly
+ * once. The text may hold several statements if there are no parameters. */
+typedef struct weir_question {
+    weir_list node; /* the connection's */
+    weir_slice text;
+    const weir_slice *params; /* as text; data NULL: null */
+    unsigned param_count;
+    /* A row of an answer, values as text, borrowed; data NULL: null. May be NULL. */
+    void (*row)(struct weir_question *question, const weir_slice *values, unsigned count);
+    /* It ended. `err` NULL: well; else the server's words and SQLSTATE, or 08006 when the
+     * connection was lost. */
+    void (*done)(struct weir_question *question, const weir_error *err);
+    weir_error failed; /* the connection's */
+} weir_question;
+
+/* Session parameters that a connection must have before it serves: "name\0value\0" pairs, names in
+ * lower case, each once, sorted by their bytes, and a hash of them so that sameness costs one
+ * comparison. `role` and `session_authorization` are among them where they are not the login's. */
 typedef struct weir_parameters {
     weir_slice pairs;
-    uint64_t fingerprint; /* 0: none */
+    uint64_t fingerprint; /* 0: none; WEIR_PARAMETERS_UNKNOWN: any, what is there is not known */
 } weir_parameters;
+#define WEIR_PARAMETERS_UNKNOWN UINT64_MAX
+/* Settings that say how a text is read and what its constants mean: what a statement means is fixed
+ * with them when it is parsed. NULL-terminated. (search_path and the role are not among them: the
+ * server reads a prepared statement anew when they have changed.) */
+extern const char *const weir_parse_settings[];
+uint64_t weir_parameters_fingerprint(weir_slice pairs, weir_hash_seed seed);
 
 /* ---- connections and backends ---- */
 
@@ -140,6 +174,17 @@ typedef struct weir_conn_ops {
     int (*relay_more)(weir_conn *conn, weir_slice bytes);
     /* Makes the server session's parameters those, the others as at its start. Called when lent. */
     int (*adopt)(weir_conn *conn, const weir_parameters *parameters);
+    /* The server session's parameters are those now, by statements of the session's own: from what
+     * a later adopt tells the difference. */
+    int (*adopted)(weir_conn *conn, const weir_parameters *parameters);
+    /* Makes `name` on the server mean `prepared`; NULL: nothing. For texts that say the name. */
+    int (*name)(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
+    /* It means that now, by a statement of the session's own. NULL name: no name means anything. */
+    int (*named)(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
+    /* Puts a question of ours, also in the middle of what is relayed, but not between a client's
+     * extended messages and their Sync. -ENOMEM, …: `done` is not called, the connection is
+     * unusable. */
+    int (*ask)(weir_conn *conn, weir_question *question);
     /* Forgets all session state (DISCARD ALL); `clean` says LATER until it is done. */
     int (*reset)(weir_conn *conn);
     /* Bytes of our own (an error), given out after everything owed before them. */
@@ -151,6 +196,8 @@ typedef struct weir_conn_ops {
     weir_slice (*welcome)(const weir_conn *conn);
     /* For SHOW SERVERS: address and process id of the server's side. */
     void (*describe)(const weir_conn *conn, const char **ret_address, uint32_t *ret_pid);
+    /* ... and its TLS: "TLSv1.3/TLS_AES_256_GCM_SHA384", "" without. May be NULL. */
+    void (*secured)(const weir_conn *conn, char *out, size_t size);
 
     /* execute */
     void (*execute)(weir_conn *conn, weir_exec *exec);
@@ -174,6 +221,15 @@ typedef struct weir_backend_events {
 
 typedef enum weir_role { WEIR_ROLE_READ, WEIR_ROLE_WRITE, WEIR_ROLES } weir_role;
 
+#define WEIR_LOGIN_PASSWORD_MAX 1023u
+
+/* What proves to a server that we are a user. Overwrite it after use. */
+typedef struct weir_login {
+    char password[WEIR_LOGIN_PASSWORD_MAX + 1]; /* in clear, or "md5" and its digest; "": none */
+    bool has_keys; /* of SCRAM-SHA-256, as good as the password where the server asks for that */
+    uint8_t client_key[32], server_key[32];
+} weir_login;
+
 /* Who the connection is for: pools are by (backend, database, user, role). Borrowed while opening.
  */
 typedef struct weir_conn_request {
@@ -181,6 +237,7 @@ typedef struct weir_conn_request {
     const char *database;
     const char *user;
     const char *password; /* may be NULL */
+    const weir_login *login; /* in place of the password; may be NULL */
     void *owner;          /* copied to conn->owner */
 } weir_conn_request;
 
@@ -247,6 +304,16 @@ struct weir_backend {
     const weir_backend_ops *ops;
     const weir_backend_events *events;
     void *engine;
+    /* Grows when a statement that passed through may have changed the schema: by 2^32 where
+     * functions, triggers, views or their like may have been, by 1 for tables. When it was done,
+     * and again when it was committed. */
+    _Atomic uint64_t changes;
+    struct weir_backend_watcher *_Atomic watcher; /* told when `changes` grew; NULL: nobody */
 };
+
+/* Of whoever reads the schema; outlives the connections. `changed` comes on any loop. */
+typedef struct weir_backend_watcher {
+    void (*changed)(struct weir_backend_watcher *watcher);
+} weir_backend_watcher;
 
 #endif

@@ -34,8 +34,18 @@ static void database_free(weir_database *d)
     }
     if (d->backend)
         d->backend->ops->destroy(d->backend);
+    weir_pool_quota_free(d->connections);
     weir_history_free(d->history); /* after whoever reports to it */
+    weir_server_catalog_free(atomic_load(&d->catalog.now));
+    weir_database_forget_logins(d);
+    if (d->password)
+        explicit_bzero(d->password, strlen(d->password));
     free(d->name);
+    for (weir_name *n = d->old, *next; n; n = next) {
+        next = n->next;
+        free(n->text);
+        free(n);
+    }
     free(d->dbname);
     free(d->user);
     free(d->password);
@@ -53,6 +63,7 @@ void weir_engine_free(weir_engine *engine)
         assert(!engine->workers[i]);
     for (unsigned i = 0; i < engine->database_count; i++)
         database_free(engine->databases[i]);
+    weir_shares_free(engine);
     weir_cache_free(engine->cache);
     weir_template_table_free(engine->templates);
     free(engine);
@@ -71,11 +82,12 @@ static char *copy(const char *text, bool *failed)
 static void settle_label(weir_engine *engine, weir_database *d)
 {
     d->label = d->label_asked ? d->label_asked : d->name;
+    bool serving = engine->started != 0; /* labels in use stay */
     for (unsigned i = 0; i < engine->database_count; i++) {
         weir_database *other = engine->databases[i];
         if (strcmp(other->label, d->label) == 0)
             d->label = d->name;
-        if (strcmp(other->label, d->name) == 0)
+        if (!serving && strcmp(other->label, d->name) == 0)
             other->label = other->name;
     }
 }
@@ -99,8 +111,11 @@ int weir_engine_add_database(weir_engine *engine, const weir_database_options *o
     d->label_asked = copy(options->label, &failed);
     d->host = copy(options->host, &failed);
     d->port = options->port;
-    d->session_pooling = options->session_pooling;
-    if (failed || weir_database_configure(d, &options->pool) < 0) {
+    d->lending = options->lending;
+    d->leak_ends = options->leak_ends;
+    if (failed || weir_pool_quota_new(0, &d->connections) < 0 ||
+        (d->host && !(d->server = weir_server_get(engine, d->host, d->port))) ||
+        weir_database_configure(d, &options->pool) < 0) {
         database_free(d);
         return -ENOMEM;
     }
@@ -113,8 +128,10 @@ int weir_engine_add_database(weir_engine *engine, const weir_database_options *o
         database_free(d);
         return r;
     }
+    weir_database_configure_share(d, &options->share);
     settle_label(engine, d);
-    engine->databases[engine->database_count++] = d;
+    engine->databases[d->index] = d;
+    engine->database_count++; /* published: others may be serving already */
     if (ret)
         *ret = d;
     return 0;
@@ -128,7 +145,8 @@ int weir_database_configure(weir_database *database, const weir_pool_options *po
     *l = (weir_limits){.pool = *pool, .older = atomic_load(&database->limits)};
     atomic_store(&database->limits, l);
     for (weir_pools *p = weir_database_pools(database); p; p = p->next) {
-        weir_pool_configure(p->pool, pool);
+        weir_pool_options o = weir_pools_options(database, p->account);
+        weir_pool_configure(p->pool, &o);
         weir_lender_nudge_all(p);
     }
     return 0;
@@ -144,6 +162,8 @@ weir_database *weir_engine_find_database(weir_engine *engine, weir_slice name)
     weir_database *any = NULL;
     for (unsigned i = 0; i < engine->database_count; i++) {
         weir_database *d = engine->databases[i];
+        if (weir_database_removed(d))
+            continue;
         if (weir_slice_eq_cstr(name, d->name))
             return d;
         if (strcmp(d->name, "*") == 0)
@@ -215,11 +235,37 @@ void weir_worker_stop(weir_worker *worker)
     worker_free(worker);
 }
 
+/* Readers may still look at the old name: it is kept. */
+int weir_database_rename(weir_database *database, const char *name)
+{
+    weir_name *old = malloc(sizeof(*old));
+    char *text = strdup(name);
+    if (!old || !text) {
+        free(old);
+        free(text);
+        return -ENOMEM;
+    }
+    *old = (weir_name){.next = database->old, .text = database->name};
+    database->old = old;
+    database->name = text;
+    return 0;
+}
+
 /* ---- small answers ---- */
 
 const char *weir_database_name(const weir_database *database)
 {
     return database->name;
+}
+
+const char *weir_database_user(const weir_database *database)
+{
+    return database->user;
+}
+
+weir_listen_stats *weir_database_listen_stats(weir_database *database)
+{
+    return &database->listen;
 }
 
 const char *weir_database_label(const weir_database *database)
@@ -232,9 +278,50 @@ bool weir_database_paused(const weir_database *database)
     return atomic_load(&database->paused);
 }
 
-bool weir_database_session_pooling(const weir_database *database)
+weir_lending weir_database_lending(const weir_database *database)
 {
-    return database->session_pooling;
+    return atomic_load_explicit(&database->lending, memory_order_relaxed);
+}
+
+void weir_database_set_lending(weir_database *database, weir_lending lending)
+{
+    atomic_store(&database->lending, lending);
+}
+
+bool weir_database_leak_ends(const weir_database *database)
+{
+    return atomic_load_explicit(&database->leak_ends, memory_order_relaxed);
+}
+
+void weir_database_set_leak_ends(weir_database *database, bool ends)
+{
+    atomic_store(&database->leak_ends, ends);
+}
+
+const char *weir_lending_name(weir_lending lending)
+{
+    static const char *const names[] = {"transaction", "session", "statement"};
+    return names[lending];
+}
+
+void weir_database_disable(weir_database *database, bool disabled)
+{
+    atomic_store(&database->disabled, disabled);
+}
+
+bool weir_database_disabled(const weir_database *database)
+{
+    return atomic_load(&database->disabled);
+}
+
+bool weir_database_closed(const weir_database *database)
+{
+    return atomic_load(&database->closed);
+}
+
+bool weir_database_removed(const weir_database *database)
+{
+    return atomic_load(&database->removed);
 }
 
 const char *weir_database_shown(const weir_database *database)

@@ -21,6 +21,20 @@ typedef struct weir_database weir_database;
 typedef struct weir_pools weir_pools;
 typedef struct weir_session weir_session;
 
+/* When a connection goes back. */
+typedef enum weir_lending {
+    WEIR_LEND_TRANSACTION,
+    WEIR_LEND_SESSION,
+    WEIR_LEND_STATEMENT
+} weir_lending;
+
+/* What a database or a user may have; 0: no limit. */
+typedef struct weir_share {
+    unsigned max_connections; /* to servers, over all pools */
+    unsigned max_clients;
+    unsigned pool_size; /* of a user: of each of its pools; 0: the database's */
+} weir_share;
+
 /* A message to a worker. `host` is the host's (its mailbox node). */
 typedef struct weir_message {
     void *host[2];
@@ -41,6 +55,9 @@ typedef struct weir_engine_host {
     /* A template was seen for the first time: have it analysed off the loops, or not. May be NULL.
      */
     void (*analyze)(void *user, weir_worker *worker, const weir_template *t);
+    /* A database has its first session, of `user_name`'s; before any statement of it. May be NULL.
+     */
+    void (*used)(void *user, weir_worker *worker, weir_database *database, weir_slice user_name);
     void *user;
 } weir_engine_host;
 
@@ -68,7 +85,9 @@ typedef struct weir_database_options {
     const char *label;           /* what SHOW and metrics call it; NULL: name */
     const char *host;            /* for SHOW; NULL: it has none */
     unsigned port;
-    bool session_pooling;   /* a session keeps its connection until it ends */
+    weir_lending lending;   /* unless a session has another */
+    weir_share share;
+    bool leak_ends;         /* who holds a connection for too long is disconnected */
     weir_pool_options pool; /* of each pool of the database (role READ for execute-backends) */
 } weir_database_options;
 
@@ -79,11 +98,34 @@ WEIR_MUST_CHECK int weir_engine_add_database(weir_engine *engine,
 /* By the name a client gave; NULL: there is none. */
 weir_database *weir_engine_find_database(weir_engine *engine, weir_slice name);
 const char *weir_database_name(const weir_database *database);
+/* Clients say another name for it from now on; from any one thread. -ENOMEM: as it was. */
+WEIR_MUST_CHECK int weir_database_rename(weir_database *database, const char *name);
+/* The server's user for every client; NULL: each client's own name. */
+const char *weir_database_user(const weir_database *database);
+/* How connections of this user are logged in from now on; from any thread. -ENOMEM. */
+WEIR_MUST_CHECK int weir_database_set_login(weir_database *database, weir_slice user,
+                                            const weir_login *login);
+/* False: nobody brought any for this user. Overwrite it after use. */
+bool weir_database_login(const weir_database *database, const char *user, weir_login *ret);
 /* New limits for its pools, present and future; from any one thread. -ENOMEM: nothing changed. */
 WEIR_MUST_CHECK int weir_database_configure(weir_database *database, const weir_pool_options *pool);
-bool weir_database_session_pooling(const weir_database *database);
+weir_lending weir_database_lending(const weir_database *database);
+void weir_database_set_lending(weir_database *database, weir_lending lending);
+bool weir_database_leak_ends(const weir_database *database);
+void weir_database_set_leak_ends(weir_database *database, bool ends);
+const char *weir_lending_name(weir_lending lending);
+/* Limits over several pools, from any one thread; what is over is closed when it is idle. */
+void weir_database_configure_share(weir_database *database, const weir_share *share);
+/* -ENOMEM: as it was. */
+WEIR_MUST_CHECK int weir_engine_configure_user(weir_engine *engine, const char *name,
+                                               const weir_share *share);
+/* Of each server, over all databases on it. */
+void weir_engine_configure_servers(weir_engine *engine, unsigned max_connections);
+/* Opens size_min connections of a database that has a user of its own, without a client. -ENOMEM. */
+WEIR_MUST_CHECK int weir_database_warm(weir_database *database);
 const char *weir_database_label(const weir_database *database);
 weir_backend *weir_database_backend(const weir_database *database);
+weir_listen_stats *weir_database_listen_stats(weir_database *database);
 
 /* ---- workers ---- */
 
@@ -114,7 +156,11 @@ struct weir_session {
     weir_pools *pools;
     weir_conn *conn; /* lent now, or NULL */
     weir_pool_waiter waiter;
+    weir_lending lending;         /* the database's, or what the caller sets after opening */
+    struct weir_account *account; /* of an admitted client */
     unsigned pinned; /* effects that pin (WEIR_EFFECT_*), 0: not pinned */
+    weir_time pinned_since;
+    bool tainted; /* the connection's session state is not known: forgotten before others use it */
     weir_time waiting_since;
     weir_asof wrote; /* everything this session has written is in what was read from here on */
 };
@@ -124,6 +170,13 @@ struct weir_session {
 WEIR_MUST_CHECK int weir_session_open(weir_session *session, weir_worker *worker,
                                       weir_database *database, weir_slice user,
                                       const weir_session_events *events, weir_error *err);
+/* Counts an open session as a client of its database and of the user who logged in, until it is
+ * closed. -ENOMEM; WEIR_SESSION_REFUSED (53300): one too many; close it. */
+WEIR_MUST_CHECK int weir_session_admit(weir_session *session, weir_slice login, weir_error *err);
+/* The same as exactly this user, even where the database has one of its own. */
+WEIR_MUST_CHECK int weir_session_open_as(weir_session *session, weir_worker *worker,
+                                         weir_database *database, weir_slice user,
+                                         const weir_session_events *events, weir_error *err);
 /* Gives everything back; a lent connection that is not clean is closed. */
 void weir_session_close(weir_session *session);
 weir_database *weir_session_database(const weir_session *session);
@@ -148,6 +201,8 @@ void weir_session_lost(weir_session *session);
  * (53300): the allowance for pinned connections is used up. */
 WEIR_MUST_CHECK int weir_session_pin(weir_session *session, unsigned effects, weir_error *err);
 void weir_session_unpin(weir_session *session);
+/* What pins it is exactly that; 0: nothing. As the two above. */
+WEIR_MUST_CHECK int weir_session_set_pins(weir_session *session, unsigned effects, weir_error *err);
 
 /* ---- a statement's story ---- */
 
@@ -157,6 +212,9 @@ void weir_session_understand(weir_session *session, weir_slice text, weir_statem
 /* As understood before (a prepared statement executed again): the newest footprint's word. */
 void weir_session_recall(weir_session *session, uint32_t template_id, uint32_t template_serial,
                          weir_statement *ret);
+
+/* Understood a while ago, it runs again: its effects by what the catalog says now. */
+void weir_session_review(weir_session *session, weir_statement *statement);
 
 /* Measures a finished statement: its template, its database, the slow log. sqlstate "" is success.
  */
@@ -198,7 +256,7 @@ bool weir_database_paused(const weir_database *database);
 /* No pool of it failed to reach the server at its newest attempt. */
 bool weir_database_up(const weir_database *database);
 /* Sessions of a worker that are pinned, by the first bit of WEIR_EFFECT_* that pinned them. */
-#define WEIR_PIN_REASONS 10u
+#define WEIR_PIN_REASONS 14u
 uint64_t weir_worker_pinned(const weir_worker *worker, unsigned reason);
 /* Calls `visit` for each connection that a worker holds of a pool; on that worker's thread. */
 void weir_worker_each_conn(weir_worker *worker, const weir_pools *pools,
@@ -206,6 +264,18 @@ void weir_worker_each_conn(weir_worker *worker, const weir_pools *pools,
 /* PAUSE, RESUME, shutdown: told to all workers. NULL database: every one. From any thread. */
 void weir_engine_pause(weir_engine *engine, weir_database *database, bool paused);
 void weir_engine_drain(weir_engine *engine);
+/* Connections made before now are replaced when they are next idle. NULL: of every database. */
+void weir_engine_reconnect(weir_engine *engine, weir_database *database, weir_time now);
+/* Takes no new sessions (DISABLE). */
+void weir_database_disable(weir_database *database, bool disabled);
+bool weir_database_disabled(const weir_database *database);
+/* Lends nothing more: who asks from now on is refused (57P01), idle connections are closed (DRAIN);
+ * or lends again. */
+void weir_database_close(weir_database *database, bool closed, weir_time now);
+bool weir_database_closed(const weir_database *database);
+/* For good: it is closed and no name finds it. Statistics of it stay. */
+void weir_database_remove(weir_database *database, weir_time now);
+bool weir_database_removed(const weir_database *database);
 /* The slow log's threshold; from any thread. */
 void weir_engine_set_slow(weir_engine *engine, weir_time slow);
 

@@ -2,6 +2,9 @@
 #ifndef WEIR_ENGINE_INTERNAL_H
 #define WEIR_ENGINE_INTERNAL_H
 
+#include "base/spin.h"
+#include "base/spin.h"
+#include "engine/catalog.h"
 #include "engine/engine.h"
 #include "engine/stats.h"
 
@@ -19,13 +22,31 @@ typedef struct weir_lender {
     _Atomic bool nudge_posted;
     bool linked;
     bool pumping;
+    uint64_t login_serial; /* of the login that the newest opening could have used */
     weir_error last_error; /* why the newest opening failed; sqlstate "" after one succeeded */
 } weir_lender;
+
+/* A user's share, whatever the database. */
+typedef struct weir_account {
+    struct weir_account *next;
+    char *name;
+    weir_pool_quota *connections;
+    _Atomic unsigned pool_size, max_clients, clients;
+} weir_account;
+
+/* A server's share, whatever the database. */
+typedef struct weir_server {
+    struct weir_server *next;
+    char *host;
+    unsigned port;
+    weir_pool_quota *connections;
+} weir_server;
 
 /* The pool of (database, user, role). Made once, never removed. */
 struct weir_pools {
     weir_pools *next;
     weir_database *database;
+    weir_account *account;
     char *user;
     weir_role role;
     weir_pool *pool;
@@ -35,23 +56,51 @@ struct weir_pools {
     weir_lender lenders[];    /* one per worker */
 };
 
+typedef struct weir_login_entry weir_login_entry;
+
+typedef struct weir_name {
+    struct weir_name *next;
+    char *text;
+} weir_name;
+
 typedef struct weir_limits {
     weir_pool_options pool;
     struct weir_limits *older;
 } weir_limits;
 
+/* What the server of a database says of itself (catalog.c). */
+typedef struct weir_catalog_state {
+    weir_server_catalog *_Atomic now; /* NULL: the host does not read it */
+    _Atomic uint64_t seen;            /* the backend's `changes` when it was read */
+    _Atomic bool used;                /* the host was told of the database's first session */
+    weir_spin busy;
+    weir_catalog_figures figures; /* under `busy` */
+} weir_catalog_state;
+
 struct weir_database {
     weir_engine *engine;
     unsigned index;
-    char *name, *dbname, *user, *password, *shown, *label_asked, *host;
+    char *_Atomic name;    /* "*": every name that no other has */
+    struct weir_name *old; /* names that it had; as long as it lives */
+    char *dbname, *user, *password, *shown, *label_asked, *host;
     const char *label; /* label_asked, or name where another database has that label */
-    bool session_pooling;
+    _Atomic weir_lending lending;
+    _Atomic bool leak_ends;
     unsigned port;
+    weir_listen_stats listen;
     _Atomic bool paused;
+    _Atomic bool disabled; /* takes no new clients */
+    _Atomic bool closed;   /* lends nothing more: DRAIN, or removed */
+    _Atomic bool removed;  /* found by no name any more */
+    weir_pool_quota *connections;
+    weir_server *server; /* NULL: it has no host */
+    _Atomic unsigned max_clients, clients;
     weir_backend *backend;
+    weir_catalog_state catalog;
     struct weir_history *history;       /* NULL: nothing of it is kept */
     struct weir_limits *_Atomic limits; /* the newest; older ones live as long as the database */
     weir_pools *_Atomic pools;
+    weir_login_entry *_Atomic logins;
 };
 
 struct weir_worker {
@@ -73,12 +122,17 @@ struct weir_worker {
 struct weir_engine {
     weir_engine_options options;
     weir_database *databases[WEIR_DATABASES_MAX];
-    unsigned database_count;
+    _Atomic unsigned database_count;
+    weir_account *_Atomic accounts;
+    weir_server *_Atomic servers;
+    unsigned server_connections; /* of each server at most; 0: no limit */
+    weir_spin pools_lock;        /* a pool is made */
     weir_time started; /* when the first worker was */
     _Atomic unsigned pools_count;
     weir_template_table *templates;
     struct weir_cache *cache; /* NULL: there is none */
     _Atomic weir_time slow;
+    _Atomic uint64_t catalog_serial; /* the newest given */
     weir_worker *workers[]; /* options.workers; NULL until started */
 };
 
@@ -99,6 +153,12 @@ static inline weir_time weir_worker_clock(const weir_worker *worker)
 weir_database_stats *weir_session_database_stats(weir_session *session);
 weir_statement_stats *weir_worker_statement(weir_worker *worker, uint32_t id, uint32_t serial);
 
+/* ---- login.c ---- */
+
+/* Another one whenever what weir_database_login says has changed; 0: nothing was ever brought. */
+uint64_t weir_database_login_serial(const weir_database *database, const char *user);
+void weir_database_forget_logins(weir_database *database);
+
 /* ---- lender.c ---- */
 
 /* The worker wants to be woken at `at`, or earlier. */
@@ -117,5 +177,17 @@ void weir_lender_nudge_all(weir_pools *p);
 WEIR_MUST_CHECK int weir_pools_get(weir_database *database, weir_slice user, weir_pools **ret,
                                    weir_error *err);
 void weir_pools_free(weir_pools *pools);
+
+/* ---- shares.c ---- */
+
+/* Found or made. NULL: out of memory. */
+weir_account *weir_account_get(weir_engine *engine, weir_slice name);
+weir_server *weir_server_get(weir_engine *engine, const char *host, unsigned port);
+void weir_shares_free(weir_engine *engine);
+weir_pool_options weir_pools_options(const weir_database *database, const weir_account *account);
+void weir_pools_join_quotas(weir_pools *pools);
+/* The key of a quota that is used up; NULL: none is. */
+const char *weir_pools_full_quota(const weir_pools *pools);
+void weir_session_leave(weir_session *session);
 
 #endif

@@ -17,22 +17,32 @@ void weir_worker_wake_at(weir_worker *worker, weir_time at)
     host->wake_at(host->user, worker, at);
 }
 
+static uint32_t random_of(const weir_lender *l)
+{
+    const weir_engine_host *host = &l->worker->engine->options.host;
+    return host->random(host->user, l->worker);
+}
+
 static void open_one(weir_lender *l)
 {
     weir_database *d = l->pools->database;
+    weir_login login;
+    bool own = weir_database_login(d, l->pools->user, &login);
     weir_conn_request request = {
         .role = l->pools->role,
         .database = d->dbname ? d->dbname : d->name,
         .user = l->pools->user,
         .password = d->password,
+        .login = own ? &login : NULL,
         .owner = l,
     };
     weir_conn *conn = NULL;
     int r = d->backend->ops->open(d->backend, l->worker->loop, &request, &conn);
+    explicit_bzero(&login, sizeof(login));
     if (r == 0)
         return;
     weir_error_set(&l->last_error, "53000", "weir: cannot open a connection: %s", strerror(-r));
-    weir_pool_open_failed(l->shard, false, weir_worker_now(l->worker));
+    weir_pool_open_failed(l->shard, false, random_of(l), weir_worker_now(l->worker));
 }
 
 /* True when the connection is alive; else it is given back to be closed. */
@@ -57,10 +67,11 @@ static void refuse(weir_session *s, const weir_lender *l)
     weir_error_detail(&err, "%llu in use, %llu opening, %llu clients waiting.",
                       (unsigned long long)stats.lent, (unsigned long long)stats.opening,
                       (unsigned long long)stats.waiting);
+    const char *quota = weir_pools_full_quota(l->pools);
     if (!l->last_error.sqlstate[0])
-        weir_error_hint(&err,
-                        "Raise pool.max_size or pool.acquire_timeout, or look in SHOW SERVERS for "
-                        "what holds the connections.");
+        weir_error_hint(&err, "Raise %s or pool.acquire_timeout, or look in SHOW SERVERS for what "
+                              "holds the connections.",
+                        quota ? quota : "pool.max_size");
     s->events->refused(s, &err);
 }
 
@@ -91,6 +102,11 @@ static void move(weir_lender *l, weir_conn *conn, weir_pool_shard *to)
 
 static void report_leak(weir_lender *l, weir_conn *conn)
 {
+    weir_relay_sink *sink = conn->sink;
+    if (sink && sink->events->on_held) { /* it knows whose it is */
+        sink->events->on_held(sink, weir_worker_now(l->worker) - conn->pooled.state_since);
+        return;
+    }
     weir_log_event(l->worker->engine->options.log, WEIR_LOG_POOL, WEIR_LOG_WARN,
                    "connection held for too long", WEIR_F_STR("db", l->pools->database->label),
                    WEIR_F_STR("user", l->pools->user), WEIR_F_INT("server", conn->id),
@@ -107,6 +123,13 @@ static weir_session *session_of(const weir_pool_action *a)
 {
     assert(a->waiter);
     return WEIR_CONTAINER_OF(a->waiter, weir_session, waiter);
+}
+
+/* Perhaps of another pool, with which ours shares a quota. */
+static void nudge_shard(const weir_pool_shard *shard)
+{
+    weir_pools *p = weir_pool_user(weir_pool_of(shard));
+    weir_lender_nudge(&p->lenders[weir_pool_shard_index(shard)]);
 }
 
 static void carry_out(weir_lender *l, const weir_pool_action *a)
@@ -131,7 +154,7 @@ static void carry_out(weir_lender *l, const weir_pool_action *a)
         move(l, conn_of(a), a->shard);
         break;
     case WEIR_POOL_NUDGE:
-        weir_lender_nudge(&l->pools->lenders[weir_pool_shard_index(a->shard)]);
+        nudge_shard(a->shard);
         break;
     case WEIR_POOL_LEAK:
         report_leak(l, conn_of(a));
@@ -219,7 +242,12 @@ static int pools_new(weir_database *d, weir_slice user, weir_pools **ret)
     p->database = d;
     p->role = d->backend->ops->relays ? WEIR_ROLE_WRITE : WEIR_ROLE_READ;
     p->user = strndup((const char *)user.data, user.len);
-    int r = p->user ? weir_pool_new(&atomic_load(&d->limits)->pool, workers, &p->pool) : -ENOMEM;
+    p->account = p->user ? weir_account_get(d->engine, user) : NULL;
+    int r = -ENOMEM;
+    if (p->account) {
+        weir_pool_options options = weir_pools_options(d, p->account);
+        r = weir_pool_new(&options, workers, &p->pool);
+    }
     if (r < 0) {
         free(p->user);
         free(p);
@@ -258,6 +286,23 @@ static void inherit_pause(weir_pools *p)
     } while (paused != atomic_load(&p->database->paused));
 }
 
+/* Makes a pool known, a member of its quotas from the first; or gives the one that another worker
+ * made meanwhile. */
+static weir_pools *publish(weir_pools *p, weir_slice user)
+{
+    weir_database *d = p->database;
+    weir_spin_lock(&d->engine->pools_lock);
+    weir_pools *head = atomic_load(&d->pools);
+    weir_pools *other = pools_find(head, user);
+    if (!other) {
+        weir_pools_join_quotas(p);
+        p->next = head;
+        atomic_store_explicit(&d->pools, p, memory_order_release);
+    }
+    weir_spin_unlock(&d->engine->pools_lock);
+    return other;
+}
+
 int weir_pools_get(weir_database *database, weir_slice user, weir_pools **ret, weir_error *err)
 {
     weir_engine *engine = database->engine;
@@ -278,17 +323,12 @@ int weir_pools_get(weir_database *database, weir_slice user, weir_pools **ret, w
         atomic_fetch_sub(&engine->pools_count, 1);
         return r;
     }
-    for (;;) {
-        p->next = head;
-        if (atomic_compare_exchange_weak(&database->pools, &head, p))
-            break;
-        weir_pools *other = pools_find(head, user); /* another worker was faster */
-        if (other) {
-            weir_pools_free(p);
-            atomic_fetch_sub(&engine->pools_count, 1);
-            *ret = other;
-            return 0;
-        }
+    weir_pools *other = publish(p, user);
+    if (other) {
+        weir_pools_free(p);
+        atomic_fetch_sub(&engine->pools_count, 1);
+        *ret = other;
+        return 0;
     }
     inherit_pause(p);
     for (unsigned i = 0; i < engine->options.workers; i++)
@@ -349,7 +389,7 @@ static void on_open_failed(void *engine, weir_conn *conn, bool fatal, const weir
                    "cannot connect to database", WEIR_F_STR("db", l->pools->database->label),
                    WEIR_F_STR("user", l->pools->user), WEIR_F_STR("sqlstate", err->sqlstate),
                    WEIR_F_STR("reason", err->message));
-    weir_pool_open_failed(l->shard, fatal, weir_worker_now(l->worker));
+    weir_pool_open_failed(l->shard, fatal, random_of(l), weir_worker_now(l->worker));
     weir_lender_pump(l);
 }
 
@@ -477,4 +517,58 @@ void weir_engine_drain(weir_engine *engine)
             weir_pool_drain(p->pool);
             weir_lender_nudge_all(p);
         }
+}
+
+static void each_pool(weir_engine *engine, weir_database *database,
+                      void (*visit)(weir_pools *p, weir_time now), weir_time now)
+{
+    for (unsigned i = 0; i < weir_engine_database_count(engine); i++) {
+        weir_database *d = engine->databases[i];
+        if (database && database != d)
+            continue;
+        for (weir_pools *p = weir_database_pools(d); p; p = p->next) {
+            visit(p, now);
+            weir_lender_nudge_all(p);
+        }
+    }
+}
+
+static void reconnect(weir_pools *p, weir_time now)
+{
+    weir_pool_reconnect(p->pool, now);
+}
+
+void weir_engine_reconnect(weir_engine *engine, weir_database *database, weir_time now)
+{
+    each_pool(engine, database, reconnect, now);
+}
+
+void weir_database_close(weir_database *database, bool closed, weir_time now)
+{
+    atomic_store(&database->closed, closed);
+    if (closed)
+        weir_engine_reconnect(database->engine, database, now);
+}
+
+static void drain(weir_pools *p, weir_time now)
+{
+    (void)now;
+    weir_pool_drain(p->pool);
+}
+
+void weir_database_remove(weir_database *database, weir_time now)
+{
+    atomic_store(&database->removed, true);
+    atomic_store(&database->closed, true);
+    each_pool(database->engine, database, drain, now);
+}
+
+int weir_database_warm(weir_database *database)
+{
+    weir_pools *p;
+    weir_error err;
+    if (!database->user)
+        return 0;
+    int r = weir_pools_get(database, weir_slice_cstr(database->user), &p, &err);
+    return r == WEIR_SESSION_REFUSED ? -ENOSPC : r;
 }

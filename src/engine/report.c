@@ -154,6 +154,9 @@ static void add_pool(weir_database_totals *sum, const weir_pools *p, weir_time n
     sum->idle += stats.idle;
     sum->lent += stats.lent;
     sum->pinned += stats.pinned;
+    sum->outdated += stats.outdated;
+    sum->leaks += stats.leaks;
+    sum->assigned += stats.acquired;
     sum->waiting += stats.waiting;
     sum->timeouts += stats.timeouts + stats.refused;
     sum->sessions += weir_pools_sessions(p);
@@ -179,7 +182,7 @@ void weir_database_sum(weir_engine *engine, const weir_database *database, weir_
 
 static const char *pool_mode(const weir_database *d)
 {
-    return d->session_pooling ? "session" : "transaction";
+    return weir_lending_name(weir_database_lending(d));
 }
 
 static const weir_report_column database_columns[] = {
@@ -201,33 +204,51 @@ static const weir_report_column database_columns[] = {
     {"clients", WEIR_REPORT_INT},
     {"max_pinned", WEIR_REPORT_INT},
     {"up", WEIR_REPORT_INT},
+    {"reserve_pool_size", WEIR_REPORT_INT},
+    {"server_lifetime", WEIR_REPORT_INT},
+    {"max_client_connections", WEIR_REPORT_INT},
+    {"current_client_connections", WEIR_REPORT_INT},
+    {"draining", WEIR_REPORT_INT},
+    {"outdated", WEIR_REPORT_INT},
 };
+
+/* The columns of old, as PgBouncer has them, then ours, then what newer PgBouncers have. */
+static void fill_database(weir_report *r, const weir_database *d, weir_time now)
+{
+    const weir_pool_options *o = &atomic_load(&d->limits)->pool;
+    weir_database_totals sum;
+    weir_database_sum(d->engine, d, now, &sum);
+    weir_report_text(r, weir_database_label(d));
+    weir_report_text(r, d->host);
+    weir_report_int(r, d->port);
+    weir_report_text(r, d->dbname ? d->dbname : weir_database_label(d));
+    weir_report_text(r, d->user);
+    weir_report_int(r, o->size_max);
+    weir_report_int(r, o->size_min);
+    weir_report_int(r, o->reserve_size);
+    weir_report_text(r, pool_mode(d));
+    weir_report_int(r, weir_pool_quota_max(d->connections));
+    weir_report_int(r, weir_pool_quota_used(d->connections));
+    weir_report_int(r, sum.paused);
+    weir_report_int(r, weir_database_disabled(d));
+    weir_report_text(r, d->backend->ops->name);
+    weir_report_text(r, weir_database_shown(d));
+    weir_report_int(r, (int64_t)sum.sessions);
+    weir_report_int(r, o->pinned_max);
+    weir_report_int(r, weir_database_up(d));
+    weir_report_int(r, o->reserve_size);
+    weir_report_int(r, o->lifetime_max / WEIR_SECOND);
+    weir_report_int(r, atomic_load(&d->max_clients));
+    weir_report_int(r, atomic_load(&d->clients));
+    weir_report_int(r, weir_database_closed(d));
+    weir_report_int(r, (int64_t)sum.outdated);
+}
 
 static void fill_databases(weir_report *r, weir_engine *engine, weir_worker *at)
 {
-    for (unsigned i = 0; i < engine->database_count; i++) {
-        const weir_database *d = engine->databases[i];
-        weir_database_totals sum;
-        weir_database_sum(engine, d, weir_worker_now(at), &sum);
-        weir_report_text(r, weir_database_label(d));
-        weir_report_text(r, d->host);
-        weir_report_int(r, d->port);
-        weir_report_text(r, d->dbname ? d->dbname : weir_database_label(d));
-        weir_report_text(r, d->user);
-        weir_report_int(r, atomic_load(&d->limits)->pool.size_max);
-        weir_report_int(r, atomic_load(&d->limits)->pool.size_min);
-        weir_report_int(r, 0);
-        weir_report_text(r, pool_mode(d));
-        weir_report_int(r, 0);
-        weir_report_int(r, (int64_t)(sum.opening + sum.idle + sum.lent));
-        weir_report_int(r, sum.paused);
-        weir_report_int(r, 0);
-        weir_report_text(r, d->backend->ops->name);
-        weir_report_text(r, weir_database_shown(d));
-        weir_report_int(r, (int64_t)sum.sessions);
-        weir_report_int(r, atomic_load(&d->limits)->pool.pinned_max);
-        weir_report_int(r, weir_database_up(d));
-    }
+    for (unsigned i = 0; i < engine->database_count; i++)
+        if (!weir_database_removed(engine->databases[i]))
+            fill_database(r, engine->databases[i], weir_worker_now(at));
 }
 
 /* ---- pools ---- */
@@ -258,6 +279,7 @@ static const weir_report_column pool_columns[] = {
     {"open_failures", WEIR_REPORT_BIGINT},
     {"closed", WEIR_REPORT_BIGINT},
     {"leaks", WEIR_REPORT_BIGINT},
+    {"outdated", WEIR_REPORT_INT},
 };
 
 /* As PgBouncer counts: a client that rests is active, one in line is waiting. */
@@ -283,7 +305,7 @@ static void fill_pool(weir_report *r, const weir_pools *p, weir_time now)
     weir_report_int(r, s.oldest_wait % WEIR_SECOND / WEIR_US);
     weir_report_text(r, pool_mode(p->database));
     const uint64_t more[] = {s.pinned, s.acquired,      s.waited, s.timeouts, s.refused,
-                             s.opened, s.open_failures, s.closed, s.leaks};
+                             s.opened, s.open_failures, s.closed, s.leaks,    s.outdated};
     for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++)
         weir_report_int(r, (int64_t)more[i]);
 }
@@ -297,25 +319,40 @@ static void fill_pools(weir_report *r, weir_engine *engine, weir_worker *at)
 
 /* ---- stats ---- */
 
+#define TOTAL_COLUMNS                                                                              \
+    {"total_xact_count", WEIR_REPORT_BIGINT}, {"total_query_count", WEIR_REPORT_BIGINT},           \
+        {"total_received", WEIR_REPORT_BIGINT}, {"total_sent", WEIR_REPORT_BIGINT},                \
+        {"total_xact_time", WEIR_REPORT_BIGINT}, {"total_query_time", WEIR_REPORT_BIGINT},         \
+    {                                                                                              \
+        "total_wait_time", WEIR_REPORT_BIGINT                                                      \
+    }
+#define AVERAGE_COLUMNS                                                                            \
+    {"avg_xact_count", WEIR_REPORT_BIGINT}, {"avg_query_count", WEIR_REPORT_BIGINT},               \
+        {"avg_recv", WEIR_REPORT_BIGINT}, {"avg_sent", WEIR_REPORT_BIGINT},                        \
+        {"avg_xact_time", WEIR_REPORT_BIGINT}, {"avg_query_time", WEIR_REPORT_BIGINT},             \
+    {                                                                                              \
+        "avg_wait_time", WEIR_REPORT_BIGINT                                                        \
+    }
+
 static const weir_report_column stats_columns[] = {
     {"database", WEIR_REPORT_TEXT},
-    {"total_xact_count", WEIR_REPORT_BIGINT},
-    {"total_query_count", WEIR_REPORT_BIGINT},
-    {"total_received", WEIR_REPORT_BIGINT},
-    {"total_sent", WEIR_REPORT_BIGINT},
-    {"total_xact_time", WEIR_REPORT_BIGINT},
-    {"total_query_time", WEIR_REPORT_BIGINT},
-    {"total_wait_time", WEIR_REPORT_BIGINT},
-    {"avg_xact_count", WEIR_REPORT_BIGINT},
-    {"avg_query_count", WEIR_REPORT_BIGINT},
-    {"avg_recv", WEIR_REPORT_BIGINT},
-    {"avg_sent", WEIR_REPORT_BIGINT},
-    {"avg_xact_time", WEIR_REPORT_BIGINT},
-    {"avg_query_time", WEIR_REPORT_BIGINT},
-    {"avg_wait_time", WEIR_REPORT_BIGINT},
+    TOTAL_COLUMNS,
+    AVERAGE_COLUMNS,
     {"total_rows", WEIR_REPORT_BIGINT},
     {"total_errors", WEIR_REPORT_BIGINT},
     {"total_slow", WEIR_REPORT_BIGINT},
+    {"total_server_assignment_count", WEIR_REPORT_BIGINT},
+    {"avg_server_assignment_count", WEIR_REPORT_BIGINT},
+};
+static const weir_report_column stats_totals_columns[] = {
+    {"database", WEIR_REPORT_TEXT},
+    TOTAL_COLUMNS,
+    {"total_server_assignment_count", WEIR_REPORT_BIGINT},
+};
+static const weir_report_column stats_averages_columns[] = {
+    {"database", WEIR_REPORT_TEXT},
+    AVERAGE_COLUMNS,
+    {"avg_server_assignment_count", WEIR_REPORT_BIGINT},
 };
 
 static int64_t ratio(uint64_t n, uint64_t by)
@@ -323,32 +360,60 @@ static int64_t ratio(uint64_t n, uint64_t by)
     return by ? (int64_t)(n / by) : 0;
 }
 
+enum { TOTALS = 1, AVERAGES = 2, MORE = 4 };
+
 /* Times are microseconds. The averages of rates are over the whole life of the process (PgBouncer:
  * over its last minute). Time between a transaction's statements is not counted. */
-static void fill_stats(weir_report *r, weir_engine *engine, weir_worker *at)
+static void fill_stats_of(weir_report *r, const weir_database *d, weir_time now, unsigned parts)
 {
-    weir_time now = weir_worker_now(at);
-    uint64_t life = (uint64_t)((now - engine->started) / WEIR_SECOND);
+    weir_database_totals s;
+    weir_database_sum(d->engine, d, now, &s);
+    uint64_t life = (uint64_t)((now - d->engine->started) / WEIR_SECOND);
     life = life ? life : 1;
-    for (unsigned i = 0; i < engine->database_count; i++) {
-        const weir_database *d = engine->databases[i];
-        weir_database_totals s;
-        weir_database_sum(engine, d, now, &s);
-        const uint64_t query_us = s.query_ns / 1000, wait_us = s.wait_ns / 1000;
-        const uint64_t totals[] = {s.transactions, s.queries, s.bytes_in, s.bytes_out,
-                                   query_us,       query_us,  wait_us};
-        weir_report_text(r, weir_database_label(d));
-        for (size_t t = 0; t < sizeof(totals) / sizeof(*totals); t++)
-            weir_report_int(r, (int64_t)totals[t]);
-        for (size_t t = 0; t < 4; t++)
-            weir_report_int(r, ratio(totals[t], life));
+    const uint64_t query_us = s.query_ns / 1000, wait_us = s.wait_ns / 1000;
+    const uint64_t totals[] = {s.transactions, s.queries, s.bytes_in, s.bytes_out,
+                               query_us,       query_us,  wait_us};
+    weir_report_text(r, weir_database_label(d));
+    for (size_t t = 0; (parts & TOTALS) && t < sizeof(totals) / sizeof(*totals); t++)
+        weir_report_int(r, (int64_t)totals[t]);
+    for (size_t t = 0; (parts & AVERAGES) && t < 4; t++)
+        weir_report_int(r, ratio(totals[t], life));
+    if (parts & AVERAGES) {
         weir_report_int(r, ratio(query_us, s.transactions));
         weir_report_int(r, ratio(query_us, s.queries));
         weir_report_int(r, ratio(wait_us, s.waits));
+    }
+    if (parts & MORE) {
         weir_report_int(r, (int64_t)s.rows);
         weir_report_int(r, (int64_t)s.errors);
         weir_report_int(r, (int64_t)s.slow);
     }
+    if (parts & TOTALS)
+        weir_report_int(r, (int64_t)s.assigned);
+    if (parts & AVERAGES)
+        weir_report_int(r, ratio(s.assigned, life));
+}
+
+static void fill_each_stats(weir_report *r, weir_engine *engine, weir_worker *at, unsigned parts)
+{
+    for (unsigned i = 0; i < engine->database_count; i++)
+        if (!weir_database_removed(engine->databases[i]))
+            fill_stats_of(r, engine->databases[i], weir_worker_now(at), parts);
+}
+
+static void fill_stats(weir_report *r, weir_engine *engine, weir_worker *at)
+{
+    fill_each_stats(r, engine, at, TOTALS | AVERAGES | MORE);
+}
+
+static void fill_stats_totals(weir_report *r, weir_engine *engine, weir_worker *at)
+{
+    fill_each_stats(r, engine, at, TOTALS);
+}
+
+static void fill_stats_averages(weir_report *r, weir_engine *engine, weir_worker *at)
+{
+    fill_each_stats(r, engine, at, AVERAGES);
 }
 
 /* ---- statements ---- */
@@ -482,9 +547,21 @@ static const weir_report_source databases =
     WEIR_REPORT_SOURCE("databases", database_columns, fill_databases);
 static const weir_report_source pools = WEIR_REPORT_SOURCE("pools", pool_columns, fill_pools);
 static const weir_report_source stats = WEIR_REPORT_SOURCE("stats", stats_columns, fill_stats);
+static const weir_report_source stats_totals =
+    WEIR_REPORT_SOURCE("stats_totals", stats_totals_columns, fill_stats_totals);
+static const weir_report_source stats_averages =
+    WEIR_REPORT_SOURCE("stats_averages", stats_averages_columns, fill_stats_averages);
 static const weir_report_source statements =
     WEIR_REPORT_SOURCE("statements", statement_columns, fill_statements);
 
-const weir_report_source *const weir_engine_reports[] = {
-    &databases,           &pools, &stats, &statements, &weir_report_cache, &weir_report_misses,
-    &weir_report_entries, NULL};
+const weir_report_source *const weir_engine_reports[] = {&databases,
+                                                         &pools,
+                                                         &stats,
+                                                         &stats_totals,
+                                                         &stats_averages,
+                                                         &statements,
+                                                         &weir_report_cache,
+                                                         &weir_report_misses,
+                                                         &weir_report_entries,
+                                                         &weir_report_catalog,
+                                                         NULL};

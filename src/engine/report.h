@@ -70,7 +70,7 @@ typedef struct weir_database_totals {
     uint64_t queries, transactions, rows, errors, slow, bytes_in, bytes_out, query_ns, wait_ns,
         waits, timeouts;
     unsigned pools, paused;
-    uint64_t opening, idle, lent, pinned, waiting, sessions;
+    uint64_t opening, idle, lent, pinned, waiting, sessions, outdated, leaks, assigned;
 } weir_database_totals;
 void weir_database_sum(weir_engine *engine, const weir_database *database, weir_time now,
                        weir_database_totals *ret);

@@ -13,6 +13,9 @@
 /* A statement's text, cut where a character begins if it is long. */
 weir_slice weir_report_shown(weir_slice text);
 
+/* ---- report_catalog.c ---- */
+extern const weir_report_source weir_report_catalog;
+
 /* ---- report_cache.c ---- */
 extern const weir_report_source weir_report_cache, weir_report_misses, weir_report_entries;
 

@@ -17,6 +17,34 @@ int weir_session_open(weir_session *session, weir_worker *worker, weir_database 
                       weir_slice user, const weir_session_events *events, weir_error *err)
 {
     weir_slice as = database->user ? weir_slice_cstr(database->user) : user;
+    return weir_session_open_as(session, worker, database, as, events, err);
+}
+
+static void tell_used(weir_worker *worker, weir_database *database, weir_slice as)
+{
+    const weir_engine_host *host = &worker->engine->options.host;
+    if (host->used && !atomic_load_explicit(&database->catalog.used, memory_order_relaxed) &&
+        !atomic_exchange(&database->catalog.used, true))
+        host->used(host->user, worker, database, as);
+}
+
+/* What failed with another login is no reason to wait before trying with this one. */
+static void heed_login(weir_lender *l)
+{
+    uint64_t serial = weir_database_login_serial(l->pools->database, l->pools->user);
+    if (serial == l->login_serial)
+        return;
+    l->login_serial = serial;
+    weir_pool_retry(l->shard, weir_worker_now(l->worker));
+}
+
+int weir_session_open_as(weir_session *session, weir_worker *worker, weir_database *database,
+                         weir_slice as, const weir_session_events *events, weir_error *err)
+{
+    if (atomic_load(&database->disabled) || atomic_load(&database->removed)) {
+        weir_error_set(err, "57P03", "weir: database \"%s\" takes no new clients", database->label);
+        return WEIR_SESSION_REFUSED;
+    }
     weir_pools *pools = NULL;
     int r = weir_pools_get(database, as, &pools, err);
     if (r != 0)
@@ -27,11 +55,16 @@ int weir_session_open(weir_session *session, weir_worker *worker, weir_database 
     atomic_fetch_add_explicit(&pools->sessions, 1, memory_order_relaxed);
     session->conn = NULL;
     session->pinned = 0;
+    session->tainted = false;
+    session->lending = weir_database_lending(database);
+    session->account = NULL;
     session->wrote = (weir_asof){0};
     weir_pool_waiter_init(&session->waiter);
     weir_lender *l = lender_of(session);
     assert(l->worker == worker);
     weir_lender_touch(l);
+    heed_login(l);
+    tell_used(worker, database, as);
     return 0;
 }
 
@@ -51,7 +84,8 @@ void weir_session_close(weir_session *session)
         return;
     if (session->conn) {
         weir_conn *conn = session->conn;
-        bool tainted = session->pinned != 0 || session->pools->database->session_pooling;
+        bool tainted = session->tainted || session->pinned != 0 ||
+                       session->lending == WEIR_LEND_SESSION;
         weir_session_unpin(session);
         if (tainted && conn->ops->reset && conn->ops->clean(conn) == WEIR_CONN_CLEAN)
             (void)conn->ops->reset(conn); /* a failure closes it */
@@ -60,6 +94,7 @@ void weir_session_close(weir_session *session)
         weir_session_withdraw(session);
     }
     atomic_fetch_sub_explicit(&session->pools->sessions, 1, memory_order_relaxed);
+    weir_session_leave(session);
     session->pools = NULL;
 }
 
@@ -69,6 +104,11 @@ int weir_session_borrow(weir_session *session, weir_role role, weir_error *err)
     (void)role;
     weir_lender *l = lender_of(session);
     weir_time now = weir_worker_now(session->worker);
+    if (atomic_load_explicit(&l->pools->database->closed, memory_order_relaxed)) {
+        weir_error_set(err, "57P01", "weir: database \"%s\" is being drained",
+                       l->pools->database->label);
+        return WEIR_SESSION_REFUSED;
+    }
     for (;;) {
         weir_pool_conn *pooled = NULL;
         int r = weir_pool_acquire(l->shard, &session->waiter, now, &pooled);
@@ -115,7 +155,7 @@ void weir_session_return(weir_session *session)
     weir_lender_pump(l);
 }
 
-static_assert(WEIR_EFFECT_DO == 1 << (WEIR_PIN_REASONS - 1), "a reason for each effect");
+static_assert(WEIR_EFFECT_UNKNOWN == 1 << (WEIR_PIN_REASONS - 1), "a reason for each effect");
 
 /* Every change of `pinned`, counted by its lowest bit: what weir_effect_name names. */
 static void set_pinned(weir_session *session, unsigned effects)
@@ -123,6 +163,8 @@ static void set_pinned(weir_session *session, unsigned effects)
     _Atomic uint64_t *count = session->worker->pinned;
     if (session->pinned)
         weir_count(&count[__builtin_ctz(session->pinned)], UINT64_MAX); /* one less */
+    if (!session->pinned)
+        session->pinned_since = weir_worker_now(session->worker);
     session->pinned = effects;
     if (effects)
         weir_count(&count[__builtin_ctz(effects)], 1);
@@ -137,6 +179,7 @@ uint64_t weir_worker_pinned(const weir_worker *worker, unsigned reason)
 void weir_session_lost(weir_session *session)
 {
     session->conn = NULL;
+    session->tainted = false;
     set_pinned(session, 0);
 }
 
@@ -160,6 +203,18 @@ int weir_session_pin(weir_session *session, unsigned effects, weir_error *err)
     return 0;
 }
 
+int weir_session_set_pins(weir_session *session, unsigned effects, weir_error *err)
+{
+    int r = 0;
+    if (!effects)
+        weir_session_unpin(session);
+    else if (effects != session->pinned)
+        r = weir_session_pin(session, effects, err);
+    if (r == 0 && effects)
+        set_pinned(session, effects);
+    return r;
+}
+
 void weir_session_unpin(weir_session *session)
 {
     if (!session->pinned)
@@ -168,6 +223,27 @@ void weir_session_unpin(weir_session *session)
     set_pinned(session, 0);
     weir_pool_unpin(l->shard, &session->conn->pooled, weir_worker_now(session->worker));
     weir_lender_pump(l);
+}
+
+const char *const weir_parse_settings[] = {
+    "array_nulls",
+    "backslash_quote",
+    "datestyle",
+    "intervalstyle",
+    "lc_monetary",
+    "standard_conforming_strings",
+    "timezone",
+    "timezone_abbreviations",
+    "transform_null_equals",
+    "xmlbinary",
+    "xmloption",
+    NULL,
+};
+
+uint64_t weir_parameters_fingerprint(weir_slice pairs, weir_hash_seed seed)
+{
+    uint64_t hash = weir_hash(seed, pairs);
+    return pairs.len == 0 ? 0 : hash == 0 || hash == WEIR_PARAMETERS_UNKNOWN ? 1 : hash;
 }
 
 /* ---- understanding ---- */
@@ -179,6 +255,7 @@ static void unknown(weir_statement *ret, const weir_lexed *lexed)
         .kind = lexed->kind,
         .transaction = lexed->transaction,
         .effects = lexed->effects,
+        .words = lexed->effects,
         .statements = lexed->statements,
         .transaction_anywhere = lexed->transaction_anywhere,
     };
@@ -193,17 +270,21 @@ void weir_session_understand(weir_session *session, weir_slice text, weir_statem
     if (weir_sql_lex(dialect, text, &w->lexed) < 0) {
         *ret =
             (weir_statement){.template_id = UINT32_MAX, .kind = WEIR_KIND_UNKNOWN, .statements = 1};
+        ret->effects = weir_session_server_effects(session, NULL, WEIR_KIND_UNKNOWN);
         return;
     }
     unknown(ret, &w->lexed);
     uint32_t tick = (uint32_t)(weir_worker_now(w) / WEIR_SECOND);
-    if (weir_template_intern(e->templates, w->epoch, dialect, &w->lexed, text, tick, &t) != 0)
+    if (weir_template_intern(e->templates, w->epoch, dialect, &w->lexed, text, tick, &t) != 0) {
+        ret->effects |= weir_session_server_effects(session, NULL, ret->kind);
         return;
+    }
     ret->template_id = t->id;
     ret->template_serial = t->serial;
     const weir_footprint *f = atomic_load_explicit(&t->footprint, memory_order_acquire);
     ret->kind = f->kind;
-    ret->effects = f->effects;
+    ret->words = f->effects;
+    ret->effects = f->effects | weir_session_server_effects(session, t, f->kind);
     if (!f->from_grammar && !w->lexed.over_caps && e->options.host.analyze &&
         !atomic_load_explicit(&t->analysis_asked, memory_order_relaxed))
         e->options.host.analyze(e->options.host.user, w, t);
@@ -215,15 +296,29 @@ void weir_session_recall(weir_session *session, uint32_t template_id, uint32_t t
     const weir_template *t =
         weir_template_find(session->worker->engine->templates, template_id, template_serial);
     *ret = (weir_statement){.template_id = UINT32_MAX, .kind = WEIR_KIND_UNKNOWN, .statements = 1};
-    if (!t)
+    if (!t) {
+        ret->effects = weir_session_server_effects(session, NULL, WEIR_KIND_UNKNOWN);
         return;
+    }
     const weir_footprint *f = atomic_load_explicit(&t->footprint, memory_order_acquire);
     *ret = (weir_statement){
         .template_id = template_id,
         .template_serial = template_serial,
         .kind = f->kind,
         .transaction = f->transaction,
-        .effects = f->effects,
+        .effects = f->effects | weir_session_server_effects(session, t, f->kind),
+        .words = f->effects,
         .statements = 1,
     };
+}
+
+void weir_session_review(weir_session *session, weir_statement *statement)
+{
+    if (statement->template_id == UINT32_MAX || !weir_database_catalog(session->pools->database))
+        return;
+    const weir_template *t =
+        weir_template_find(session->worker->engine->templates, statement->template_id,
+                           statement->template_serial);
+    statement->effects =
+        statement->words | weir_session_server_effects(session, t, statement->kind);
 }

@@ -35,6 +35,16 @@ typedef struct weir_database_stats {
     weir_hist duration[WEIR_TARGETS];
 } weir_database_stats;
 
+/* LISTEN of a database's clients, counted by the gateway. `listeners` and `dropped` by any worker,
+ * the others by one. */
+typedef struct weir_listen_stats {
+    _Atomic uint64_t listeners, channels; /* now */
+    _Atomic uint64_t held;                /* server connections that listen for clients, now */
+    _Atomic uint64_t notifications;       /* received by these */
+    _Atomic uint64_t episodes;            /* in which notifications may have been lost */
+    _Atomic uint64_t dropped;             /* that did not fit into a client's queue */
+} weir_listen_stats;
+
 #define WEIR_STATS_CHUNK 256u
 
 typedef struct weir_worker_stats {

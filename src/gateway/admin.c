@@ -1,5 +1,5 @@
 /* The console's protocol: commands come as a Query or as Parse, Bind, Execute; reports go out as
- * rows. While a report is gathered or a PAUSE waits, the next message is refused as BUSY.
+ * rows. While a report is gathered or a command waits, the next message is refused as BUSY.
  *
  *   READY ──SHOW, EXPLAIN──► GATHERING ──rows──► READY
  *     └────PAUSE──► PAUSING ──nothing is lent──► READY
@@ -11,6 +11,7 @@
 #include "gateway/admin_command.h"
 #include "gateway/explain.h"
 #include "gateway/internal.h"
+#include "gateway/operate.h"
 #include "gateway/report.h"
 #include <signal.h>
 #include <stdio.h>
@@ -50,6 +51,7 @@ struct weir_console {
         weir_admin_command command;
     } run;
     weir_database *pausing; /* NULL: all */
+    int waits_for;          /* while PAUSING: WEIR_OPERATE_* */
     weir_timer timer;
     char status;
     bool skipping;
@@ -236,14 +238,20 @@ static void answer_done(weir_console *c, const weir_error *err, bool later)
         c->host.ready(c->host.user);
 }
 
+/* The client left while an answer was made for it. */
+static void leave_late(weir_console *c)
+{
+    void (*gone)(void *) = c->gone;
+    void *whose = c->host.user;
+    console_free(c);
+    gone(whose);
+}
+
 /* `problem` NULL: the report is made. */
 static void on_rows(weir_console *c, const weir_report *report, const weir_error *problem)
 {
     if (c->gone) {
-        void (*gone)(void *) = c->gone;
-        void *whose = c->host.user;
-        console_free(c);
-        gone(whose);
+        leave_late(c);
         return;
     }
     int r = weir_report_error(report);
@@ -280,25 +288,10 @@ static int begin_show(weir_console *c, weir_error *err)
     return r;
 }
 
-static bool all_returned(const weir_console *c)
-{
-    weir_engine *e = weir_gateway_engine(c->gateway);
-    for (unsigned i = 0; i < weir_engine_database_count(e); i++) {
-        weir_database *d = weir_engine_database_at(e, i);
-        weir_database_totals sum;
-        if (c->pausing && c->pausing != d)
-            continue;
-        weir_database_sum(e, d, weir_loop_now(c->loop), &sum);
-        if (sum.lent > 0)
-            return false;
-    }
-    return true;
-}
-
 static void on_timer(weir_timer *timer, weir_loop *loop)
 {
     weir_console *c = WEIR_CONTAINER_OF(timer, weir_console, timer);
-    if (all_returned(c))
+    if (weir_operate_is_done(c->gateway, c->pausing, c->waits_for, weir_loop_now(loop)))
         answer_done(c, NULL, true);
     else
         weir_timer_arm(loop, timer, weir_loop_now(loop) + PAUSE_LOOK_EVERY);
@@ -314,7 +307,8 @@ static int find_database(weir_console *c, weir_database **ret, weir_error *err)
         return 0;
     for (unsigned i = 0; i < weir_engine_database_count(e); i++) {
         weir_database *d = weir_engine_database_at(e, i);
-        if (strcmp(weir_database_label(d), name) == 0 || strcmp(weir_database_name(d), name) == 0)
+        if (!weir_database_removed(d) && (strcmp(weir_database_label(d), name) == 0 ||
+                                          strcmp(weir_database_name(d), name) == 0))
             *ret = d;
     }
     if (*ret)
@@ -324,19 +318,42 @@ static int find_database(weir_console *c, weir_database **ret, weir_error *err)
     return -EINVAL;
 }
 
-static int begin_pause(weir_console *c, bool pause, weir_error *err)
+static void on_ended(void *user, unsigned count)
 {
-    int r = find_database(c, &c->pausing, err);
+    weir_console *c = user;
+    weir_error err;
+    bool none = count == 0 && c->run.command.verb == WEIR_ADMIN_KILL_CLIENT;
+    weir_error_set(&err, "22023", "weir: there is no client %.64s", c->run.command.argument);
+    if (c->gone)
+        leave_late(c);
+    else
+        answer_done(c, none ? &err : NULL, true);
+}
+
+static int begin_operation(weir_console *c, weir_error *err)
+{
+    c->pausing = NULL;
+    int r = 0;
+    if (c->run.command.verb != WEIR_ADMIN_KILL_CLIENT)
+        r = find_database(c, &c->pausing, err);
     if (r < 0)
         return r;
-    weir_engine_pause(weir_gateway_engine(c->gateway), c->pausing, pause);
-    weir_log_event(c->gateway->log, WEIR_LOG_ADMIN, WEIR_LOG_INFO, pause ? "paused" : "resumed",
-                   WEIR_F_STR("db", c->pausing ? weir_database_label(c->pausing) : "(all)"));
-    if (pause) {
+    const weir_operation operation = {.gateway = c->gateway,
+                                      .home = c->loop,
+                                      .command = &c->run.command,
+                                      .database = c->pausing,
+                                      .login = c->host.login,
+                                      .done = on_ended,
+                                      .user = c};
+    r = weir_operate(&operation, err);
+    if (r == WEIR_OPERATE_ENDING) {
+        c->state = GATHERING;
+    } else if (r > 0) {
+        c->waits_for = r;
         c->state = PAUSING;
         weir_timer_arm(c->loop, &c->timer, weir_loop_now(c->loop));
     }
-    return 0;
+    return r < 0 ? r : 0;
 }
 
 static void do_flush(weir_console *c)
@@ -405,12 +422,12 @@ static int begin_explain(weir_console *c, weir_error *err)
     return r;
 }
 
-/* As SIGHUP: the log says what could not be applied, and why. */
-static int begin_reload(weir_error *err)
+/* As an operator's signal (SIGHUP, SIGUSR2): the log says what came of it, and why. */
+static int signal_self(int signo, const char *what, weir_error *err)
 {
-    if (kill(getpid(), SIGHUP) == 0)
+    if (kill(getpid(), signo) == 0)
         return 0;
-    weir_error_set(err, "58000", "weir: cannot ask for a reload: %s", strerror(errno));
+    weir_error_set(err, "58000", "weir: cannot ask for a %s: %s", what, strerror(errno));
     return -errno;
 }
 
@@ -421,11 +438,19 @@ static int carry_out(weir_console *c, weir_error *err)
     case WEIR_ADMIN_SHOW:
         return begin_show(c, err);
     case WEIR_ADMIN_PAUSE:
-        return begin_pause(c, true, err);
     case WEIR_ADMIN_RESUME:
-        return begin_pause(c, false, err);
+    case WEIR_ADMIN_DRAIN:
+    case WEIR_ADMIN_RECONNECT:
+    case WEIR_ADMIN_WAIT_CLOSE:
+    case WEIR_ADMIN_ENABLE:
+    case WEIR_ADMIN_DISABLE:
+    case WEIR_ADMIN_KILL:
+    case WEIR_ADMIN_KILL_CLIENT:
+        return begin_operation(c, err);
     case WEIR_ADMIN_RELOAD:
-        return begin_reload(err);
+        return signal_self(SIGHUP, "reload", err);
+    case WEIR_ADMIN_RESTART:
+        return signal_self(SIGUSR2, "restart", err);
     case WEIR_ADMIN_SHUTDOWN:
         (void)kill(getpid(), SIGTERM); /* the one way to stop, whoever asks */
         break;

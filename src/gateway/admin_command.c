@@ -128,15 +128,22 @@ typedef struct verb_entry {
     const char *word;
     weir_admin_verb verb;
     const char *tag;
-    enum { ALONE, MAY_HAVE_NAME, NEEDS_NAME, ANYTHING, FLUSHED, EXPLAINED } rest;
+    enum { ALONE, MAY_HAVE_NAME, NEEDS_NAME, NEEDS_REPORT, ANYTHING, FLUSHED, EXPLAINED } rest;
 } verb_entry;
 
 static const verb_entry verbs[] = {
-    {"show", WEIR_ADMIN_SHOW, "SHOW", NEEDS_NAME},
+    {"show", WEIR_ADMIN_SHOW, "SHOW", NEEDS_REPORT},
     {"pause", WEIR_ADMIN_PAUSE, "PAUSE", MAY_HAVE_NAME},
     {"resume", WEIR_ADMIN_RESUME, "RESUME", MAY_HAVE_NAME},
     {"reload", WEIR_ADMIN_RELOAD, "RELOAD", ALONE},
-    {"drain", WEIR_ADMIN_SHUTDOWN, "DRAIN", ALONE},
+    {"restart", WEIR_ADMIN_RESTART, "RESTART", ALONE},
+    {"drain", WEIR_ADMIN_DRAIN, "DRAIN", MAY_HAVE_NAME},
+    {"reconnect", WEIR_ADMIN_RECONNECT, "RECONNECT", MAY_HAVE_NAME},
+    {"wait_close", WEIR_ADMIN_WAIT_CLOSE, "WAIT_CLOSE", MAY_HAVE_NAME},
+    {"enable", WEIR_ADMIN_ENABLE, "ENABLE", NEEDS_NAME},
+    {"disable", WEIR_ADMIN_DISABLE, "DISABLE", NEEDS_NAME},
+    {"kill", WEIR_ADMIN_KILL, "KILL", NEEDS_NAME},
+    {"kill_client", WEIR_ADMIN_KILL_CLIENT, "KILL_CLIENT", NEEDS_NAME},
     {"shutdown", WEIR_ADMIN_SHUTDOWN, "SHUTDOWN", ALONE},
     {"flush", WEIR_ADMIN_FLUSH, "FLUSH CACHE", FLUSHED},
     {"explain", WEIR_ADMIN_EXPLAIN, "EXPLAIN", EXPLAINED},
@@ -156,8 +163,9 @@ static int refuse(weir_error *err, const char *what, const char *about)
 {
     weir_error_set(err, "42601", "weir: %s \"%.64s\"", what, about);
     weir_error_hint(err, "Commands: SHOW name, FLUSH CACHE [TAG|TABLE|PREFIX name], EXPLAIN CACHE "
-                         "[ON database] statement, PAUSE [database], RESUME [database], RELOAD, "
-                         "DRAIN, SHUTDOWN. SHOW HELP explains them.");
+                         "[ON database] statement, PAUSE, RESUME, DRAIN, RECONNECT or WAIT_CLOSE "
+                         "[database], ENABLE, DISABLE or KILL database, KILL_CLIENT id, RELOAD, RESTART, "
+                         "SHUTDOWN. SHOW HELP explains them.");
     return -EINVAL;
 }
 
@@ -254,7 +262,11 @@ int weir_admin_parse(weir_slice text, weir_admin_command *ret, weir_error *err)
         return parse_cache(text, pos, ret, err);
     if (v->rest != ALONE && next_word(text, &pos, &w))
         memcpy(ret->argument, w.text, sizeof(w.text));
-    else if (v->rest == NEEDS_NAME)
+    else if (v->rest == NEEDS_REPORT)
         return refuse(err, "a report's name is missing after", v->tag);
+    else if (v->rest == NEEDS_NAME)
+        return refuse(err, "a name is missing after", v->tag);
+    if (ret->verb == WEIR_ADMIN_DRAIN && !*ret->argument)
+        ret->verb = WEIR_ADMIN_SHUTDOWN; /* of the whole */
     return end_of_command(text, pos, err);
 }

@@ -11,7 +11,15 @@ typedef enum weir_admin_verb {
     WEIR_ADMIN_PAUSE,
     WEIR_ADMIN_RESUME,
     WEIR_ADMIN_RELOAD,
-    WEIR_ADMIN_SHUTDOWN, /* also DRAIN */
+    WEIR_ADMIN_RESTART,
+    WEIR_ADMIN_SHUTDOWN, /* also DRAIN of nothing in particular */
+    WEIR_ADMIN_DRAIN,    /* of a database */
+    WEIR_ADMIN_RECONNECT,
+    WEIR_ADMIN_WAIT_CLOSE,
+    WEIR_ADMIN_ENABLE,
+    WEIR_ADMIN_DISABLE,
+    WEIR_ADMIN_KILL,
+    WEIR_ADMIN_KILL_CLIENT,
     WEIR_ADMIN_FLUSH,    /* the cache */
     WEIR_ADMIN_EXPLAIN,  /* what the cache makes of a statement */
     WEIR_ADMIN_BEGIN,    /* drivers say these unasked: they do nothing here */
@@ -31,8 +39,8 @@ typedef enum weir_admin_flush {
 typedef struct weir_admin_command {
     weir_admin_verb verb;
     const char *tag;                            /* of CommandComplete; static */
-    char argument[WEIR_ADMIN_ARGUMENT_MAX + 1]; /* SHOW: the report; PAUSE, RESUME, EXPLAIN: the
-                                                   database; FLUSH: the name; "" if none */
+    char argument[WEIR_ADMIN_ARGUMENT_MAX + 1]; /* SHOW: the report; FLUSH: the name; KILL_CLIENT:
+                                                   the number; others: the database; "" if none */
     weir_admin_flush flush;
     weir_slice statement; /* EXPLAIN; borrows from the text */
 } weir_admin_command;

@@ -6,7 +6,7 @@
  *
  * Invariant: a client is freed once its stream is gone and nothing else (a message, a run) names
  * it; its connection is given back before that. */
-#include "gateway/internal.h"
+#include "gateway/handover.h"
 #include <stdlib.h>
 
 void weir_client_write(weir_client *c, weir_slice bytes)
@@ -39,6 +39,8 @@ void weir_client_ready(weir_client *c, char status)
 
 void weir_client_release(weir_client *c)
 {
+    (void)weir_client_state_drop(c);
+    weir_listening_fini(c);
     weir_local_free(c->local);
     c->local = NULL;
     weir_session_close(&c->session);
@@ -70,7 +72,9 @@ void weir_client_fatal(weir_client *c, const weir_error *err)
 void weir_client_goodbye(weir_client *c)
 {
     weir_error err;
-    weir_error_set(&err, "57P01", "weir: shutting down");
+    weir_error_set(&err, "57P01",
+                   atomic_load(&c->worker->gateway->draining) ? "weir: shutting down"
+                                                              : "weir: its database is gone");
     weir_client_fatal(c, &err);
 }
 
@@ -79,7 +83,8 @@ bool weir_client_at_rest(const weir_client *c)
     if (c->state != WEIR_CLIENT_ACTIVE)
         return true;
     if (c->relays)
-        return !c->session.conn && !c->relay.waiting && !c->relay.batch;
+        return !c->session.conn && !c->relay.waiting && !c->relay.batch &&
+               !weir_listening_is_busy(c);
     if (c->console)
         return weir_console_at_rest(c->console);
     return !c->local || weir_local_at_rest(c->local);
@@ -107,6 +112,8 @@ void weir_client_cancel(weir_client *c)
 static void local_write(void *user, weir_slice bytes)
 {
     weir_client *c = user;
+    if (c->replay)
+        return; /* it had this answer once */
     if (c->local)
         weir_session_count_bytes(&c->session, 0, bytes.len);
     c->since = weir_loop_now(c->worker->loop); /* idleness counts from the last answer */
@@ -125,10 +132,13 @@ static void local_ready(void *user)
     if (c->closed || c->state != WEIR_CLIENT_ACTIVE)
         return;
     weir_client_seen(c);
-    if (atomic_load(&c->worker->gateway->draining) && weir_client_at_rest(c))
-        weir_client_goodbye(c);
-    else
-        weir_stream_resume(c->stream);
+    if (c->replay) {
+        weir_client_go_on_replaying(c);
+        return;
+    }
+    weir_stream_resume(c->stream);
+    if (weir_client_must_leave(c) && weir_client_at_rest(c))
+        weir_client_rested(c);
 }
 
 static void local_fatal(void *user, const weir_error *err)
@@ -261,8 +271,8 @@ static size_t on_active(weir_client *c, weir_slice in)
 {
     size_t used = c->relays ? weir_client_on_relay(c, in) : on_local(c, in);
     if (used == in.len && c->state == WEIR_CLIENT_ACTIVE &&
-        atomic_load(&c->worker->gateway->draining) && weir_client_at_rest(c))
-        weir_client_goodbye(c);
+        weir_client_must_leave(c) && weir_client_at_rest(c))
+        weir_client_rested(c);
     return used;
 }
 
@@ -288,12 +298,14 @@ static size_t on_bytes(weir_stream *stream, weir_slice in)
 static void on_drained(weir_stream *stream)
 {
     weir_client *c = weir_stream_user(stream);
+    weir_client_unread(c, false);
     if (c->local)
         weir_local_drained(c->local);
     if (c->local ? !weir_local_is_busy(c->local) : c->console != NULL)
         local_ready(c);
     else if (c->relays && c->session.conn)
         c->session.conn->ops->sink_drained(c->session.conn);
+    weir_listening_drained(c);
 }
 
 static void client_free(weir_client *c)
@@ -304,10 +316,13 @@ static void client_free(weir_client *c)
     if (c->id)
         (void)weir_map_remove(&w->by_id, weir_slice_make(&c->id, sizeof(c->id)));
     weir_client_relay_fini(c);
-    free(c->auth);
+    weir_replay_free(c->replay);
+    weir_client_auth_free(c);
     free(c->user);
     free(c->database);
-    free(c->params);
+    if (c->params != c->startup)
+        free(c->params);
+    free(c->startup);
     atomic_fetch_sub(&w->client_count, 1);
     atomic_fetch_sub(&w->gateway->clients, 1);
     if (c->console)
@@ -323,6 +338,7 @@ static void console_gone(void *user)
 static void on_close(weir_stream *stream, int error)
 {
     weir_client *c = weir_stream_user(stream);
+    weir_client_log_tls_failure(c);
     c->closed = true;
     if (weir_gateway_config(c->worker->gateway)->log.connections && c->user)
         weir_log_event(c->worker->gateway->log, WEIR_LOG_GATEWAY, WEIR_LOG_INFO, "client left",
@@ -333,7 +349,15 @@ static void on_close(weir_stream *stream, int error)
     weir_client_release(c);
     if (c->state == WEIR_CLIENT_CANCEL && c->relay.sent) /* its message is still on the way */
         return;
+    if (weir_client_auth_is_working(c))
+        return;
     client_free(c);
+}
+
+void weir_client_auth_came_back(weir_client *c)
+{
+    if (c->closed)
+        client_free(c);
 }
 
 void weir_client_cancel_done(weir_client *carrier)
@@ -346,14 +370,57 @@ void weir_client_cancel_done(weir_client *carrier)
 }
 
 static const weir_stream_handler handler = {
-    .on_bytes = on_bytes, .on_drained = on_drained, .on_close = on_close};
+    .on_open = weir_client_on_secured,
+    .on_bytes = on_bytes,
+    .on_drained = on_drained,
+    .on_close = on_close};
 
 /* For a stream that nobody listens to any more. */
 static const weir_stream_handler deaf = {.on_bytes = NULL};
 
-void weir_client_accept(weir_gateway_worker *worker, weir_stream *stream)
+weir_client *weir_client_new(weir_gateway_worker *worker)
 {
     weir_client *c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    c->worker = worker;
+    c->since = weir_loop_now(worker->loop);
+    weir_list_push_back(&worker->clients, &c->node);
+    weir_client_timer_init(c);
+    return c;
+}
+
+int weir_client_adopt_descriptor(weir_client *c, int fd, weir_slice unread)
+{
+    weir_stream *stream;
+    int r = weir_stream_import(c->worker->loop, fd, &handler, c, &stream);
+    if (r < 0)
+        return r;
+    weir_stream_pause(stream);
+    weir_stream_set_limit(stream,
+                          weir_gateway_config(c->worker->gateway)->limits.message_size + 5);
+    r = weir_stream_put_kept(stream, unread);
+    if (r < 0) {
+        int same;
+        if (weir_stream_export(stream, &same) < 0)
+            weir_stream_close(stream, 0);
+        return r;
+    }
+    c->stream = stream;
+    return 0;
+}
+
+void weir_client_forget(weir_client *c)
+{
+    if (c->console && weir_console_leave(c->console, console_gone))
+        return; /* not one at rest */
+    weir_client_release(c);
+    client_free(c);
+}
+
+void weir_client_accept(weir_gateway_worker *worker, weir_stream *stream)
+{
+    weir_client *c = weir_client_new(worker);
     if (!c) {
         atomic_fetch_sub(&worker->client_count, 1);
         atomic_fetch_sub(&worker->gateway->clients, 1);
@@ -361,11 +428,7 @@ void weir_client_accept(weir_gateway_worker *worker, weir_stream *stream)
         weir_stream_close(stream, 0);
         return;
     }
-    c->worker = worker;
     c->stream = stream;
-    c->since = weir_loop_now(worker->loop);
-    weir_list_push_back(&worker->clients, &c->node);
-    weir_client_timer_init(c);
     weir_client_watch(c);
     weir_stream_set_handler(stream, &handler, c);
     weir_stream_set_limit(stream, WEIR_PG_STARTUP_SIZE_MAX);

@@ -1,16 +1,12 @@
 /* Workers, listeners and the hosting of the engine: what the gateway is made of, without threads.
  */
 #include "gateway/gateway.h"
-#include "gateway/internal.h"
+#include "gateway/handover.h"
+#include "gateway/listen.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 #define CLIENTS_PER_WORKER_MAX (1u << 24)
-
-typedef struct gateway_listener {
-    weir_list node;
-    weir_listener *listener;
-    weir_gateway_worker *worker;
-} gateway_listener;
 
 /* ---- the engine's host ---- */
 
@@ -79,8 +75,10 @@ int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret)
         w->index = i;
         weir_list_init(&w->clients);
         weir_list_init(&w->listeners);
+        weir_list_init(&w->catalogs);
         weir_map_init(&w->by_id, options->seed, CLIENTS_PER_WORKER_MAX);
         weir_timer_init(&w->tick, on_tick);
+        weir_worker_init_handover(w);
     }
     weir_engine_options engine = {
         .workers = options->workers,
@@ -90,6 +88,7 @@ int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret)
                  .post = host_post,
                  .wake_at = host_wake_at,
                  .analyze = options->analyst ? weir_gateway_analyze : NULL,
+                 .used = options->catalogs ? weir_gateway_on_used : NULL,
                  .user = g},
         .log = options->log,
         .memory = options->memory,
@@ -104,6 +103,8 @@ int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret)
         r = weir_engine_new(&engine, &g->engine);
     if (r == 0)
         r = weir_gateway_add_cache(g, options->config);
+    if (r == 0)
+        r = weir_gateway_configure_users(g, options->config, NULL);
     if (r < 0) {
         weir_engine_free(g->engine);
         weir_gateway_free_settings(g);
@@ -118,9 +119,19 @@ void weir_gateway_free(weir_gateway *gateway)
 {
     if (!gateway)
         return;
+    weir_hubs_free(gateway);
+    for (unsigned i = 0; i < gateway->options.workers; i++)
+        weir_catalogs_free(&gateway->workers[i]);
     weir_engine_free(gateway->engine);
     weir_gateway_free_settings(gateway);
+    weir_tls_slot_put(&gateway->tls, NULL);
     free(gateway);
+}
+
+void weir_gateway_set_opener(weir_gateway *gateway, weir_gateway_opener opener, void *user)
+{
+    gateway->opener = opener;
+    gateway->opener_user = user;
 }
 
 weir_engine *weir_gateway_engine(weir_gateway *gateway)
@@ -210,7 +221,7 @@ static weir_gateway_worker *least_loaded(weir_gateway_worker *mine)
 
 static void on_accept(weir_listener *listener, weir_stream *stream)
 {
-    gateway_listener *l = weir_listener_user(listener);
+    weir_gateway_listener *l = weir_listener_user(listener);
     weir_gateway_worker *to = least_loaded(l->worker);
     atomic_fetch_add(&to->client_count, 1);
     atomic_fetch_add(&to->gateway->clients, 1);
@@ -224,7 +235,7 @@ static void on_accept(weir_listener *listener, weir_stream *stream)
 
 static void on_refused(weir_listener *listener, int error)
 {
-    gateway_listener *l = weir_listener_user(listener);
+    weir_gateway_listener *l = weir_listener_user(listener);
     weir_log_event(l->worker->gateway->log, WEIR_LOG_NET, WEIR_LOG_ERROR,
                    "cannot accept clients for now",
                    WEIR_F_STR("address", weir_listener_address(listener)),
@@ -238,12 +249,17 @@ int weir_gateway_listen(weir_gateway *gateway, unsigned index, const char *addre
                         const char **ret_address)
 {
     weir_gateway_worker *w = &gateway->workers[index];
-    gateway_listener *l = calloc(1, sizeof(*l));
+    weir_gateway_listener *l = calloc(1, sizeof(*l));
     if (!l)
         return -ENOMEM;
     l->worker = w;
-    int r = weir_listen(w->loop, address, false, &listener_handler, l, &l->listener);
+    l->configured = address;
+    int fd = weir_handover_take_listener(gateway->handover, WEIR_HANDOVER_CLIENTS, address);
+    int r = fd < 0 ? weir_listen(w->loop, address, false, &listener_handler, l, &l->listener)
+                   : weir_listener_import(w->loop, fd, &listener_handler, l, &l->listener);
     if (r < 0) {
+        if (fd >= 0)
+            (void)close(fd);
         free(l);
         return r;
     }
@@ -253,10 +269,15 @@ int weir_gateway_listen(weir_gateway *gateway, unsigned index, const char *addre
     return 0;
 }
 
+weir_gateway_worker *weir_gateway_worker_of(weir_gateway *g, uint32_t id)
+{
+    return &g->workers[(id & 0xff) % g->options.workers];
+}
+
 static void close_listeners(weir_gateway_worker *w)
 {
     for (weir_list *n; (n = weir_list_pop_front(&w->listeners));) {
-        gateway_listener *l = WEIR_CONTAINER_OF(n, gateway_listener, node);
+        weir_gateway_listener *l = WEIR_CONTAINER_OF(n, weir_gateway_listener, node);
         weir_listener_close(l->listener);
         free(l);
     }
@@ -275,12 +296,15 @@ static void drain_worker(weir_task *task, weir_loop *loop)
         if (weir_client_at_rest(c))
             weir_client_goodbye(c);
     }
+    weir_hubs_drain(w);
+    weir_catalogs_drain(w);
 }
 
 void weir_gateway_drain(weir_gateway *gateway)
 {
     if (atomic_exchange(&gateway->draining, true))
         return;
+    atomic_store(&gateway->leaving, true);
     for (unsigned i = 0; i < gateway->options.workers; i++) {
         weir_gateway_worker *w = &gateway->workers[i];
         w->drain.run = drain_worker;
@@ -318,8 +342,12 @@ void weir_gateway_stop_worker(weir_gateway *gateway, unsigned index)
     weir_gateway_worker *w = &gateway->workers[index];
     close_listeners(w);
     assert(weir_list_empty(&w->clients));
+    weir_hubs_stop_worker(w);
+    weir_catalogs_drain(w);
     weir_timer_disarm(w->loop, &w->tick);
+    weir_timer_disarm(w->loop, &w->sweep);
     weir_map_fini(&w->by_id);
+    weir_lookups_free(w);
     weir_worker_stop(w->engine);
     w->engine = NULL;
 }

@@ -22,6 +22,8 @@ typedef struct weir_gateway_options {
     weir_epoch *epoch;
     weir_hash_seed seed;
     weir_executor *analyst; /* runs the SQL grammar; NULL: the lexer's word stands */
+    bool catalogs; /* reads the catalogs of PostgreSQL servers; else what functions do is not known */
+    weir_executor *hasher;  /* what logins cost: passwords' hashes; NULL: the loops do it */
 } weir_gateway_options;
 
 WEIR_MUST_CHECK int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret);
@@ -41,6 +43,12 @@ void weir_gateway_on_turn(void *user, weir_loop *loop);
 void weir_gateway_on_sleep(void *user, weir_loop *loop, int sleeping);
 void *weir_gateway_hook(weir_gateway *gateway, unsigned index);
 
+/* How a reload opens a database that is new in `config`: adds it to the engine, or fails with words.
+ * On the thread that reloads. */
+typedef int (*weir_gateway_opener)(void *user, const weir_config *config,
+                                   const weir_config_database *database, weir_error *err);
+void weir_gateway_set_opener(weir_gateway *gateway, weir_gateway_opener opener, void *user);
+
 /* Puts another configuration in force, as far as that can be done without a restart, and takes it
  * over; the rest is said in the log. On the control thread. -ENOMEM: the old one stays, `config` is
  * the caller's. */
@@ -55,6 +63,9 @@ unsigned weir_gateway_clients(const weir_gateway *gateway);
 /* Those of them that are in the admin database. */
 unsigned weir_gateway_consoles(const weir_gateway *gateway);
 bool weir_gateway_draining(const weir_gateway *gateway);
+/* When the certificate that clients are shown ends, in seconds since 1970; 0: there is none. From
+ * any thread. */
+int64_t weir_gateway_tls_expiry(const weir_gateway *gateway);
 /* Closes what is left and takes the workers out; on each worker's own thread. */
 void weir_gateway_stop_worker(weir_gateway *gateway, unsigned index);
 
@@ -77,6 +88,14 @@ typedef struct weir_gateway_extension {
     /* SIGHUP: reads the configuration anew. Negative: it is broken, and that was said. May be NULL.
      */
     int (*load)(void *user, weir_config **ret);
+    /* Its listening socket in two processes, while one takes over from the other: a duplicate for
+     * the other one; whether the other one serves; before `start`, the other one's (taken). May be
+     * NULL. */
+    int (*share)(void *user, int *ret_fd);
+    void (*pause)(void *user, bool paused);
+    void (*inherit)(void *user, int fd);
+    const char *const *argv; /* starts a successor (SIGUSR2); NULL: cannot */
+    const char *takeover;    /* from whom to take over: a path, or "fd:N"; NULL: from nobody */
     void *user;
 } weir_gateway_extension;
 

@@ -3,10 +3,14 @@
 #define WEIR_GATEWAY_INTERNAL_H
 
 #include "base/map.h"
+#include "base/spin.h"
 #include "catalog/access.h"
 #include "gateway/admin.h"
 #include "gateway/gateway.h"
+#include "gateway/listening.h"
 #include "gateway/local.h"
+#include "net/tls.h"
+#include "gateway/state.h"
 #include "proto/pg/auth.h"
 #include "proto/pg/pg.h"
 
@@ -17,18 +21,39 @@ typedef struct weir_gateway_worker {
     weir_worker *engine;
     weir_list clients;
     weir_map by_id; /* cancel keys name clients by id */
+    struct weir_lookups *lookups; /* auth_lookup.c; NULL: none yet */
     weir_list listeners;
+    weir_list catalogs; /* catalog.c: of the databases that it served first */
     weir_timer tick; /* of the engine */
     weir_task drain, close;
     _Atomic unsigned client_count;
-    uint32_t next_id;
+    _Atomic uint32_t next_id;
+    weir_timer sweep; /* handover_client.c: gives clients to a successor */
+    weir_task settle;
+    _Atomic bool settling; /* `settle` is on its way */
+    bool giving;
 } weir_gateway_worker;
+
+typedef struct weir_gateway_listener {
+    weir_list node;
+    weir_listener *listener;
+    weir_gateway_worker *worker;
+    const char *configured; /* its address as the configuration has it */
+} weir_gateway_listener;
+
+/* What SCRAM needs of a password that is configured in clear; made at its user's first login. */
+typedef struct weir_derived {
+    weir_spin lock;
+    bool done;
+    weir_pg_scram_secret secret;
+} weir_derived;
 
 /* A configuration as it is in force, with what was derived from it. Readers take the newest once
  * and may go on with it: reloads are rare, so nothing is freed under them. */
 typedef struct weir_settings {
     const weir_config *config;
-    weir_pg_scram_secret *secrets; /* of config->users, by index; NULL: not needed */
+    weir_map users;               /* name -> weir_config_user */
+    struct weir_derived *derived; /* of config->users, by index */
     bool owned;                    /* the configuration goes with it */
     struct weir_settings *older;
 } weir_settings;
@@ -38,11 +63,20 @@ struct weir_gateway {
     struct weir_settings *_Atomic settings; /* the newest; older ones live as long as the gateway */
     weir_log *log;
     weir_engine *engine;
+    weir_tls_slot tls;          /* of clients; empty: they get none */
+    _Atomic int64_t tls_expiry; /* of its certificate; 0: none */
+    struct weir_hub *_Atomic hubs; /* listen.c: made when first needed, freed with the gateway */
     uint8_t mock_key[32]; /* makes unknown users look like known ones */
     _Atomic bool draining, closing;
+    _Atomic bool giving;           /* to a successor */
+    _Atomic bool leaving;          /* draining or giving: clients go when they come to rest */
+    struct weir_handover *handover; /* NULL: restarts are not for this host */
     _Atomic unsigned clients;
     _Atomic unsigned consoles;     /* those of them in database `weir` */
+    _Atomic unsigned logins;       /* those of them that prove who they are */
     _Atomic unsigned analyses;     /* waiting or under way */
+    weir_gateway_opener opener;    /* of databases that a reload brings; NULL: it cannot */
+    void *opener_user;
     weir_gateway_worker workers[]; /* options.workers */
 };
 
@@ -59,6 +93,7 @@ typedef enum weir_client_state {
 typedef struct weir_sent {
     weir_statement statement;
     weir_time started;
+    struct weir_namings *namings; /* what it does with prepared statements by SQL; mostly NULL */
 } weir_sent;
 
 /* A statement that the client named. */
@@ -73,16 +108,22 @@ typedef struct weir_relay_state {
     weir_relay_sink sink;
     weir_map named; /* name -> weir_named */
     weir_prepared *unnamed;
+    uint64_t unnamed_under; /* fingerprint of the settings that it was parsed under */
     weir_statement bound; /* of the newest Bind */
+    weir_prepared *bound_to; /* ... what is bound, where its text will be asked for; else NULL */
     weir_sent first;      /* the common case: one statement on its way */
     weir_sent *more;      /* a ring for pipelines */
     uint32_t more_cap, more_head, sent;
+    uint16_t own_contents; /* counts statements that mean something to this client alone */
     char status;           /* of the last ReadyForQuery */
     bool skipping;         /* after an error of ours, up to Sync */
     bool batch;            /* extended messages were relayed since the last Sync */
     bool lost_transaction; /* the server went with it: the next statement is told */
-    bool unpin;            /* DISCARD ALL is on its way */
+    weir_state *state;     /* what is to be found out of the connection held; NULL: nothing */
     bool waiting;          /* for a connection */
+    bool held;             /* a ReadyForQuery is kept back: notifications come first */
+    bool notified;         /* this transaction may have notified */
+    bool failed;           /* it had an error */
     weir_error *refused;   /* why none came: told to the message that waits */
     size_t passing;        /* of a large CopyData under way */
     bool passing_on;
@@ -99,10 +140,12 @@ typedef struct weir_client {
     uint32_t version;
     uint8_t secret[32]; /* the cancel key: 4 bytes of it in protocol 3.0 */
     char *user, *database;
-    uint8_t *params; /* of the startup packet, sorted, as weir_parameters has them */
+    uint8_t *startup; /* settings of the startup packet, as weir_parameters has them */
+    size_t startup_len;
+    uint8_t *params; /* settings in force; the same pointer as long as they are the same */
     size_t params_len;
-    uint64_t fingerprint;
-    weir_pg_auth_server *auth; /* while AUTH */
+    uint64_t fingerprint; /* of these */
+    struct weir_auth *auth; /* while AUTH */
     weir_local *local;
     weir_console *console; /* in database `weir` */
     weir_time since;       /* connected; then: state of the timer's concern */
@@ -110,6 +153,19 @@ typedef struct weir_client {
     bool trusted; /* nothing had to be proved */
     bool holds;   /* session pooling: its connection stays with it */
     bool closed;  /* the stream is gone */
+    bool spoke;      /* its first packet came */
+    bool direct_tls; /* ... and was TLS's own */
+    bool resting; /* paused, to be given to a successor */
+    bool stays;   /* … which cannot take it */
+    bool missed;  /* it was taken over, and notifications may have passed it by */
+    struct weir_replay *replay; /* it was taken over, and its statements are prepared anew */
+    bool dismissed; /* it goes when it is at rest: its database is closed */
+    bool overdue; /* its connection is closed for a statement that does not end */
+    weir_time begun;        /* its transaction; 0: it has none */
+    weir_time looked_at;    /* whether it is still there, while it waits */
+    weir_time unread_since; /* its answers pile up; 0: they do not */
+    weir_time cancelled_at; /* the statement under way, by a timeout; 0: it was not */
+    weir_listening *listening; /* what it listens to; NULL: it never did */
     weir_relay_state relay;
 } weir_client;
 
@@ -131,7 +187,15 @@ void weir_client_goodbye(weir_client *c);
 void weir_client_cancel(weir_client *c);
 /* The cancel request that `carrier` brought was carried out. */
 void weir_client_cancel_done(weir_client *carrier);
+/* What worked for its login off the loop is done. */
+void weir_client_auth_came_back(weir_client *c);
 weir_client *weir_client_find(weir_gateway_worker *worker, uint32_t id);
+
+/* It shall go as soon as it is at rest: we shut down, or its database is closed. */
+static inline bool weir_client_must_leave(const weir_client *c)
+{
+    return c->dismissed || atomic_load(&c->worker->gateway->leaving);
+}
 
 static inline const weir_settings *weir_gateway_settings(const weir_gateway *gateway)
 {
@@ -149,12 +213,32 @@ WEIR_MUST_CHECK int weir_gateway_put_settings(weir_gateway *g, const weir_config
                                               bool owned);
 void weir_gateway_free_settings(weir_gateway *g);
 weir_pool_options weir_gateway_pool_options(const weir_config_pool *p);
+/* Limits of users and servers; users of `before` that are gone have none. -ENOMEM. */
+WEIR_MUST_CHECK int weir_gateway_configure_users(weir_gateway *g, const weir_config *config,
+                                                 const weir_config *before);
 
 /* ---- caching.c ---- */
 /* Before databases are added. -ENOMEM. */
 WEIR_MUST_CHECK int weir_gateway_add_cache(weir_gateway *g, const weir_config *config);
 /* Forgets what is kept. -ENOMEM: nothing changed. */
 WEIR_MUST_CHECK int weir_gateway_configure_cache(weir_gateway *g, const weir_config *config);
+
+/* ---- lending.c ---- */
+weir_lending weir_gateway_lending(weir_config_pool_mode mode);
+weir_share weir_gateway_share(const weir_config_share *share);
+/* Opens its session, in its pool mode, as one more client of database and user. As
+ * weir_session_open; on failure it is closed. */
+WEIR_MUST_CHECK int weir_client_join(weir_client *c, weir_database *database, weir_error *err);
+/* False: it begins a transaction, and the client's connection goes back after each statement. */
+bool weir_client_may_run(const weir_client *c, const weir_statement *statement, weir_error *err);
+/* The server is inside a transaction, however it was begun, with statement pooling: the end. */
+void weir_client_end_transaction_block(weir_client *c);
+/* The newest statement's template, and what the client calls itself; borrowed, perhaps empty. */
+weir_slice weir_client_statement_text(const weir_client *c);
+weir_slice weir_client_application(const weir_client *c);
+void weir_client_on_held(weir_relay_sink *sink, weir_time held);
+/* Ends it, with these words where they would not be taken for a part of an answer. */
+void weir_client_end(weir_client *c, const weir_error *err);
 
 /* ---- timeouts.c ---- */
 void weir_client_timer_init(weir_client *c);
@@ -163,27 +247,84 @@ void weir_client_watch(weir_client *c);
 /* The client was heard or answered: idleness begins anew. */
 void weir_client_seen(weir_client *c);
 
+/* The client waits for a connection, and is not read. */
+void weir_client_waits(weir_client *c);
+/* The client leaves its answers unread, or reads again. */
+void weir_client_unread(weir_client *c, bool unread);
+/* Why the client's connection was lost: `err`, or what we know better, in `own`. */
+const weir_error *weir_client_lost_words(const weir_client *c, const weir_error *err,
+                                         weir_error *own);
+
+/* ---- catalog.c ---- */
+/* The engine's `used`: begins to read the catalog of a PostgreSQL server. */
+void weir_gateway_on_used(void *gateway, weir_worker *worker, weir_database *database,
+                          weir_slice user);
+/* No more is asked of servers; on the worker's thread. */
+void weir_catalogs_drain(weir_gateway_worker *w);
+void weir_catalogs_free(weir_gateway_worker *w);
+
 /* ---- analyst.c ---- */
 void weir_gateway_on_accesses(void *gateway, weir_slice text, const weir_access *accesses,
                               size_t count, const weir_catalog *catalog);
 void weir_gateway_analyze(void *gateway, weir_worker *worker, const weir_template *t);
 
-/* ---- login.c ---- */
-/* Derives what SCRAM needs of the configured passwords, so that no login has to. */
+/* ---- auth.c and its like; auth.h ---- */
 void weir_gateway_init_mock(weir_gateway *g);
-WEIR_MUST_CHECK int weir_settings_derive(weir_settings *settings, weir_hash_seed seed);
-size_t weir_client_on_startup(weir_client *c, weir_slice in);
+/* -ENOMEM. In any case weir_settings_forget_users. */
+WEIR_MUST_CHECK int weir_settings_index_users(weir_settings *settings, weir_hash_seed seed);
+void weir_settings_forget_users(weir_settings *settings);
+/* NULL: none of that name is configured. */
+const weir_config_user *weir_client_find_user(const weir_settings *settings, const char *name);
+/* What was looked up for logins; on the worker's thread. */
+void weir_lookups_free(weir_gateway_worker *worker);
+void weir_client_auth_free(weir_client *c);
+/* Something off the loop names it still: it comes back by weir_client_auth_came_back. */
+bool weir_client_auth_is_working(const weir_client *c);
+/* Has the client prove that it is c->user, who wants c->database; then weir_client_admit. */
+void weir_client_authenticate(weir_client *c);
 size_t weir_client_on_auth(weir_client *c, weir_slice in);
+
+/* ---- tls.c ---- */
+/* Puts the configured certificate in force. Negative: the old one stays, `err` says why. On the
+ * control thread. */
+WEIR_MUST_CHECK int weir_gateway_load_tls(weir_gateway *g, const weir_config *config,
+                                          weir_error *err);
+/* For connections to a database's servers; NULL with sslmode disable. */
+WEIR_MUST_CHECK int weir_gateway_server_tls(weir_gateway *g, const weir_config_server_tls *tls,
+                                            weir_tls_context **ret, weir_error *err);
+/* WEIR_POSTGRES_DISABLE and so on. */
+unsigned weir_gateway_sslmode(const weir_config_server_tls *tls);
+/* tls.mode is require, and the client has not got any. */
+bool weir_client_needs_tls(const weir_client *c);
+/* SSLRequest: answers and, if it is S, begins. */
+void weir_client_asks_tls(weir_client *c);
+/* The first bytes are TLS's own, not PostgreSQL's: begins. False: they are not. */
+bool weir_client_begins_tls(weir_client *c, weir_slice in);
+void weir_client_on_secured(weir_stream *stream);
+void weir_client_log_tls_failure(const weir_client *c);
+/* "TLSv1.3/TLS_AES_256_GCM_SHA384"; "" of NULL. */
+void weir_tls_describe(const weir_tls_info *tls, char *out, size_t size);
+
+/* ---- login.c ---- */
+size_t weir_client_on_startup(weir_client *c, weir_slice in);
+/* It is who it says: opens its session, then greets. */
+void weir_client_admit(weir_client *c);
+void weir_client_out_of_memory(weir_client *c);
 /* The session stands (or its first connection does): greets. */
 void weir_client_welcome(weir_client *c);
 
 /* ---- statements.c ---- */
 /* A statement goes on its way. -ENOMEM. */
 int weir_client_sent_push(weir_client *c, const weir_statement *statement);
-/* The oldest has ended; false: there is none. */
+/* The newest one does these things with names; takes them. */
+void weir_client_sent_name(weir_client *c, struct weir_namings *namings);
+/* The oldest has ended; false: there is none. The namings are the caller's then. */
 bool weir_client_sent_pop(weir_client *c, weir_sent *ret);
 /* NULL: out of memory. */
-weir_prepared *weir_client_prepared_new(weir_client *c, const weir_pg_parse *parse);
+weir_prepared *weir_client_prepared_new(weir_client *c, weir_slice text, weir_slice oids);
+/* As it was parsed elsewhere, under these settings. */
+weir_prepared *weir_client_prepared_restore(weir_client *c, weir_slice text, weir_slice oids,
+                                            weir_slice settings);
 void weir_client_prepared_unref(weir_prepared *p);
 /* 0, WEIR_MAP_FULL, -ENOMEM. Takes the reference. */
 int weir_client_named_put(weir_client *c, weir_slice name, weir_prepared *p);
@@ -192,7 +333,34 @@ void weir_client_named_clear(weir_client *c);
 /* What a name stands for; "" is the unnamed statement. NULL: nothing. */
 weir_prepared *weir_client_prepared_find(weir_client *c, weir_slice name);
 
+/* What the startup packet asks for; copied. -ENOMEM. */
+WEIR_MUST_CHECK int weir_client_set_startup(weir_client *c, weir_slice pairs);
+/* Settings in force from now on; copied. -ENOMEM. */
+WEIR_MUST_CHECK int weir_client_set_params(weir_client *c, weir_slice pairs);
+
+/* ---- names.c ---- */
+#define WEIR_NAMING_EFFECTS (WEIR_EFFECT_PREPARE | WEIR_EFFECT_DISCARD)
+/* Makes the names of prepared statements that a text with WEIR_NAMING_EFFECTS mentions mean on the
+ * connection what they mean to the client. `*ret` (if not NULL): what it does with them when it
+ * succeeds; NULL for nothing. -ENOMEM. */
+WEIR_MUST_CHECK int weir_client_settle_names(weir_client *c, weir_slice text,
+                                             struct weir_namings **ret);
+/* The statement ended. Frees them. */
+void weir_client_named_by_sql(weir_client *c, struct weir_namings *namings, bool succeeded);
+void weir_namings_free(struct weir_namings *namings);
+
 /* ---- relay.c ---- */
+/* NULL: it is NULL, or no client's (a hub's, an errand's). */
+weir_client *weir_client_of_sink(weir_relay_sink *sink);
+/* ---- answers.c ---- */
+/* Its sink hears the server. */
+void weir_client_hear(weir_client *c);
+
+/* ---- relay.c ---- */
+/* Has the connection held adopt the client's settings. -ENOMEM. */
+WEIR_MUST_CHECK int weir_client_adopt(weir_client *c);
+/* What the session left on its connection is known: it goes back if nothing holds it. */
+void weir_client_settled(weir_client *c);
 void weir_client_relay_init(weir_client *c);
 void weir_client_relay_fini(weir_client *c);
 /* The statement that waits for a connection is given up: 57014. */

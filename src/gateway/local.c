@@ -211,6 +211,12 @@ bool weir_local_at_rest(const weir_local *l)
            l->tx.state == LOCAL_TX_IDLE;
 }
 
+int weir_local_save(const weir_local *l, weir_buf *out)
+{
+    int r = local_settings_save(l, out);
+    return r < 0 ? r : local_statements_save(l, out);
+}
+
 void weir_local_drained(weir_local *l)
 {
     local_run_drained(l);

@@ -60,6 +60,12 @@ bool weir_local_is_busy(const weir_local *local);
 bool weir_local_is_writing(const weir_local *local);
 /* Nothing runs and no reply is owed, outside a transaction. */
 bool weir_local_at_rest(const weir_local *local);
+/* For a session at rest that another process takes over: what was SET and what is prepared, as
+ * fields of a record (handover_codec.h). -ENOMEM, -EMSGSIZE. */
+WEIR_MUST_CHECK int weir_local_save(const weir_local *local, weir_buf *out);
+/* Over there, after login: a setting. Prepared statements come as Parse messages. -ENOMEM. */
+WEIR_MUST_CHECK int weir_local_restore_setting(weir_local *local, weir_slice name,
+                                               weir_slice value);
 /* The parameters reported at login (name, value pairs): server_version, client_encoding, DateStyle,
  * … */
 WEIR_MUST_CHECK int weir_local_parameters(weir_slice startup_params, weir_buf *out);

@@ -279,6 +279,7 @@ const char *local_setting_value(const weir_local *l, weir_slice name);
 void local_settings_free(local_settings *settings);
 /* Changed settings that answers may depend on. */
 void local_settings_identity(const weir_local *l, weir_buf *out);
+WEIR_MUST_CHECK int local_settings_save(const weir_local *l, weir_buf *out);
 void local_settings_end_transaction(weir_local *l, bool committed);
 
 /* local_query.c */
@@ -292,6 +293,7 @@ WEIR_MUST_CHECK int local_held_resolve(weir_local *l, uint8_t next, weir_slice b
 void local_portals_close(weir_local *l); /* at the end of a transaction */
 void local_names_free(weir_local *l);
 void local_statements_close(weir_local *l);
+WEIR_MUST_CHECK int local_statements_save(const weir_local *l, weir_buf *out);
 /* 1: there is none */
 int local_statement_close(weir_local *l, weir_slice name);
 

@@ -8,6 +8,7 @@
  * Invariant: a message held back is answered before the next one is looked at. Names live until
  * closed; portals until their transaction ends; the unnamed ones also until the next of their kind.
  */
+#include "gateway/handover_codec.h"
 #include "gateway/local_core.h"
 #include <stdlib.h>
 
@@ -103,6 +104,31 @@ void local_statements_close(weir_local *l)
         (void)local_statement_close(l, s->name);
         pos = 0;
     }
+}
+
+static int save_statement(const local_statement *s, weir_buf *out)
+{
+    weir_buf oids;
+    weir_buf_init(&oids, (size_t)UINT16_MAX * 4);
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < s->param_count; i++)
+        r = weir_buf_append_u32(&oids, s->oids[i]);
+    const weir_record_statement record = {
+        .name = s->name, .oids = weir_buf_slice(&oids), .text = s->source};
+    if (r == 0)
+        r = weir_record_write_statement(out, &record);
+    weir_buf_fini(&oids);
+    return r;
+}
+
+int local_statements_save(const weir_local *l, weir_buf *out)
+{
+    const local_statement *s;
+    int r = l->unnamed ? save_statement(l->unnamed, out) : 0;
+    for (size_t pos = 0;
+         r == 0 && l->names && (s = weir_map_next(&l->names->statements, &pos));)
+        r = save_statement(s, out);
+    return r;
 }
 
 void local_names_free(weir_local *l)

@@ -2,6 +2,7 @@
  *
  * Invariant: a setting changed inside a transaction block has its former value in `before` until
  * the block ends; it comes back if the block is undone, or if the change was SET LOCAL. */
+#include "gateway/handover_codec.h"
 #include "gateway/local_core.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +167,31 @@ void local_settings_end_transaction(weir_local *l, bool done)
         }
         c->in_block = c->local = false;
     }
+}
+
+/* ---- in another process ---- */
+
+int local_settings_save(const weir_local *l, weir_buf *out)
+{
+    int r = 0;
+    for (const changed *c = l->settings ? l->settings->first : NULL; r == 0 && c; c = c->next)
+        r = weir_record_write_setting(out, weir_slice_cstr(c->name), weir_slice_cstr(c->value));
+    return r;
+}
+
+int weir_local_restore_setting(weir_local *l, weir_slice name, weir_slice value)
+{
+    char as_name[LOCAL_NAME_MAX], as_value[VALUE_MAX];
+    if (name.len >= sizeof(as_name) || value.len >= sizeof(as_value))
+        return -EMSGSIZE;
+    memcpy(as_name, name.data, name.len);
+    memcpy(as_value, value.data, value.len);
+    as_name[name.len] = as_value[value.len] = '\0';
+    if (find_changed(l, as_name) || !add_changed(l, as_name, as_value))
+        return -ENOMEM;
+    effect(l, as_name, as_value);
+    local_flush(l);
+    return 0;
 }
 
 /* Those that only say how long, or who asks, change no answer. */

@@ -1,16 +1,17 @@
-/* Startup, authentication, greeting; and cancel requests, which come by the same door. */
-#include "gateway/internal.h"
+/* Startup and greeting (between them: auth.c); and cancel requests, which come by the same door. */
+#include "gateway/guc.h"
+#include "gateway/handover.h"
 #include <openssl/crypto.h>
 #include <stdlib.h>
-
-#define SCRAM_ITERATIONS 4096u /* as PostgreSQL; derived once, at start */
 
 /* ---- cancel requests ---- */
 
 typedef struct cancel_request {
     weir_task task;
-    weir_client *carrier; /* the client object of the connection that brought it */
+    weir_client *carrier; /* the client object of the connection that brought it; NULL: another
+                             process did */
     weir_loop *home;
+    weir_cancel_from from;
     uint32_t id;
     size_t key_len;
     uint8_t key[sizeof(((weir_client *)0)->secret)];
@@ -32,17 +33,37 @@ static void cancel_here(weir_task *task, weir_loop *loop)
     size_t expected = target && target->version >= WEIR_PG_VERSION_3_2 ? sizeof(target->secret) : 4;
     if (target && r->key_len == expected && CRYPTO_memcmp(r->key, target->secret, expected) == 0)
         weir_client_cancel(target);
+    weir_gateway_worker *w = weir_loop_user(loop);
+    if (!target)
+        weir_handover_stray_cancel(w->gateway->handover, r->id,
+                                   weir_slice_make(r->key, r->key_len), r->from);
+    if (!r->carrier) {
+        free(r);
+        return;
+    }
     r->task.run = cancel_done;
     weir_loop_post(r->home, &r->task);
+}
+
+void weir_client_cancel_from(weir_gateway *g, uint32_t id, weir_slice key, weir_cancel_from from)
+{
+    cancel_request *r = key.len <= sizeof(r->key) ? calloc(1, sizeof(*r)) : NULL;
+    if (!r)
+        return; /* as a request that came too late */
+    r->id = id;
+    r->from = from;
+    r->key_len = key.len;
+    memcpy(r->key, key.data, key.len);
+    r->task.run = cancel_here;
+    weir_loop_post(weir_gateway_worker_of(g, id)->loop, &r->task);
 }
 
 /* An id's low 8 bits name the worker. */
 static void carry_cancel(weir_client *c, const weir_pg_startup *s)
 {
     weir_gateway *g = c->worker->gateway;
-    unsigned index = s->cancel_pid & 0xff;
     cancel_request *r = calloc(1, sizeof(*r));
-    if (!r || index >= g->options.workers || s->cancel_key.len > sizeof(r->key)) {
+    if (!r || s->cancel_key.len > sizeof(r->key)) {
         free(r);
         weir_client_close(c, 0);
         return;
@@ -55,168 +76,7 @@ static void carry_cancel(weir_client *c, const weir_pg_startup *s)
     r->key_len = s->cancel_key.len;
     memcpy(r->key, s->cancel_key.data, r->key_len);
     r->task.run = cancel_here;
-    weir_loop_post(g->workers[index].loop, &r->task);
-}
-
-/* ---- who it is ---- */
-
-static char *copy(weir_slice s)
-{
-    return strndup((const char *)s.data, s.len);
-}
-
-static const weir_config_user *find_user(const weir_config *config, const char *name)
-{
-    for (unsigned i = 0; i < config->user_count; i++)
-        if (strcmp(config->users[i].name, name) == 0)
-            return &config->users[i];
-    return NULL;
-}
-
-static weir_pg_auth_method method_of(const weir_config *config)
-{
-    switch (config->auth) {
-    case WEIR_CONFIG_AUTH_UNSET:
-        return config->user_count ? WEIR_PG_AUTH_SCRAM : WEIR_PG_AUTH_TRUST;
-    case WEIR_CONFIG_AUTH_TRUST:
-        return WEIR_PG_AUTH_TRUST;
-    case WEIR_CONFIG_AUTH_PASSWORD:
-        return WEIR_PG_AUTH_PASSWORD;
-    case WEIR_CONFIG_AUTH_MD5:
-        return WEIR_PG_AUTH_MD5;
-    case WEIR_CONFIG_AUTH_SCRAM:
-        break;
-    }
-    return WEIR_PG_AUTH_SCRAM;
-}
-
-/* 8 bytes at a time from the process's secret seed: SipHash is a pseudo-random function. */
-static void derive(weir_hash_seed seed, const char *purpose, weir_slice of, uint8_t *out,
-                   size_t len)
-{
-    seed.k[0] ^= weir_hash(seed, weir_slice_cstr(purpose));
-    for (size_t i = 0; i < len; i += sizeof(uint64_t)) {
-        seed.k[1]++;
-        uint64_t word = weir_hash(seed, of);
-        memcpy(out + i, &word, sizeof(word));
-    }
-}
-
-void weir_gateway_init_mock(weir_gateway *g)
-{
-    derive(g->options.seed, "mock", (weir_slice){0}, g->mock_key, sizeof(g->mock_key));
-}
-
-int weir_settings_derive(weir_settings *settings, weir_hash_seed seed)
-{
-    const weir_config *config = settings->config;
-    if (method_of(config) != WEIR_PG_AUTH_SCRAM || config->user_count == 0)
-        return 0;
-    settings->secrets = calloc(config->user_count, sizeof(*settings->secrets));
-    if (!settings->secrets)
-        return -ENOMEM;
-    for (unsigned i = 0; i < config->user_count; i++) {
-        const weir_config_user *u = &config->users[i];
-        weir_slice password = weir_slice_cstr(u->password);
-        if (!u->password || weir_pg_scram_secret_parse(password, &settings->secrets[i]) == 0)
-            continue;
-        uint8_t salt[16];
-        derive(seed, "salt", weir_slice_cstr(u->name), salt, sizeof(salt));
-        int r = weir_pg_scram_secret_make(password, salt, SCRAM_ITERATIONS, &settings->secrets[i]);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static void refuse_password(weir_client *c)
-{
-    weir_error err;
-    weir_error_set(&err, "28P01", "weir: password authentication failed for user \"%s\"", c->user);
-    weir_log_event(c->worker->gateway->log, WEIR_LOG_AUTH, WEIR_LOG_WARN, "login refused",
-                   WEIR_F_STR("user", c->user), WEIR_F_STR("from", weir_stream_peer(c->stream)));
-    weir_client_fatal(c, &err);
-}
-
-static void out_of_memory(weir_client *c)
-{
-    weir_error err;
-    weir_error_set(&err, "53200", "weir: out of memory");
-    weir_client_fatal(c, &err);
-}
-
-static void open_session(weir_client *c);
-
-static void begin_auth(weir_client *c)
-{
-    const weir_settings *settings = weir_gateway_settings(c->worker->gateway);
-    const weir_config *config = settings->config;
-    weir_pg_auth_method method = method_of(config);
-    c->trusted = method == WEIR_PG_AUTH_TRUST;
-    if (c->trusted) {
-        open_session(c);
-        return;
-    }
-    const weir_config_user *user = find_user(config, c->user);
-    bool known = user && user->password;
-    weir_pg_scram_secret stored;
-    const weir_pg_scram_secret *secret = NULL;
-    if (known && method == WEIR_PG_AUTH_SCRAM) {
-        secret = &settings->secrets[user - config->users];
-    } else if (known && weir_pg_scram_secret_parse(weir_slice_cstr(user->password), &stored) == 0) {
-        method = WEIR_PG_AUTH_SCRAM; /* a stored key can prove nothing else */
-        secret = &stored;
-    }
-    uint8_t random[32];
-    weir_loop_random(c->worker->loop, random, sizeof(random));
-    weir_buf out;
-    weir_buf_init(&out, 4096);
-    c->auth = calloc(1, sizeof(*c->auth));
-    c->state = WEIR_CLIENT_AUTH;
-    int r = c->auth ? weir_pg_auth_server_begin(c->auth, method, weir_slice_cstr(c->user),
-                                                known && !secret ? user->password : NULL, secret,
-                                                random, c->worker->gateway->mock_key, &out)
-                    : -ENOMEM;
-    if (r == 0)
-        weir_client_write(c, weir_buf_slice(&out));
-    else
-        out_of_memory(c);
-    weir_buf_fini(&out);
-}
-
-size_t weir_client_on_auth(weir_client *c, weir_slice in)
-{
-    weir_pg_frame f;
-    int r = weir_pg_frame_next(in, WEIR_PG_STARTUP_SIZE_MAX, &f);
-    if (r == WEIR_PG_MORE)
-        return 0;
-    weir_buf out;
-    weir_buf_init(&out, 4096);
-    if (r == 0)
-        r = f.type == WEIR_PG_F_PASSWORD ? weir_pg_auth_server_feed(c->auth, f.body, &out)
-                                         : -EPROTO;
-    bool done = c->auth->state == WEIR_PG_AUTH_DONE;
-    /* The final AuthenticationOk waits in the greeting, whose first message it is. */
-    if (r == 0 && out.len > 0)
-        weir_client_write(c, weir_buf_slice(&out));
-    weir_buf_fini(&out);
-    if (r < 0) {
-        weir_error err;
-        weir_error_set(&err, r == -EPROTO || r == -EMSGSIZE ? "08P01" : "28P01",
-                       "weir: malformed or unexpected message during authentication");
-        weir_client_fatal(c, &err);
-        return in.len;
-    }
-    if (c->auth->state == WEIR_PG_AUTH_FAILED) {
-        refuse_password(c);
-        return in.len;
-    }
-    if (done) {
-        free(c->auth);
-        c->auth = NULL;
-        open_session(c);
-    }
-    return f.whole.len;
+    weir_loop_post(weir_gateway_worker_of(g, r->id)->loop, &r->task);
 }
 
 /* ---- startup packets ---- */
@@ -226,16 +86,6 @@ static bool is_parameter(weir_slice name)
     return !weir_slice_eq_cstr(name, "user") && !weir_slice_eq_cstr(name, "database") &&
            !weir_slice_eq_cstr(name, "replication") && !weir_slice_eq_cstr(name, "options") &&
            !(name.len >= 5 && memcmp(name.data, "_pq_.", 5) == 0);
-}
-
-static int append_pair(weir_buf *out, weir_slice name, weir_slice value)
-{
-    int r = weir_buf_append(out, name);
-    if (r == 0)
-        r = weir_buf_append_u8(out, 0);
-    if (r == 0)
-        r = weir_buf_append(out, value);
-    return r < 0 ? r : weir_buf_append_u8(out, 0);
 }
 
 /* "-c name=value" and "--name=value" of the `options` parameter; a backslash escapes a space. */
@@ -256,41 +106,40 @@ static int append_options(weir_buf *out, weir_slice options)
         word[n] = '\0';
         bool dashed = word[0] == '-' && (word[1] == '-' || word[1] == 'c');
         const char *w = dashed ? word + 2 : word;
-        const char *eq = strchr(w, '=');
+        char *eq = strchr(w, '=');
         if (!eq)
             continue;
-        int r = append_pair(out, weir_slice_make(w, (size_t)(eq - w)), weir_slice_cstr(eq + 1));
+        for (char *p = word; p < eq; p++)
+            *p = *p == '-' ? '_' : *p; /* as PostgreSQL reads --work-mem */
+        int r = weir_guc_put(out, weir_slice_make(w, (size_t)(eq - w)), weir_slice_cstr(eq + 1));
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-/* The session parameters among the startup parameters. Their order is the client's: equal clients
- * send equal packets, and the fingerprint only saves work. */
+/* The session's settings among the startup parameters. */
 static int keep_parameters(weir_client *c, weir_slice params)
 {
     weir_buf out;
-    weir_buf_init(&out, WEIR_PG_STARTUP_SIZE_MAX);
+    weir_buf_init(&out, 2 * WEIR_PG_STARTUP_SIZE_MAX);
     weir_slice name, value;
     int r = 0;
     for (size_t pos = 0; r == 0 && weir_pg_param_next(params, &pos, &name, &value);) {
         if (weir_slice_eq_cstr(name, "options"))
             r = append_options(&out, value);
         else if (is_parameter(name))
-            r = append_pair(&out, name, value);
+            r = weir_guc_put(&out, name, value);
     }
-    if (r == 0 && out.len > 0) {
-        c->params = malloc(out.len);
-        r = c->params ? 0 : -ENOMEM;
-        if (r == 0) {
-            memcpy(c->params, out.data, out.len);
-            c->params_len = out.len;
-            c->fingerprint = weir_hash(c->worker->gateway->options.seed, weir_buf_slice(&out)) | 1;
-        }
-    }
+    if (r == 0)
+        r = weir_client_set_startup(c, weir_buf_slice(&out));
     weir_buf_fini(&out);
     return r;
+}
+
+static char *copy(weir_slice s)
+{
+    return strndup((const char *)s.data, s.len);
 }
 
 static void begin_session(weir_client *c, const weir_pg_startup *s)
@@ -328,7 +177,7 @@ static void begin_session(weir_client *c, const weir_pg_startup *s)
     c->user = copy(user);
     c->database = copy(database);
     if (!c->user || !c->database || keep_parameters(c, s->params) < 0) {
-        out_of_memory(c);
+        weir_client_out_of_memory(c);
         return;
     }
     if (weir_gateway_clients(g) > weir_gateway_config(g)->limits.clients) {
@@ -337,16 +186,23 @@ static void begin_session(weir_client *c, const weir_pg_startup *s)
         weir_client_fatal(c, &err);
         return;
     }
-    begin_auth(c);
+    weir_client_authenticate(c);
 }
 
 size_t weir_client_on_startup(weir_client *c, weir_slice in)
 {
     weir_pg_startup s;
     weir_error err;
+    if (weir_client_begins_tls(c, in))
+        return 0;
+    if (in.len >= 4 && memcmp(in.data, "X\0\0\0", 4) == 0) { /* Terminate: left before it began */
+        weir_client_close(c, 0);
+        return in.len;
+    }
     int r = weir_pg_startup_read(in, &s, &err);
     if (r == WEIR_PG_MORE)
         return 0;
+    c->spoke = true;
     if (r < 0) {
         weir_client_fatal(c, &err);
         return in.len;
@@ -360,12 +216,27 @@ size_t weir_client_on_startup(weir_client *c, weir_slice in)
             weir_client_close(c, 0);
             return in.len;
         }
-        weir_client_write(c, WEIR_SLICE_LIT("N"));
+        if (weir_stream_tls(c->stream)) { /* as PostgreSQL: it has what it could ask for */
+            weir_error_set(&err, "08P01", "weir: encryption is asked for a second time");
+            weir_client_fatal(c, &err);
+            return in.len;
+        }
+        if (s.kind == WEIR_PG_STARTUP_SSL)
+            weir_client_asks_tls(c);
+        else
+            weir_client_write(c, WEIR_SLICE_LIT("N"));
         return s.size;
     case WEIR_PG_STARTUP_CANCEL:
         carry_cancel(c, &s);
         return in.len;
     case WEIR_PG_STARTUP_SESSION:
+        if (weir_client_needs_tls(c)) {
+            weir_error_set(&err, "28000", "weir: this connection must use TLS (tls.mode is "
+                                          "require)");
+            weir_error_hint(&err, "Connect with sslmode=require or stronger.");
+            weir_client_fatal(c, &err);
+            return in.len;
+        }
         begin_session(c, &s);
         return s.size;
     }
@@ -373,6 +244,13 @@ size_t weir_client_on_startup(weir_client *c, weir_slice in)
 }
 
 /* ---- the session, and the greeting ---- */
+
+void weir_client_out_of_memory(weir_client *c)
+{
+    weir_error err;
+    weir_error_set(&err, "53200", "weir: out of memory");
+    weir_client_fatal(c, &err);
+}
 
 static int give_id(weir_client *c)
 {
@@ -385,12 +263,14 @@ static int give_id(weir_client *c)
     return weir_map_put(&w->by_id, weir_slice_make(&c->id, sizeof(c->id)), c, NULL);
 }
 
-/* Of configured users those marked admin; without any, whoever sits at this machine. */
+/* Of configured users those marked admin; without any, and without lookups that would let others
+ * in, whoever sits at this machine. */
 static bool may_administer(const weir_client *c)
 {
-    const weir_config *config = weir_gateway_config(c->worker->gateway);
-    const weir_config_user *user = find_user(config, c->user);
-    return config->user_count > 0 ? user && user->admin : weir_stream_local(c->stream);
+    const weir_settings *settings = weir_gateway_settings(c->worker->gateway);
+    const weir_config_user *user = weir_client_find_user(settings, c->user);
+    bool guarded = settings->config->user_count > 0 || settings->config->access.lookup;
+    return guarded ? user && user->admin : weir_stream_local(c->stream);
 }
 
 static void open_console(weir_client *c)
@@ -409,10 +289,10 @@ static void open_console(weir_client *c)
     if (r == 0)
         weir_client_welcome(c);
     else
-        out_of_memory(c);
+        weir_client_out_of_memory(c);
 }
 
-static void open_session(weir_client *c)
+void weir_client_admit(weir_client *c)
 {
     weir_gateway *g = c->worker->gateway;
     weir_error err;
@@ -429,9 +309,7 @@ static void open_session(weir_client *c)
         return;
     }
     c->relays = weir_database_backend(d)->ops->relays;
-    c->holds = weir_database_session_pooling(d);
-    int r = weir_session_open(&c->session, c->worker->engine, d, weir_slice_cstr(c->user),
-                              &weir_client_session_events, &err);
+    int r = weir_client_join(c, d, &err);
     if (r == WEIR_SESSION_REFUSED) {
         weir_client_fatal(c, &err);
         return;
@@ -441,7 +319,7 @@ static void open_session(weir_client *c)
     if (r == 0 && !c->relays)
         r = weir_client_local_init(c);
     if (r != 0) {
-        out_of_memory(c);
+        weir_client_out_of_memory(c);
         return;
     }
     weir_slice welcome;
@@ -530,7 +408,7 @@ void weir_client_welcome(weir_client *c)
         weir_client_write(c, weir_buf_slice(&out));
     weir_buf_fini(&out);
     if (r < 0) {
-        out_of_memory(c);
+        weir_client_out_of_memory(c);
         return;
     }
     c->state = WEIR_CLIENT_ACTIVE;

@@ -6,31 +6,10 @@
  * Invariants: between a message of the client and its answer the order is the client's own; an
  * error of ours is answered as the server would answer (extended protocol: everything up to Sync is
  * skipped, then one ReadyForQuery); a statement that was sent is never sent again. */
-#include "gateway/internal.h"
+#include "gateway/handover.h"
 #include <stdlib.h>
 
 #define WAIT 1 /* the message was not taken: come again */
-
-/* What of a statement ties the session to its connection until we can replay it elsewhere. */
-#define PINNING                                                                                    \
-    (WEIR_EFFECT_SET | WEIR_EFFECT_LISTEN | WEIR_EFFECT_TEMP | WEIR_EFFECT_ADVISORY_LOCK |         \
-     WEIR_EFFECT_PREPARE | WEIR_EFFECT_HOLD_CURSOR | WEIR_EFFECT_SEQUENCE | WEIR_EFFECT_LOAD |     \
-     WEIR_EFFECT_DO)
-
-static weir_client *client_of(weir_relay_sink *sink)
-{
-    return WEIR_CONTAINER_OF(sink, weir_client, relay.sink);
-}
-
-/* ---- measuring ---- */
-
-static void record(weir_client *c, uint64_t rows, const char *sqlstate)
-{
-    weir_sent f;
-    if (weir_client_sent_pop(c, &f) && sqlstate)
-        weir_session_record(&c->session, &f.statement, WEIR_TARGET_PRIMARY, f.started, rows,
-                            sqlstate);
-}
 
 /* ---- errors of ours ---- */
 
@@ -82,15 +61,22 @@ static int refuse_memory(weir_client *c, uint8_t type)
 
 /* ---- borrowing ---- */
 
+int weir_client_adopt(weir_client *c)
+{
+    weir_conn *conn = c->session.conn;
+    weir_parameters parameters = {.pairs = weir_slice_make(c->params, c->params_len),
+                                  .fingerprint = c->fingerprint};
+    return conn->ops->adopt(conn, &parameters);
+}
+
 /* The connection is here: make it ours. */
 static int attach(weir_client *c)
 {
     weir_conn *conn = c->session.conn;
     conn->sink = &c->relay.sink;
     c->relay.status = 'I';
-    weir_parameters parameters = {.pairs = weir_slice_make(c->params, c->params_len),
-                                  .fingerprint = c->fingerprint};
-    return conn->ops->adopt(conn, &parameters);
+    weir_listening_attached(c);
+    return weir_client_adopt(c);
 }
 
 /* 0: there is a connection. WAIT: not yet. Other: refused, and answered. */
@@ -109,6 +95,7 @@ static int ensure_conn(weir_client *c, uint8_t type)
     int r = weir_session_borrow(&c->session, WEIR_ROLE_WRITE, &err);
     if (r == WEIR_SESSION_WAIT) {
         c->relay.waiting = true;
+        weir_client_waits(c);
         weir_stream_pause(c->stream);
         return WAIT;
     }
@@ -178,18 +165,63 @@ const weir_session_events weir_client_session_events = {.lent = on_lent, .refuse
 
 /* ---- the client's messages ---- */
 
-/* Pins if the statement leaves state behind. False: refused, and answered. */
-static bool admit_effects(weir_client *c, uint8_t type, unsigned effects)
+/* Notes what the statement may leave behind. False: refused, and answered. */
+static bool admit_effects(weir_client *c, uint8_t type, const weir_statement *statement,
+                          weir_slice text)
 {
     weir_error err;
-    effects &= PINNING;
-    if ((effects & ~c->session.pinned) == 0)
+    if (c->session.lending == WEIR_LEND_STATEMENT && !weir_client_may_run(c, statement, &err)) {
+        refuse(c, type, &err);
+        weir_client_settled(c); /* nothing was done on its connection */
+        return false;
+    }
+    if (statement->effects == 0 && !c->session.pinned)
         return true;
-    if (weir_session_pin(&c->session, effects, &err) == 0)
+    int r = weir_client_note_effects(c, statement, text, &err);
+    if (r == 0)
         return true;
+    if (r < 0)
+        weir_error_set(&err, "53200", "weir: out of memory");
     refuse(c, type, &err);
     return false;
 }
+
+static bool mentions_listen(weir_slice text)
+{
+    for (size_t i = 0; i + 6 <= text.len; i++)
+        if ((text.data[i] | 0x20) == 'l' &&
+            weir_slice_eq_nocase(weir_slice_make(text.data + i, 6), "listen"))
+            return true;
+    return false;
+}
+
+/* What a statement's transaction may listen to or notify. 0; WAIT; other: refused, and answered. */
+static int admit_listening(weir_client *c, uint8_t type, unsigned effects, weir_slice text)
+{
+    weir_error err;
+    if (effects & (WEIR_EFFECT_NOTIFY | WEIR_EFFECT_DO))
+        c->relay.notified = true;
+    bool listens =
+        (effects & WEIR_EFFECT_LISTEN) ||
+        ((effects & (WEIR_EFFECT_UNDO | WEIR_EFFECT_DISCARD)) && weir_listening_any(c)) ||
+        ((effects & WEIR_EFFECT_DO) && mentions_listen(text));
+    if (!listens)
+        return 0;
+    int r = weir_listening_admit(c, text, c->relay.batch, &err);
+    if (r < 0)
+        (void)refuse_memory(c, type);
+    else if (r == WEIR_LISTENING_REFUSED)
+        refuse(c, type, &err);
+    return r;
+}
+
+/* A transaction in which the client listens may end now. 0, WAIT. */
+static int before_commit(weir_client *c)
+{
+    return c->listening && weir_listening_must_settle(c) ? weir_listening_before_commit(c) : 0;
+}
+
+static_assert(WAIT == WEIR_LISTENING_WAIT, "both mean: keep the message");
 
 static int forward(weir_client *c, const weir_relay *m)
 {
@@ -208,20 +240,38 @@ static int on_query(weir_client *c, const weir_pg_frame *f)
     if (weir_pg_query_read(f->body, &text) != 0)
         return -EPROTO;
     weir_session_understand(&c->session, text, &st);
-    if (!admit_effects(c, f->type, st.effects))
+    int r = st.effects ? admit_listening(c, f->type, st.effects, text) : 0;
+    if (r == 0)
+        r = before_commit(c);
+    if (r != 0)
+        return r == WAIT ? WAIT : 0;
+    if (!admit_effects(c, f->type, &st, text))
         return 0;
-    if ((st.effects & WEIR_EFFECT_DISCARD) && c->session.pinned &&
-        weir_slice_eq_cstr(weir_buf_slice(&weir_worker_lexed(c->worker->engine)->text),
-                           "discard all"))
-        c->relay.unpin = true;
-    if (weir_client_sent_push(c, &st) < 0)
+    struct weir_namings *namings = NULL;
+    if ((st.effects & WEIR_NAMING_EFFECTS) && weir_client_settle_names(c, text, &namings) < 0)
         return refuse_memory(c, f->type);
+    if (weir_client_sent_push(c, &st) < 0) {
+        weir_namings_free(namings);
+        return refuse_memory(c, f->type);
+    }
+    weir_client_sent_name(c, namings);
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_QUERY, .whole = f->whole});
 }
 
-static bool same_statement(const weir_prepared *p, const weir_pg_parse *parse)
+/* The client parses again what its unnamed statement is already, under the same settings. */
+static bool same_statement(const weir_client *c, const weir_pg_parse *parse)
 {
-    return p && weir_slice_eq(p->text, parse->text) && weir_slice_eq(p->oids, parse->oids);
+    const weir_prepared *p = c->relay.unnamed;
+    return p && c->relay.unnamed_under == c->fingerprint && weir_slice_eq(p->text, parse->text) &&
+           weir_slice_eq(p->oids, parse->oids) && !(p->statement.effects & WEIR_NAMING_EFFECTS);
+}
+
+/* Names that its text says mean what the client means by them, also while it is only parsed. */
+static int settle_names(weir_client *c, const weir_prepared *p)
+{
+    return p && (p->statement.effects & WEIR_NAMING_EFFECTS)
+               ? weir_client_settle_names(c, p->text, NULL)
+               : 0;
 }
 
 static int on_parse(weir_client *c, const weir_pg_frame *f)
@@ -229,11 +279,10 @@ static int on_parse(weir_client *c, const weir_pg_frame *f)
     weir_pg_parse parse;
     if (weir_pg_parse_read(f->body, &parse) != 0)
         return -EPROTO;
-    weir_prepared *p = c->relay.unnamed;
-    bool known = parse.name.len == 0 && same_statement(p, &parse);
-    if (!known)
-        p = weir_client_prepared_new(c, &parse);
-    if (!p)
+    bool known = parse.name.len == 0 && same_statement(c, &parse);
+    weir_prepared *p =
+        known ? c->relay.unnamed : weir_client_prepared_new(c, parse.text, parse.oids);
+    if (!p || settle_names(c, p) < 0)
         return refuse_memory(c, f->type);
     if (parse.name.len > 0) {
         int r = weir_client_named_put(c, parse.name, p);
@@ -249,11 +298,53 @@ static int on_parse(weir_client *c, const weir_pg_frame *f)
     } else if (!known) {
         weir_client_prepared_unref(c->relay.unnamed);
         c->relay.unnamed = p;
+        c->relay.unnamed_under = c->fingerprint;
     }
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE,
                                     .whole = f->whole,
                                     .prepared = p,
                                     .unnamed = parse.name.len == 0});
+}
+
+/* Values that may name settings (set_config) are looked at. */
+static int note_values(weir_client *c, const weir_pg_frame *f)
+{
+    weir_pg_bind bind;
+    weir_slice value;
+    bool null;
+    if (weir_pg_bind_read(f->body, &bind) != 0)
+        return 0; /* the server says what is wrong with it */
+    int r = 0;
+    for (size_t pos = 0; r == 0 && weir_pg_value_next(bind.values, &pos, &value, &null);)
+        r = null ? 0 : weir_client_note_value(c, value);
+    return r;
+}
+
+/* 0; WAIT; other: refused, and answered. */
+static int bind_effects(weir_client *c, const weir_pg_frame *f, weir_prepared *p)
+{
+    weir_session_review(&c->session, &p->statement);
+    c->relay.bound = p->statement;
+    weir_client_prepared_unref(c->relay.bound_to);
+    c->relay.bound_to = NULL;
+    unsigned effects = p->statement.effects;
+    int r = effects ? admit_listening(c, f->type, effects, p->text) : 0;
+    if (r != 0)
+        return r;
+    if (!admit_effects(c, f->type, &p->statement, p->text))
+        return WEIR_SESSION_REFUSED;
+    if (effects == 0)
+        return 0;
+    r = effects & WEIR_EFFECT_SET ? note_values(c, f) : 0;
+    if (r == 0)
+        r = settle_names(c, p);
+    if (r < 0) {
+        (void)refuse_memory(c, f->type);
+        return r;
+    }
+    p->refs++;
+    c->relay.bound_to = p;
+    return 0;
 }
 
 static int on_bind(weir_client *c, const weir_pg_frame *f)
@@ -264,11 +355,9 @@ static int on_bind(weir_client *c, const weir_pg_frame *f)
     if (!r.ok)
         return -EPROTO;
     weir_prepared *p = weir_client_prepared_find(c, name);
-    if (p) {
-        c->relay.bound = p->statement;
-        if (!admit_effects(c, f->type, p->statement.effects))
-            return 0;
-    }
+    int e = p ? bind_effects(c, f, p) : 0;
+    if (e != 0)
+        return e == WAIT ? WAIT : 0;
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_BIND,
                                     .whole = f->whole,
                                     .prepared = p,
@@ -298,8 +387,16 @@ static int on_target(weir_client *c, const weir_pg_frame *f)
 
 static int on_execute(weir_client *c, const weir_pg_frame *f)
 {
-    if (weir_client_sent_push(c, &c->relay.bound) < 0)
+    struct weir_namings *namings = NULL;
+    const weir_prepared *p = c->relay.bound_to;
+    if (p && (p->statement.effects & WEIR_NAMING_EFFECTS) &&
+        weir_client_settle_names(c, p->text, &namings) < 0)
         return refuse_memory(c, f->type);
+    if (weir_client_sent_push(c, &c->relay.bound) < 0) {
+        weir_namings_free(namings);
+        return refuse_memory(c, f->type);
+    }
+    weir_client_sent_name(c, namings);
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_EXECUTE, .whole = f->whole});
 }
 
@@ -315,6 +412,8 @@ static int on_function(weir_client *c, const weir_pg_frame *f)
 /* Messages that need no connection when there is none. */
 static int on_sync(weir_client *c, const weir_pg_frame *f)
 {
+    if (before_commit(c) == WAIT)
+        return WAIT;
     c->relay.skipping = false;
     if (c->session.conn)
         return forward(c, &(weir_relay){.kind = WEIR_RELAY_SYNC, .whole = f->whole});
@@ -342,12 +441,36 @@ static bool needs_conn(uint8_t type)
            type == WEIR_PG_F_FUNCTION;
 }
 
+#define NOT_HERE 2 /* it is for the server */
+
+/* A Query that needs no server: LISTEN and UNLISTEN by themselves. */
+static int answer_here(weir_client *c, const weir_pg_frame *f)
+{
+    weir_slice text;
+    if (f->body.len == 0 || !strchr(" \t\n/-lLuU", f->body.data[0]) ||
+        weir_pg_query_read(f->body, &text) != 0 || !mentions_listen(text))
+        return NOT_HERE;
+    int r = weir_listening_take(c, text);
+    if (r < 0)
+        return refuse_memory(c, f->type);
+    return r == WEIR_LISTENING_NOT_OURS ? NOT_HERE : r;
+}
+
 /* 0: taken. WAIT: come again. -EPROTO. */
 static int on_message(weir_client *c, const weir_pg_frame *f)
 {
     if (c->relay.skipping && f->type != WEIR_PG_F_SYNC && f->type != WEIR_PG_F_TERMINATE)
         return 0;
     if (needs_conn(f->type)) {
+        if (c->relay.held || weir_client_state_awaited(c)) {
+            weir_stream_pause(c->stream);
+            return WAIT;
+        }
+        if (f->type == WEIR_PG_F_QUERY && !c->session.conn) {
+            int r = answer_here(c, f);
+            if (r != NOT_HERE)
+                return r;
+        }
         if (c->relay.refused) {
             refuse(c, f->type, c->relay.refused);
             free(c->relay.refused);
@@ -465,111 +588,9 @@ size_t weir_client_on_relay(weir_client *c, weir_slice in)
     return c->state == WEIR_CLIENT_ACTIVE ? used : in.len;
 }
 
-/* ---- the server's answers ---- */
-
-static void on_bytes(weir_relay_sink *sink, weir_slice bytes)
-{
-    weir_client *c = client_of(sink);
-#ifdef WEIR_TEST_FAULT_WRONG_CLIENT /* a build that the simulator must see through */
-    weir_list *next = c->node.next == &c->worker->clients ? c->worker->clients.next : c->node.next;
-    static unsigned count;
-    if (++count % 500 == 0)
-        c = WEIR_CONTAINER_OF(next, weir_client, node);
-#endif
-    weir_client_write(c, bytes);
-    weir_session_count_bytes(&c->session, 0, bytes.len);
-}
-
-static void on_statement(weir_relay_sink *sink, uint64_t rows, const char *sqlstate)
-{
-    record(client_of(sink), rows, sqlstate);
-}
-
-static void on_ready(weir_relay_sink *sink, char status, size_t owed)
-{
-    weir_client *c = client_of(sink);
-    c->relay.status = status;
-    weir_client_seen(c);
-    if (status != 'I')
-        return;
-#ifdef WEIR_TEST_FAULT_EARLY_RELEASE /* a build that the simulator must see through */
-    owed = 0;
-#endif
-    weir_session_count_transaction(&c->session);
-    if (c->relay.unpin && owed == 0) {
-        c->relay.unpin = false;
-        weir_client_named_clear(c);
-        weir_session_unpin(&c->session);
-    }
-    if (owed > 0 || c->relay.batch || c->session.pinned || c->holds)
-        return;
-    weir_session_return(&c->session);
-    if (atomic_load(&c->worker->gateway->draining) && weir_client_at_rest(c))
-        weir_client_goodbye(c);
-}
-
-static bool on_congested(weir_relay_sink *sink)
-{
-    weir_client *c = client_of(sink);
-    return !c->closed && weir_stream_congested(c->stream);
-}
-
-static void on_room(weir_relay_sink *sink)
-{
-    weir_client *c = client_of(sink);
-    if (!c->closed)
-        weir_stream_resume(c->stream);
-}
-
-/* Answers what was owed by errors, so that the client can go on with another connection. */
-static void answer_owed(weir_client *c, const weir_error *err, size_t ready_owed)
-{
-    for (size_t i = 0; i < ready_owed; i++) {
-        weir_client_error(c, err);
-        weir_client_ready(c, 'I');
-    }
-    if (c->relay.batch) {
-        weir_client_error(c, err);
-        c->relay.skipping = true;
-    } else if (ready_owed == 0 && c->relay.status != 'I') {
-        c->relay.lost_transaction = true;
-    }
-}
-
-static void on_lost(weir_relay_sink *sink, const weir_error *err, size_t ready_owed, bool torn)
-{
-    weir_client *c = client_of(sink);
-    bool pinned = c->session.pinned != 0;
-    weir_session_lost(&c->session);
-    while (c->relay.sent > 0)
-        record(c, 0, err->sqlstate);
-    if (c->state != WEIR_CLIENT_ACTIVE)
-        return;
-    if (torn) { /* words would be taken for the rest of a row */
-        weir_client_close(c, WEIR_SECOND);
-        return;
-    }
-    if (pinned) {
-        weir_client_fatal(c, err);
-        return;
-    }
-    answer_owed(c, err, ready_owed);
-    c->relay.batch = false;
-    c->relay.status = 'I';
-    c->relay.passing_on = false;
-    weir_stream_resume(c->stream);
-}
-
-static const weir_relay_events events = {.on_bytes = on_bytes,
-                                         .on_statement = on_statement,
-                                         .on_ready = on_ready,
-                                         .congested = on_congested,
-                                         .on_room = on_room,
-                                         .on_lost = on_lost};
-
 void weir_client_relay_init(weir_client *c)
 {
-    c->relay.sink.events = &events;
+    weir_client_hear(c);
     c->relay.status = 'I';
     weir_map_init(&c->relay.named, c->worker->gateway->options.seed,
                   weir_gateway_config(c->worker->gateway)->limits.prepared);
@@ -582,6 +603,10 @@ void weir_client_relay_fini(weir_client *c)
     weir_client_named_clear(c);
     weir_map_fini(&c->relay.named);
     weir_client_prepared_unref(c->relay.unnamed);
+    weir_client_prepared_unref(c->relay.bound_to);
+    weir_sent f;
+    while (weir_client_sent_pop(c, &f))
+        weir_namings_free(f.namings);
     free(c->relay.more);
     free(c->relay.refused);
 }

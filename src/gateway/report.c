@@ -5,10 +5,14 @@
  * Invariant: one task carries the request, so one thread at a time touches it; each worker adds the
  * rows that only it may read. Whoever asked waits for `done`; nobody withdraws. */
 #include "gateway/report.h"
+#include "gateway/auth.h"
 #include "gateway/internal.h"
+#include "gateway/listen.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#define STATEMENT_SHOWN_MAX 1000u
 
 typedef struct report_kind {
     const char *name;
@@ -92,6 +96,13 @@ static const weir_report_column client_columns[] = {
     {"activity", WEIR_REPORT_TEXT},
     {"pinned", WEIR_REPORT_TEXT},
     {"worker", WEIR_REPORT_INT},
+    {"id", WEIR_REPORT_BIGINT},
+    {"prepared_statements", WEIR_REPORT_INT},
+    {"replication", WEIR_REPORT_TEXT},
+    {"pool_mode", WEIR_REPORT_TEXT},
+    {"pinned_since", WEIR_REPORT_TEXT},
+    {"held_seconds", WEIR_REPORT_REAL},
+    {"statement", WEIR_REPORT_TEXT},
 };
 
 static const char *activity(const weir_client *c)
@@ -105,8 +116,45 @@ static const char *activity(const weir_client *c)
     return weir_client_at_rest(c) ? "idle" : "active";
 }
 
+/* How long a connection is lent, which is also how long its borrower holds it. */
+static void add_held(weir_report *r, const weir_conn *conn, weir_loop *loop)
+{
+    if (conn && conn->pooled.state == WEIR_POOL_CONN_LENT)
+        weir_report_seconds(r, (uint64_t)(weir_loop_now(loop) - conn->pooled.state_since));
+    else
+        weir_report_null(r);
+}
+
+/* The template of the newest statement, without anybody's data; shortened. */
+static void add_statement(weir_report *r, const weir_client *c)
+{
+    weir_slice text = c ? weir_client_statement_text(c) : weir_slice_make("", 0);
+    size_t n = text.len < STATEMENT_SHOWN_MAX ? text.len : STATEMENT_SHOWN_MAX;
+    while (n > 0 && n < text.len && (text.data[n] & 0xc0) == 0x80)
+        n--; /* no character is cut */
+    weir_report_slice(r, weir_slice_head(text, n));
+}
+
+/* What newer PgBouncers show besides, then ours. */
+static void fill_client_more(weir_report *r, const weir_client *c)
+{
+    weir_loop *loop = c->worker->loop;
+    bool open = weir_session_is_open(&c->session);
+    weir_report_int(r, c->id);
+    weir_report_int(r, c->relays ? (int64_t)c->relay.named.len : 0);
+    weir_report_text(r, "none");
+    weir_report_text(r, open ? weir_lending_name(c->session.lending) : "");
+    if (c->session.pinned)
+        add_time(r, loop, c->session.pinned_since);
+    else
+        weir_report_null(r);
+    add_held(r, c->session.conn, loop);
+    add_statement(r, c);
+}
+
 static void fill_client(weir_report *r, const weir_client *c)
 {
+    char tls[80];
     weir_loop *loop = c->worker->loop;
     weir_slice name;
     bool waits = c->session.waiter.shard != NULL;
@@ -128,13 +176,15 @@ static void fill_client(weir_report *r, const weir_client *c)
     else
         weir_report_text(r, "");
     weir_report_int(r, 0);
-    weir_report_text(r, "");
+    weir_tls_describe(c->closed ? NULL : weir_stream_tls(c->stream), tls, sizeof(tls));
+    weir_report_text(r, tls);
     if (!weir_pg_param_find(weir_slice_make(c->params, c->params_len), "application_name", &name))
         name = weir_slice_make("", 0);
     weir_report_slice(r, name);
     weir_report_text(r, activity(c));
     weir_report_text(r, c->session.pinned ? weir_effect_name(c->session.pinned) : "");
     weir_report_int(r, c->worker->index);
+    fill_client_more(r, c);
 }
 
 static void fill_clients(weir_report *r, weir_gateway_worker *at)
@@ -154,6 +204,9 @@ static const weir_report_column server_columns[] = {
     {"uses", WEIR_REPORT_BIGINT},
     {"pinned", WEIR_REPORT_INT},
     {"worker", WEIR_REPORT_INT},
+    {"id", WEIR_REPORT_BIGINT},
+    {"held_seconds", WEIR_REPORT_REAL},
+    {"statement", WEIR_REPORT_TEXT},
 };
 
 typedef struct server_visit {
@@ -183,11 +236,11 @@ static const char *server_state(const weir_conn *conn)
 /* Who holds it, where it is a relaying client. */
 static void add_borrower(weir_report *r, const weir_conn *conn)
 {
-    if (!conn->sink) {
+    const weir_client *c = weir_client_of_sink(conn->sink);
+    if (c)
+        add_id(r, c->id);
+    else
         weir_report_text(r, "");
-        return;
-    }
-    add_id(r, WEIR_CONTAINER_OF(conn->sink, weir_client, relay.sink)->id);
 }
 
 static void fill_server(void *user, weir_conn *conn)
@@ -197,8 +250,11 @@ static void fill_server(void *user, weir_conn *conn)
     const weir_database *d = weir_pools_database(v->pools);
     const char *address = NULL;
     uint32_t pid = 0;
+    char tls[80] = "";
     if (conn->ops->describe)
         conn->ops->describe(conn, &address, &pid);
+    if (conn->ops->secured)
+        conn->ops->secured(conn, tls, sizeof(tls));
     weir_report_text(r, "S");
     weir_report_text(r, weir_pools_user(v->pools));
     weir_report_text(r, weir_database_label(d));
@@ -209,16 +265,20 @@ static void fill_server(void *user, weir_conn *conn)
     add_time(r, v->at->loop, conn->pooled.opened_at);
     add_time(r, v->at->loop, conn->pooled.state_since);
     add_wait(r, 0);
-    weir_report_int(r, conn->pooled.state == WEIR_POOL_CONN_CLOSING);
+    weir_report_int(r, conn->pooled.state == WEIR_POOL_CONN_CLOSING ||
+                           weir_pool_is_outdated(weir_pools_pool(v->pools), &conn->pooled));
     add_id(r, conn->id);
     add_borrower(r, conn);
     weir_report_int(r, pid);
-    weir_report_text(r, "");
+    weir_report_text(r, tls);
     weir_report_text(r, "");
     weir_report_text(r, conn->backend->ops->name);
     weir_report_int(r, (int64_t)conn->pooled.uses);
     weir_report_int(r, conn->pooled.pinned);
     weir_report_int(r, v->at->index);
+    weir_report_int(r, (int64_t)conn->id);
+    add_held(r, conn, v->at->loop);
+    add_statement(r, weir_client_of_sink(conn->sink));
 }
 
 static void fill_servers(weir_report *r, weir_gateway_worker *at)
@@ -321,11 +381,17 @@ static void fill_help(weir_report *r, weir_gateway_worker *at)
         {"SHOW CLIENTS", "each client connection"},
         {"SHOW SERVERS", "each server connection"},
         {"SHOW STATS", "each database: transactions, statements, bytes, times (microseconds)"},
+        {"SHOW STATS_TOTALS", "its totals alone"},
+        {"SHOW STATS_AVERAGES", "its averages alone"},
         {"SHOW STATEMENTS", "each statement template: calls, errors, rows, times (seconds)"},
         {"SHOW CACHE", "the cache: its figures, then each database's"},
         {"SHOW CACHE_MISSES", "why statements were not answered from the cache"},
         {"SHOW CACHE_ENTRIES", "the largest answers that are kept"},
+        {"SHOW CATALOG", "what is known of each server, and what may change session state"},
+        {"SHOW LISTENS", "what clients listen to, and how their hub fares"},
         {"SHOW LISTS", "how many there are of what"},
+        {"SHOW USERS", "the users that are configured, their limits and what they use"},
+        {"SHOW HBA", "the rules of who may connect, in order"},
         {"EXPLAIN CACHE [ON db] statement",
          "what an answer of it would depend on, or why none is kept"},
         {"FLUSH CACHE", "forgets every answer"},
@@ -335,6 +401,13 @@ static void fill_help(weir_report *r, weir_gateway_worker *at)
         {"PAUSE [db]", "lends no more server connections; returns when none is in use"},
         {"RESUME [db]", "lends again"},
         {"RELOAD", "reads the configuration again; the log says what needs a restart"},
+        {"RESTART", "a new process of the newest binary and configuration takes the clients over"},
+        {"DRAIN db", "refuses new work on it, returns when its transactions have ended; RESUME"},
+        {"RECONNECT [db]", "replaces server connections as they become idle"},
+        {"WAIT_CLOSE [db]", "returns when all from before the last RECONNECT are replaced"},
+        {"DISABLE db, ENABLE db", "refuses new clients of it, or takes them again"},
+        {"KILL db", "ends its clients at once and pauses it"},
+        {"KILL_CLIENT id", "ends a client, by `id` of SHOW CLIENTS"},
         {"DRAIN", "takes no new clients, lets transactions end, then exits"},
         {"SHUTDOWN", "the same as DRAIN; said twice: at once"},
     };
@@ -358,13 +431,17 @@ static const report_kind kinds[] = {
     KIND("clients", client_columns, true, fill_clients),
     KIND("servers", server_columns, true, fill_servers),
     KIND("lists", list_columns, false, fill_lists),
+    KIND("users", weir_users_columns, false, weir_report_fill_users),
+    KIND("hba", weir_hba_columns, false, weir_report_fill_hba),
+    KIND("listens", weir_listens_columns, true, weir_report_fill_listens),
     KIND("help", help_columns, false, fill_help),
 };
 
 const char *weir_gateway_report_names(void)
 {
-    return "VERSION, CONFIG, DATABASES, POOLS, CLIENTS, SERVERS, STATS, STATEMENTS, CACHE, "
-           "CACHE_MISSES, CACHE_ENTRIES, LISTS, HELP";
+    return "VERSION, CONFIG, DATABASES, POOLS, CLIENTS, SERVERS, STATS, STATS_TOTALS, "
+           "STATS_AVERAGES, STATEMENTS, CACHE, "
+           "CACHE_MISSES, CACHE_ENTRIES, CATALOG, LISTENS, LISTS, USERS, HBA, HELP";
 }
 
 /* An own report, or one of the engine's; false when there is none of this name. */

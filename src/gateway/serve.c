@@ -6,7 +6,8 @@
  */
 #include "backend/postgres/postgres.h"
 #include "backend/sqlite/sqlite.h"
-#include "gateway/internal.h"
+#include "gateway/handover.h"
+#include "gateway/notify.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ANALYST_STACK (64u * 1024 * 1024) /* libpg_query recurses: DESIGN section 4 */
@@ -35,8 +37,9 @@ typedef struct serving {
     weir_log *log;
     weir_memory memory;
     weir_epoch *epoch;
-    weir_executor *analyst, *resolver;
+    weir_executor *analyst, *resolver, *hasher;
     weir_gateway *gateway;
+    weir_handover *handover;
     weir_loop *control;
     weir_watch *signals;
     int signal_fd;
@@ -104,14 +107,26 @@ static int open_sqlite(serving *s, const weir_config_database *d, weir_backend *
     return weir_sqlite_open(&options, ret, err);
 }
 
+static_assert((int)WEIR_POSTGRES_PREFER_STANDBY == (int)WEIR_CONFIG_TARGET_PREFER_STANDBY &&
+                  (int)WEIR_POSTGRES_PRIMARY == (int)WEIR_CONFIG_TARGET_PRIMARY,
+              "told alike");
+
 static int open_postgres(serving *s, const weir_config_database *d, weir_backend **ret,
                          weir_error *err)
 {
     char hosts[WEIR_POSTGRES_HOSTS_MAX][300];
-    weir_postgres_options options = {.connect_timeout = s->config->timeouts.connect,
+    weir_postgres_options options = {.connect_timeout = d->connect_timeout ? d->connect_timeout
+                                                                          : s->config->timeouts.connect,
                                      .cancel_timeout = s->config->timeouts.cancel,
                                      .prepared_max = s->config->limits.prepared_server,
                                      .rows_max = s->config->limits.rows,
+                                     .target = (weir_postgres_target)d->target,
+                                     .balance = d->balance,
+                                     .sslmode = weir_gateway_sslmode(&d->tls),
+                                     .direct = d->tls.direct == WEIR_CONFIG_NEGOTIATION_DIRECT,
+                                     .sni = d->tls.sni != WEIR_CONFIG_SNI_OFF,
+                                     .dns_ttl = s->config->timeouts.dns,
+                                     .dns_check = d->pool.dns_check,
                                      .resolver = s->resolver,
                                      .log = s->log};
     for (unsigned i = 0; i < d->host_count && i < WEIR_POSTGRES_HOSTS_MAX; i++) {
@@ -124,9 +139,14 @@ static int open_postgres(serving *s, const weir_config_database *d, weir_backend
             (void)snprintf(hosts[i], sizeof(hosts[i]), "%s:%u", h->host, h->port);
         options.hosts[options.host_count++] = hosts[i];
     }
-    int r = weir_postgres_open(&options, ret);
+    weir_error why = {{0}, {0}, {0}, {0}};
+    int r = weir_gateway_server_tls(s->gateway, &d->tls, &options.tls, &why);
+    if (r == 0)
+        r = weir_postgres_open(&options, ret);
+    weir_tls_context_unref(options.tls);
     if (r < 0)
-        weir_error_set(err, "F0000", "weir: database \"%s\": %s", d->name, strerror(-r));
+        weir_error_set(err, "F0000", "weir: database \"%s\": %s", d->name,
+                       why.message[0] ? why.message : strerror(-r));
     return r;
 }
 
@@ -167,13 +187,38 @@ static int open_database(serving *s, const weir_config_database *d, weir_error *
                                      .label = d->label,
                                      .host = d->host_count ? d->hosts[0].host : NULL,
                                      .port = d->host_count ? d->hosts[0].port : 0,
-                                     .session_pooling = d->pool.mode == WEIR_CONFIG_POOL_SESSION,
+                                     .lending = weir_gateway_lending(d->pool.mode),
+                                     .share = weir_gateway_share(&d->share),
+                                     .leak_ends = d->pool.leak_ends,
                                      .pool = weir_gateway_pool_options(&d->pool)};
     r = weir_engine_add_database(weir_gateway_engine(s->gateway), &options, NULL);
     if (r < 0) {
         backend->ops->destroy(backend);
         weir_error_set(err, "53200", "weir: cannot add database \"%s\": %s", d->name, strerror(-r));
     }
+    return r;
+}
+
+/* A database that is new in a configuration that comes into force. */
+static int open_another(void *user, const weir_config *config, const weir_config_database *d,
+                        weir_error *err)
+{
+    serving *s = user;
+    const weir_config *before = s->config;
+    s->config = config;
+    int r = open_database(s, d, err);
+    s->config = before;
+    return r;
+}
+
+/* Connections that are asked for before any client is there. */
+static int warm_up(serving *s)
+{
+    weir_engine *e = weir_gateway_engine(s->gateway);
+    int r = 0;
+    for (unsigned i = 0; i < s->config->database_count && r == 0; i++)
+        if (s->config->databases[i].warm)
+            r = weir_database_warm(weir_engine_database_at(e, i));
     return r;
 }
 
@@ -192,32 +237,70 @@ static int start_core(serving *s)
         r = weir_executor_new("weir-analyst", 1, ANALYST_STACK, &s->analyst);
     if (r == 0)
         r = weir_executor_new("weir-resolver", 2, 0, &s->resolver);
+    if (r == 0)
+        r = weir_executor_new("weir-hasher", 1, 0, &s->hasher);
     weir_gateway_options options = {.config = s->config,
                                     .workers = s->workers,
                                     .log = s->log,
                                     .memory = &s->memory,
                                     .epoch = s->epoch,
                                     .seed = seed,
-                                    .analyst = s->analyst};
+                                    .analyst = s->analyst,
+                                    .catalogs = true,
+                                    .hasher = s->hasher};
     return r < 0 ? r : weir_gateway_new(&options, &s->gateway);
 }
 
-static int start_workers(serving *s)
+static weir_loop_kind loop_kind(const weir_config *config)
 {
-    int r = weir_loop_new(&(weir_loop_options){.name = "weir"}, &s->control);
+    switch ((weir_config_loop)config->net.loop) {
+    case WEIR_CONFIG_LOOP_AUTO:
+        return WEIR_LOOP_AUTO;
+    case WEIR_CONFIG_LOOP_EPOLL:
+        return WEIR_LOOP_EPOLL;
+    case WEIR_CONFIG_LOOP_URING:
+        return WEIR_LOOP_URING;
+    }
+    return WEIR_LOOP_AUTO;
+}
+
+static void log_loop(const serving *s)
+{
+    const weir_loop *loop = s->worker[0].loop;
+    int refusal = weir_loop_refusal(loop);
+    if (refusal < 0)
+        weir_log_event(s->log, WEIR_LOG_NET, WEIR_LOG_WARN,
+                       "no io_uring here (kernel older than 6.1, or it is forbidden): using epoll",
+                       WEIR_F_STR("reason", strerror(-refusal)));
+    else
+        weir_log_event(s->log, WEIR_LOG_NET, WEIR_LOG_INFO, "event loop",
+                       WEIR_F_STR("loop", weir_loop_name(loop)));
+}
+
+static int start_workers(serving *s, weir_error *err)
+{
+    /* The control loop mostly watches descriptors of libraries, epoll's own trade. */
+    int r = weir_loop_new(&(weir_loop_options){.name = "weir", .kind = WEIR_LOOP_EPOLL},
+                          &s->control);
     for (unsigned i = 0; r == 0 && i < s->workers; i++) {
         serving_worker *w = &s->worker[i];
         w->serving = s;
         w->index = i;
         weir_loop_options options = {.name = "weir-worker",
+                                     .kind = loop_kind(s->config),
                                      .memory = &s->memory,
                                      .on_turn = weir_gateway_on_turn,
                                      .on_sleep = weir_gateway_on_sleep,
                                      .user = weir_gateway_hook(s->gateway, i)};
         r = weir_loop_new(&options, &w->loop);
+        if (r < 0 && options.kind == WEIR_LOOP_URING)
+            weir_error_set(err, "58000", "weir: net.loop is io_uring, which fails here: %s",
+                           strerror(-r));
         if (r == 0)
             r = weir_gateway_add_worker(s->gateway, i, w->loop);
     }
+    if (r == 0)
+        log_loop(s);
     return r;
 }
 
@@ -287,7 +370,8 @@ static void on_drain_timer(weir_timer *timer, weir_loop *loop)
 {
     serving *s = WEIR_CONTAINER_OF(timer, serving, drain_timer);
     weir_time now = weir_loop_now(loop);
-    bool clients_gone = weir_gateway_clients(s->gateway) == 0;
+    bool clients_gone =
+        weir_gateway_clients(s->gateway) == 0 && !weir_handover_busy(s->handover);
     if (!s->pools_draining && (clients_gone || now >= s->drain_until)) {
         s->pools_draining = true;
         s->drain_until = now + pools_drain_max(s);
@@ -311,13 +395,27 @@ static void begin_drain(serving *s, const char *why)
     weir_log_event(s->log, WEIR_LOG_GATEWAY, WEIR_LOG_INFO, "draining", WEIR_F_STR("why", why),
                    WEIR_F_INT("clients", weir_gateway_clients(s->gateway)));
     s->drain_until = weir_loop_now(s->control) + weir_gateway_config(s->gateway)->timeouts.drain;
+    weir_handover_end(s->handover);
     weir_gateway_drain(s->gateway);
     weir_timer_arm(s->control, &s->drain_timer, weir_loop_now(s->control));
+}
+
+static void on_over(void *user, const char *why)
+{
+    begin_drain(user, why);
+}
+
+static void reap_children(serving *s)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        weir_handover_on_child(s->handover, pid, status);
 }
 
 /* A broken file changes nothing. */
 static void reload(serving *s)
 {
+    weir_notify_reloading(log_now(NULL) / 1000);
     weir_config *config = NULL;
     int r = s->extension && s->extension->load ? s->extension->load(s->extension->user, &config)
                                                : -ENOTSUP;
@@ -325,11 +423,14 @@ static void reload(serving *s)
         r = weir_gateway_reload(s->gateway, config);
         if (r < 0)
             weir_config_free(config);
+        else
+            s->config = config; /* the gateway's until the end, which is ours too */
     }
     if (r < 0)
         weir_log_event(s->log, WEIR_LOG_CONFIG, WEIR_LOG_ERROR,
                        "reload failed, the old configuration stays",
                        WEIR_F_STR("reason", strerror(-r)));
+    weir_notify_reloaded();
 }
 
 static void on_signal(weir_watch *watch, bool readable, bool writable)
@@ -339,10 +440,16 @@ static void on_signal(weir_watch *watch, bool readable, bool writable)
     struct signalfd_siginfo info;
     if (!readable || read(s->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
-    if (info.ssi_signo == SIGHUP)
+    if (info.ssi_signo == SIGHUP) {
         reload(s);
-    else
+    } else if (info.ssi_signo == SIGUSR2) {
+        weir_handover_restart(s->handover);
+    } else if (info.ssi_signo == SIGCHLD) {
+        reap_children(s);
+    } else {
+        weir_notify_stopping();
         begin_drain(s, info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+    }
 }
 
 /* A descriptor per client and per server connection: as many as we may have. */
@@ -362,6 +469,8 @@ static int watch_signals(serving *s)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR2);
+    sigaddset(&set, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread is made: all inherit it */
     (void)signal(SIGPIPE, SIG_IGN);
     s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -394,8 +503,10 @@ static void free_all(serving *s)
 {
     if (s->gateway)
         stop_workers(s);
+    weir_handover_free(s->handover);
     weir_executor_free(s->analyst);
     weir_executor_free(s->resolver);
+    weir_executor_free(s->hasher);
     weir_gateway_free(s->gateway);
     for (unsigned i = 0; i < s->workers; i++)
         weir_loop_free(s->worker[i].loop);
@@ -407,6 +518,51 @@ static void free_all(serving *s)
         (void)close(s->signal_fd);
 }
 
+/* What another process needs to take over from us, and what we take over. */
+static int start_handover(serving *s, weir_error *err)
+{
+    const weir_gateway_extension *e = s->extension;
+    weir_handover_options options = {.gateway = s->gateway,
+                                     .control = s->control,
+                                     .argv = e ? e->argv : NULL,
+                                     .socket = s->config->restart,
+                                     .share_admin = e ? e->share : NULL,
+                                     .pause_admin = e ? e->pause : NULL,
+                                     .admin_user = e ? e->user : NULL,
+                                     .over = on_over,
+                                     .user = s};
+    int r = weir_handover_new(&options, &s->handover);
+    if (r == 0 && e && e->takeover)
+        r = weir_handover_meet(s->handover, e->takeover, err);
+    int admin = r == 0 ? weir_handover_take_listener(s->handover, WEIR_HANDOVER_ADMIN, "") : -1;
+    if (admin >= 0 && e->inherit)
+        e->inherit(e->user, admin);
+    else if (admin >= 0)
+        (void)close(admin);
+    return r;
+}
+
+/* Only now are we sure that we can serve. */
+static int say_ready(serving *s, const char *listen, const char *admin)
+{
+    int r = weir_handover_ready(s->handover);
+    if (r < 0)
+        return r;
+    (void)printf("weir: ready listen=%s admin=%s\n", listen, admin ? admin : "off");
+    (void)fflush(stdout);
+    weir_notify_ready(listen, admin ? admin : "off");
+    return 0;
+}
+
+static int start_tls(serving *s, weir_error *err)
+{
+    weir_error why;
+    int r = weir_gateway_load_tls(s->gateway, s->config, &why);
+    if (r < 0)
+        weir_error_set(err, "F0000", "weir: tls: %s", why.message);
+    return r;
+}
+
 static int start(serving *s, weir_error *err)
 {
     const char *listen = NULL, *admin = NULL;
@@ -415,22 +571,28 @@ static int start(serving *s, weir_error *err)
     if (r == 0)
         r = start_core(s);
     if (r == 0)
-        r = start_workers(s);
+        r = start_workers(s, err);
+    if (r == 0)
+        r = start_tls(s, err);
+    if (r == 0)
+        weir_gateway_set_opener(s->gateway, open_another, s);
+    if (r == 0)
+        r = start_handover(s, err);
     for (unsigned i = 0; r == 0 && i < s->config->database_count; i++)
         r = open_database(s, &s->config->databases[i], err);
     if (r == 0)
         r = listen_all(s, &listen, err);
     if (r == 0)
+        r = weir_handover_listen(s->handover, err);
+    if (r == 0)
         r = weir_watch_new(s->control, s->signal_fd, true, false, on_signal, s, &s->signals);
     if (r == 0)
         r = run_workers(s);
+    if (r == 0)
+        r = warm_up(s);
     if (r == 0 && s->extension)
         r = s->extension->start(s->extension->user, s->gateway, s->control, &admin, err);
-    if (r == 0) {
-        (void)printf("weir: ready listen=%s admin=%s\n", listen, admin ? admin : "off");
-        (void)fflush(stdout);
-    }
-    return r;
+    return r < 0 ? r : say_ready(s, listen, admin);
 }
 
 int weir_gateway_serve(const weir_config *config, const weir_gateway_extension *extension,

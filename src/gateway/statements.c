@@ -1,5 +1,6 @@
 /* What a relaying client has on its way and has prepared: statements to be measured when they end,
  * and the names it gave. A statement's content is what counts; names are the client's alone. */
+#include "gateway/guc.h"
 #include "gateway/internal.h"
 #include <stdlib.h>
 
@@ -33,6 +34,16 @@ int weir_client_sent_push(weir_client *c, const weir_statement *statement)
     return 0;
 }
 
+void weir_client_sent_name(weir_client *c, struct weir_namings *namings)
+{
+    weir_relay_state *s = &c->relay;
+    assert(s->sent > 0);
+    if (s->sent == 1)
+        s->first.namings = namings;
+    else
+        s->more[(s->more_head + s->sent - 2) % s->more_cap].namings = namings;
+}
+
 bool weir_client_sent_pop(weir_client *c, weir_sent *ret)
 {
     weir_relay_state *s = &c->relay;
@@ -58,24 +69,73 @@ void weir_client_prepared_unref(weir_prepared *p)
         free(p);
 }
 
-weir_prepared *weir_client_prepared_new(weir_client *c, const weir_pg_parse *parse)
+static int append_parse_settings(const weir_client *c, weir_buf *out)
 {
-    weir_prepared *p = malloc(sizeof(*p) + parse->text.len + parse->oids.len + 1);
+    weir_slice params = weir_slice_make(c->params, c->params_len);
+    int r = 0;
+    for (size_t i = 0; r == 0 && weir_parse_settings[i]; i++) {
+        weir_slice name = weir_slice_cstr(weir_parse_settings[i]);
+        weir_slice value = weir_guc_find(params, name);
+        if (value.data)
+            r = weir_guc_put(out, name, value);
+    }
+    return r;
+}
+
+/* Settings, types and text are hashed as one run, the counts separate them. What deals with names
+ * of its client's own means something to it alone, and so does what is parsed under settings that
+ * are not known yet. */
+static void hash_content(weir_client *c, weir_prepared *p, const uint8_t *bytes, size_t len)
+{
+    weir_hash_seed seed = c->worker->gateway->options.seed;
+    seed.k[0] += p->oids.len / 4 + ((uint64_t)p->settings.len << 32);
+    if ((p->statement.effects & WEIR_NAMING_EFFECTS) || weir_client_state_changing(c))
+        seed.k[0] += ((uint64_t)c->id << 16) + ((uint64_t)++c->relay.own_contents << 48);
+    p->content[0] = weir_hash(seed, weir_slice_make(bytes, len));
+    seed.k[1] = ~seed.k[1];
+    p->content[1] = weir_hash(seed, weir_slice_make(bytes, len));
+}
+
+static weir_slice put(uint8_t **to, weir_slice bytes)
+{
+    weir_slice copy = weir_slice_make(*to, bytes.len);
+    if (bytes.len > 0)
+        memcpy(*to, bytes.data, bytes.len);
+    *to += bytes.len;
+    return copy;
+}
+
+static weir_prepared *prepared_new(weir_client *c, weir_slice text, weir_slice oids,
+                                   weir_slice settings)
+{
+    size_t len = text.len + oids.len + settings.len;
+    weir_prepared *p = calloc(1, sizeof(*p) + len + 1);
     if (!p)
         return NULL;
-    uint8_t *bytes = (uint8_t *)(p + 1);
-    memcpy(bytes, parse->oids.data, parse->oids.len);
-    memcpy(bytes + parse->oids.len, parse->text.data, parse->text.len);
+    uint8_t *bytes = (uint8_t *)(p + 1), *to = bytes;
     p->refs = 1;
-    p->oids = weir_slice_make(bytes, parse->oids.len);
-    p->text = weir_slice_make(bytes + parse->oids.len, parse->text.len);
-    /* Types and text are hashed as one run: the count of types separates them. */
-    weir_hash_seed seed = c->worker->gateway->options.seed;
-    seed.k[0] += parse->oid_count;
-    p->content[0] = weir_hash(seed, weir_slice_make(bytes, parse->oids.len + parse->text.len));
-    seed.k[1] = ~seed.k[1];
-    p->content[1] = weir_hash(seed, weir_slice_make(bytes, parse->oids.len + parse->text.len));
+    p->settings = put(&to, settings);
+    p->oids = put(&to, oids);
+    p->text = put(&to, text);
     weir_session_understand(&c->session, p->text, &p->statement);
+    hash_content(c, p, bytes, len);
+    return p;
+}
+
+weir_prepared *weir_client_prepared_restore(weir_client *c, weir_slice text, weir_slice oids,
+                                            weir_slice settings)
+{
+    return prepared_new(c, text, oids, settings);
+}
+
+weir_prepared *weir_client_prepared_new(weir_client *c, weir_slice text, weir_slice oids)
+{
+    weir_buf settings;
+    weir_buf_init(&settings, 64 * 1024);
+    weir_prepared *p = NULL;
+    if (append_parse_settings(c, &settings) == 0)
+        p = prepared_new(c, text, oids, weir_buf_slice(&settings));
+    weir_buf_fini(&settings);
     return p;
 }
 

@@ -5,6 +5,7 @@
 #ifndef WEIR_NET_CHUNK_H
 #define WEIR_NET_CHUNK_H
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/slice.h"
 
@@ -51,5 +52,18 @@ static inline uint8_t *weir_chunk_bytes(weir_chunk *chunk)
 
 /* Copies what fits behind what is there; how much that was. */
 size_t weir_chunk_fill(weir_chunk *chunk, const uint8_t *data, size_t len);
+
+/* ---- bytes that the user left unconsumed: one chunk, or NULL ---- */
+
+/* Makes `rest`, which does not lie in `*kept`, the kept bytes. -ENOMEM. */
+WEIR_MUST_CHECK int weir_kept_set(weir_chunk_pool *pool, weir_chunk **kept, weir_slice rest);
+/* `n` of the kept bytes were consumed. */
+void weir_kept_consume(weir_chunk_pool *pool, weir_chunk **kept, size_t n);
+/* Room for reading behind a long tail, growing by doubling, never beyond `size_max` in all.
+ * -ENOMEM. */
+WEIR_MUST_CHECK int weir_kept_make_room(weir_chunk_pool *pool, weir_chunk **kept, size_t size_max);
+/* From here on what is kept is read behind in place (a large message being gathered), and not
+ * copied to the front of a shared buffer each time. */
+#define WEIR_KEPT_FRONT_MAX ((size_t)4096)
 
 #endif

@@ -1,7 +1,8 @@
-/* Listeners of the epoll loop. Out of descriptors or memory, a listener is taken out of epoll for
+/* Listeners over the kernel. Out of descriptors or memory, a listener is not looked at for
  * 100 ms (clients wait in the kernel's backlog), instead of being told without end that somebody
  * knocks. */
-#include "net/epoll.h"
+#include "net/kernel.h"
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,37 +14,44 @@ enum { ACCEPT_MAX = 32, BACKLOG = 1024 };
 
 static const weir_time RETRY_AFTER = 100 * WEIR_MS;
 
-typedef struct epoll_listener {
-    epoll_corpse corpse; /* first: freed as such */
+typedef struct kernel_listener {
+    kernel_corpse corpse; /* first: freed as such */
     weir_listener base;
     weir_list link;
     weir_timer retry;
     int fd; /* -1: closed */
     ino_t inode;
-} epoll_listener;
+    bool told;   /* registered with the poller */
+    bool paused; /* another process accepts */
+} kernel_listener;
 
-static epoll_listener *listener_of(weir_listener *listener)
+static kernel_listener *listener_of(weir_listener *listener)
 {
-    return WEIR_CONTAINER_OF(listener, epoll_listener, base);
+    return WEIR_CONTAINER_OF(listener, kernel_listener, base);
 }
 
-static int tell(epoll_listener *l, bool on)
+static int tell(kernel_listener *l, bool on)
 {
     unsigned all = WEIR_READY_IN | WEIR_READY_WATCHED;
-    return epoll_tell(epoll_loop_of(l->base.loop), l->fd, l, EPOLL_KIND_LISTENER, on ? 0 : all,
-                      on ? all : 0);
+    if (on == l->told)
+        return 0;
+    int r = kernel_tell(kernel_loop_of(l->base.loop), l->fd, l, KERNEL_KIND_LISTENER, on ? 0 : all,
+                       on ? all : 0);
+    if (r == 0)
+        l->told = on;
+    return r;
 }
 
 /* ---- accepting ---- */
 
 static void retry(weir_timer *timer, weir_loop *loop)
 {
-    epoll_listener *l = WEIR_CONTAINER_OF(timer, epoll_listener, retry);
+    kernel_listener *l = WEIR_CONTAINER_OF(timer, kernel_listener, retry);
     if (tell(l, true) < 0)
         weir_timer_arm(loop, timer, loop->now + RETRY_AFTER);
 }
 
-static void refuse(epoll_listener *l, int error)
+static void refuse(kernel_listener *l, int error)
 {
     if (tell(l, false) == 0)
         weir_timer_arm(l->base.loop, &l->retry, l->base.loop->now + RETRY_AFTER);
@@ -51,12 +59,12 @@ static void refuse(epoll_listener *l, int error)
         l->base.handler->on_refused(&l->base, error);
 }
 
-static int adopt(epoll_listener *l, int fd, const struct sockaddr_storage *address)
+static int adopt(kernel_listener *l, int fd, const struct sockaddr_storage *address)
 {
     weir_peer peer;
     weir_peer_set(&peer, address);
     weir_ready_stream *s = NULL;
-    epoll_loop *loop = epoll_loop_of(l->base.loop);
+    kernel_loop *loop = kernel_loop_of(l->base.loop);
     int r = weir_ready_stream_new(&loop->ready, fd, WEIR_READY_OPEN, &peer, &s);
     if (r < 0) {
         close(fd);
@@ -72,10 +80,10 @@ static bool is_shortage(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-void epoll_listener_event(void *object)
+void kernel_listener_event(void *object)
 {
-    epoll_listener *l = object;
-    for (int i = 0; i < ACCEPT_MAX && l->fd >= 0; i++) {
+    kernel_listener *l = object;
+    for (int i = 0; i < ACCEPT_MAX && l->fd >= 0 && !l->paused; i++) {
         struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof(address);
         int fd = accept4(l->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -121,10 +129,10 @@ static int bind_path(int fd, const struct sockaddr_storage *address, socklen_t l
 }
 
 /* Only if it is still ours: a successor may have put its own in the place. */
-static void remove_path(const epoll_listener *l)
+static void remove_path(const kernel_listener *l)
 {
     struct stat st;
-    if (l->inode != 0 && lstat(l->base.address, &st) == 0 && st.st_ino == l->inode)
+    if (!l->paused && l->inode != 0 && lstat(l->base.address, &st) == 0 && st.st_ino == l->inode)
         (void)unlink(l->base.address);
 }
 
@@ -144,14 +152,14 @@ static int bind_and_listen(int fd, const struct sockaddr_storage *address, sockl
                bind(fd, (const struct sockaddr *)address, len) < 0) {
         r = -errno;
     }
-    epoll_set_tcp_options(fd, address->ss_family); /* accepted sockets inherit them (Linux) */
+    kernel_set_tcp_options(fd, address->ss_family); /* accepted sockets inherit them (Linux) */
     if (r == 0 && listen(fd, BACKLOG) < 0)
         r = -errno;
     return r;
 }
 
 /* What is listened on in the end, the port included. */
-static int learn_address(epoll_listener *l)
+static int learn_address(kernel_listener *l)
 {
     struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof(address);
@@ -185,46 +193,90 @@ static int open_socket(const char *text, bool shared, int *ret_fd)
     return 0;
 }
 
-int epoll_listen(weir_loop *loop, const char *address, bool shared, weir_listener **ret)
+static int listener_new(weir_loop *loop, int fd, bool paused, weir_listener **ret)
 {
-    epoll_listener *l = calloc(1, sizeof(*l));
+    kernel_listener *l = calloc(1, sizeof(*l));
     if (!l)
         return -ENOMEM;
     l->base.loop = loop;
+    l->fd = fd;
+    l->paused = paused;
     weir_timer_init(&l->retry, retry);
-    int r = open_socket(address, shared, &l->fd);
-    if (r < 0) {
-        free(l);
-        return r;
-    }
-    r = learn_address(l);
-    if (r == 0)
+    int r = learn_address(l);
+    if (r == 0 && !paused)
         r = tell(l, true);
     if (r < 0) {
-        remove_path(l);
-        close(l->fd);
         free(l);
         return r;
     }
-    weir_list_push_back(&epoll_loop_of(loop)->listeners, &l->link);
+    weir_list_push_back(&kernel_loop_of(loop)->listeners, &l->link);
     *ret = &l->base;
     return 0;
 }
 
-void epoll_listener_close(weir_listener *listener)
+int kernel_listen(weir_loop *loop, const char *address, bool shared, weir_listener **ret)
 {
-    epoll_listener *l = listener_of(listener);
+    int fd = -1;
+    int r = open_socket(address, shared, &fd);
+    if (r < 0)
+        return r;
+    r = listener_new(loop, fd, false, ret);
+    if (r < 0) {
+        const char *path = weir_address_path(address);
+        if (path)
+            (void)unlink(path); /* it was made just now */
+        close(fd);
+    }
+    return r;
+}
+
+/* ---- in two processes ---- */
+
+int kernel_listener_import(weir_loop *loop, int fd, weir_listener **ret)
+{
+    int listens = 0, flags = fcntl(fd, F_GETFL);
+    socklen_t len = sizeof(listens);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
+        return -errno;
+    return listens ? listener_new(loop, fd, true, ret) : -EINVAL;
+}
+
+int kernel_listener_share(const weir_listener *listener, int *ret_fd)
+{
+    const kernel_listener *l = listener_of((weir_listener *)(uintptr_t)listener);
+    int fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    *ret_fd = fd;
+    return 0;
+}
+
+int kernel_listener_pause(weir_listener *listener, bool paused)
+{
+    kernel_listener *l = listener_of(listener);
+    int r = tell(l, !paused);
+    if (r < 0)
+        return r;
+    weir_timer_disarm(listener->loop, &l->retry);
+    l->paused = paused;
+    return 0;
+}
+
+void kernel_listener_close(weir_listener *listener)
+{
+    kernel_listener *l = listener_of(listener);
     weir_timer_disarm(listener->loop, &l->retry);
     weir_list_remove(&l->link);
     remove_path(l);
     close(l->fd);
     l->fd = -1;
-    epoll_bury(epoll_loop_of(listener->loop), &l->corpse);
+    kernel_bury(kernel_loop_of(listener->loop), &l->corpse);
 }
 
-void epoll_listeners_free(epoll_loop *loop)
+void kernel_listeners_free(kernel_loop *loop)
 {
     weir_list *link;
     while ((link = weir_list_first(&loop->listeners)))
-        epoll_listener_close(&WEIR_CONTAINER_OF(link, epoll_listener, link)->base);
+        kernel_listener_close(&WEIR_CONTAINER_OF(link, kernel_listener, link)->base);
 }

@@ -6,6 +6,7 @@
  * when it comes up. */
 #include "net/loop_ops.h"
 #include "net/net.h"
+#include "net/tls_stream.h"
 
 enum { QUEUE_HIGH_DEFAULT = 256 * 1024, KEPT_MAX_DEFAULT = 64 * 1024 };
 
@@ -15,6 +16,7 @@ void weir_loop_start(weir_loop *loop, const weir_loop_ops *ops, const weir_loop_
     loop->options = *options;
     loop->memory = options->memory;
     loop->spilled = NULL;
+    loop->tls = NULL;
     weir_heap_init(&loop->timers);
     loop->now = ops->clock(loop);
 }
@@ -22,6 +24,7 @@ void weir_loop_start(weir_loop *loop, const weir_loop_ops *ops, const weir_loop_
 void weir_loop_end(weir_loop *loop)
 {
     weir_heap_fini(&loop->timers);
+    weir_tls_scratch_free(loop->tls);
 }
 
 void weir_loop_free(weir_loop *loop)
@@ -181,7 +184,7 @@ void weir_loop_run_timers(weir_loop *loop)
         if (!min || min->key > loop->now)
             return;
         weir_timer *timer = timer_of(min);
-        if (timer->due > loop->now) {
+        if (timer->due > min->key) { /* put right first, or a late loop fires out of order */
             weir_heap_update(&loop->timers, min, timer->due);
             continue;
         }
@@ -224,7 +227,19 @@ int weir_stream_import(weir_loop *loop, int fd, const weir_stream_handler *handl
 
 int weir_stream_export(weir_stream *stream, int *ret_fd)
 {
-    return stream->loop->ops->export(stream, ret_fd);
+    return stream->tls ? -ENOTSUP : stream->loop->ops->export(stream, ret_fd);
+}
+
+int weir_stream_take_kept(weir_stream *stream, weir_buf *out)
+{
+    const weir_loop_ops *ops = stream->loop->ops;
+    return ops->take_kept && !stream->tls ? ops->take_kept(stream, out) : -ENOTSUP;
+}
+
+int weir_stream_put_kept(weir_stream *stream, weir_slice bytes)
+{
+    const weir_loop_ops *ops = stream->loop->ops;
+    return bytes.len == 0 ? 0 : ops->put_kept ? ops->put_kept(stream, bytes) : -ENOTSUP;
 }
 
 void weir_stream_init(weir_stream *stream, weir_loop *loop)
@@ -234,15 +249,23 @@ void weir_stream_init(weir_stream *stream, weir_loop *loop)
     stream->kept_max = KEPT_MAX_DEFAULT;
 }
 
+void weir_stream_fini(weir_stream *stream)
+{
+    weir_tls_free(stream->tls);
+    stream->tls = NULL;
+}
+
 void weir_stream_write(weir_stream *stream, weir_slice bytes)
 {
-    if (bytes.len > 0)
+    if (stream->tls)
+        weir_tls_write(stream, bytes);
+    else if (bytes.len > 0)
         stream->loop->ops->write(stream, bytes);
 }
 
 size_t weir_stream_queued(const weir_stream *stream)
 {
-    return stream->queued;
+    return stream->tls ? weir_tls_queued(stream) : stream->queued;
 }
 
 bool weir_stream_congested(const weir_stream *stream)
@@ -252,12 +275,18 @@ bool weir_stream_congested(const weir_stream *stream)
 
 void weir_stream_pause(weir_stream *stream)
 {
-    stream->loop->ops->pause(stream);
+    if (stream->tls)
+        weir_tls_pause(stream);
+    else
+        stream->loop->ops->pause(stream);
 }
 
 void weir_stream_resume(weir_stream *stream)
 {
-    stream->loop->ops->resume(stream);
+    if (stream->tls)
+        weir_tls_resume(stream);
+    else
+        stream->loop->ops->resume(stream);
 }
 
 void weir_stream_set_limit(weir_stream *stream, size_t size_max)
@@ -268,17 +297,26 @@ void weir_stream_set_limit(weir_stream *stream, size_t size_max)
 
 void weir_stream_close(weir_stream *stream, weir_time linger)
 {
-    stream->loop->ops->close(stream, linger);
+    if (stream->tls)
+        weir_tls_close(stream, linger);
+    else
+        stream->loop->ops->close(stream, linger);
 }
 
 void weir_stream_finish(weir_stream *stream)
 {
-    stream->loop->ops->finish(stream);
+    if (stream->tls)
+        weir_tls_finish(stream);
+    else
+        stream->loop->ops->finish(stream);
 }
 
 void weir_stream_set_handler(weir_stream *stream, const weir_stream_handler *handler, void *user)
 {
-    stream->handler = handler;
+    if (stream->tls)
+        stream->tls->handler = handler;
+    else
+        stream->handler = handler;
     stream->user = user;
 }
 
@@ -294,12 +332,23 @@ weir_loop *weir_stream_loop(const weir_stream *stream)
 
 bool weir_stream_quiet(weir_stream *stream)
 {
-    return stream->loop->ops->quiet(stream);
+    return stream->tls ? weir_tls_quiet(stream) : stream->loop->ops->quiet(stream);
+}
+
+bool weir_stream_hung_up(weir_stream *stream)
+{
+    return stream->loop->ops->hung_up && stream->loop->ops->hung_up(stream);
 }
 
 const char *weir_stream_peer(const weir_stream *stream)
 {
     return stream->loop->ops->peer(stream);
+}
+
+int weir_stream_peer_uid(const weir_stream *stream, uint32_t *ret)
+{
+    const weir_loop_ops *ops = stream->loop->ops;
+    return ops->peer_uid ? ops->peer_uid(stream, ret) : -ENOTSUP;
 }
 
 bool weir_stream_local(const weir_stream *stream)
@@ -310,7 +359,10 @@ bool weir_stream_local(const weir_stream *stream)
 void weir_stream_move(weir_stream *stream, weir_loop *target,
                       void (*arrived)(weir_stream *stream, void *user), void *user)
 {
-    stream->loop->ops->move(stream, target, arrived, user);
+    if (stream->tls)
+        weir_tls_move(stream, target, arrived, user);
+    else
+        stream->loop->ops->move(stream, target, arrived, user);
 }
 
 /* ---- listeners ---- */
@@ -326,6 +378,33 @@ int weir_listen(weir_loop *loop, const char *address, bool shared,
     listener->user = user;
     *ret = listener;
     return 0;
+}
+
+int weir_listener_import(weir_loop *loop, int fd, const weir_listener_handler *handler, void *user,
+                         weir_listener **ret)
+{
+    weir_listener *listener = NULL;
+    if (!loop->ops->listener_import)
+        return -ENOTSUP;
+    int r = loop->ops->listener_import(loop, fd, &listener);
+    if (r < 0)
+        return r;
+    listener->handler = handler;
+    listener->user = user;
+    *ret = listener;
+    return 0;
+}
+
+int weir_listener_share(const weir_listener *listener, int *ret_fd)
+{
+    const weir_loop_ops *ops = listener->loop->ops;
+    return ops->listener_share ? ops->listener_share(listener, ret_fd) : -ENOTSUP;
+}
+
+int weir_listener_pause(weir_listener *listener, bool paused)
+{
+    const weir_loop_ops *ops = listener->loop->ops;
+    return ops->listener_pause ? ops->listener_pause(listener, paused) : -ENOTSUP;
 }
 
 const char *weir_listener_address(const weir_listener *listener)

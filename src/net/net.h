@@ -1,6 +1,6 @@
 /* The event loop, completion style: users are handed bytes and told when writes are through; nobody
- * above this folder sees a descriptor or a readiness event. epoll today, the simulator's network
- * beside it (tests/sim/), io_uring addable: each implements net/loop_ops.h.
+ * above this folder sees a descriptor or a readiness event. epoll, io_uring, and the
+ * simulator's network (tests/sim/) each implement net/loop_ops.h.
  *
  * One loop belongs to one thread. Everything here is called on the loop's own thread, but
  * weir_loop_post, weir_loop_stop, weir_loop_clock and weir_loop_wall_ns.
@@ -17,6 +17,7 @@
 #ifndef WEIR_NET_NET_H
 #define WEIR_NET_NET_H
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/heap.h"
 #include "base/list.h"
@@ -31,8 +32,15 @@ typedef struct weir_listener weir_listener;
 
 /* ---- loop ---- */
 
+typedef enum weir_loop_kind {
+    WEIR_LOOP_AUTO, /* io_uring; where it is not to be had, epoll */
+    WEIR_LOOP_EPOLL,
+    WEIR_LOOP_URING /* or not at all */
+} weir_loop_kind;
+
 typedef struct weir_loop_options {
     const char *name;                             /* of the thread, at most 15 bytes */
+    weir_loop_kind kind;
     weir_memory *memory;                          /* buffers are charged here; may be NULL */
     size_t read_size;                             /* of the shared read buffer; 0: 64 KiB */
     void (*on_turn)(void *user, weir_loop *loop); /* at the bottom of each turn; may be NULL */
@@ -41,8 +49,12 @@ typedef struct weir_loop_options {
     void *user;
 } weir_loop_options;
 
-/* An epoll loop. -ENOMEM, -EMFILE, …: forwarded from the kernel. */
+/* Over the kernel. -ENOMEM, -EMFILE, …: forwarded from there. */
 WEIR_MUST_CHECK int weir_loop_new(const weir_loop_options *options, weir_loop **ret);
+/* "epoll" or "io_uring" ("simulator"). */
+const char *weir_loop_name(const weir_loop *loop);
+/* Why an AUTO loop does without io_uring: -ENOSYS, -EPERM, -EINVAL (a kernel before 6.1), …; 0. */
+int weir_loop_refusal(const weir_loop *loop);
 /* All streams and listeners must be closed or are closed without callbacks. */
 void weir_loop_free(weir_loop *loop);
 /* Runs until weir_loop_stop. */
@@ -143,10 +155,35 @@ weir_loop *weir_stream_loop(const weir_stream *stream);
 /* Nothing unread is buffered here and, when this turn began or later, the peer had neither sent nor
  * closed. */
 bool weir_stream_quiet(weir_stream *stream);
+/* The peer has ended its side, also while reading is paused and on_close does not tell. */
+bool weir_stream_hung_up(weir_stream *stream);
 /* "127.0.0.1:51234" or "unix"; valid as long as the stream. */
 const char *weir_stream_peer(const weir_stream *stream);
 /* The peer is on this machine (loopback address or UNIX socket). */
 bool weir_stream_local(const weir_stream *stream);
+
+/* What a stream's TLS came to, once its handshake is through. Strings live as long as the stream. */
+typedef struct weir_tls_info {
+    const char *version; /* "TLSv1.3" */
+    const char *cipher;  /* "TLS_AES_256_GCM_SHA384" */
+    int bits;            /* of the cipher's key */
+    bool alpn;           /* "postgresql" was agreed on */
+    bool verified;       /* the peer showed a certificate, and our authorities vouch for it */
+    const char *peer_cn; /* of that certificate's subject; NULL: none was shown, or it has none */
+    const char *peer_dn; /* the whole subject as RFC 2253 writes it; NULL: none was shown */
+    uint8_t binding[64]; /* tls-server-end-point (RFC 5929): the hash of the accepting side's
+                            certificate, ours or the server's, whichever end we are */
+    size_t binding_len;  /* 0: that certificate's signature defines no hash */
+} weir_tls_info;
+
+/* NULL: the stream is plain, or its handshake is not through. Begun by weir_stream_start_tls
+ * (net/tls.h). */
+const weir_tls_info *weir_stream_tls(const weir_stream *stream);
+
+/* Who is at the other end of a UNIX socket, as the kernel knows. -ENOTSUP: it is another kind. */
+WEIR_MUST_CHECK int weir_stream_peer_uid(const weir_stream *stream, uint32_t *ret);
+/* Is it an address of this machine, or of a network that it is on? Asks the kernel. */
+bool weir_address_is_ours(const uint8_t ip[16], bool v6, bool whole_net);
 
 /* Hands the stream, with kept and queued bytes, to another loop. No callback comes from the old
  * loop afterwards; on the new loop's thread `arrived` is called first, then kept bytes are handed
@@ -164,6 +201,13 @@ WEIR_MUST_CHECK int weir_stream_export(weir_stream *stream, int *ret_fd);
  * caller's. */
 WEIR_MUST_CHECK int weir_stream_import(weir_loop *loop, int fd, const weir_stream_handler *handler,
                                        void *user, weir_stream **ret);
+
+/* Appends what the stream has kept (received, not consumed) and forgets it: it leaves with an
+ * export. -ENOMEM, -EMSGSIZE: nothing changed; -ENOTSUP. */
+WEIR_MUST_CHECK int weir_stream_take_kept(weir_stream *stream, weir_buf *out);
+/* The reverse, into a paused stream that keeps nothing: handed first when it is resumed. -EBUSY: it
+ * keeps some already; -ENOMEM, -ENOTSUP. */
+WEIR_MUST_CHECK int weir_stream_put_kept(weir_stream *stream, weir_slice bytes);
 
 /* ---- listeners ---- */
 
@@ -184,6 +228,17 @@ WEIR_MUST_CHECK int weir_listen(weir_loop *loop, const char *address, bool share
 const char *weir_listener_address(const weir_listener *listener);
 void *weir_listener_user(const weir_listener *listener);
 void weir_listener_close(weir_listener *listener);
+
+/* A listening socket in two processes: one shares it (the duplicate is the caller's), the other
+ * takes it over; clients that knock meanwhile wait in the kernel's backlog for whoever accepts. A
+ * paused listener does not accept, and closing it leaves a UNIX socket's file alone: it is the
+ * other process's. An imported one is paused at first. On failure the descriptor remains the
+ * caller's. -EMFILE, -ENOMEM, -EINVAL (it does not listen), -ENOTSUP. */
+WEIR_MUST_CHECK int weir_listener_share(const weir_listener *listener, int *ret_fd);
+WEIR_MUST_CHECK int weir_listener_import(weir_loop *loop, int fd,
+                                         const weir_listener_handler *handler, void *user,
+                                         weir_listener **ret);
+WEIR_MUST_CHECK int weir_listener_pause(weir_listener *listener, bool paused);
 
 /* ---- foreign descriptors (control thread only: libmicrohttpd, curl, libpq drive their own) ----
  */
@@ -216,10 +271,15 @@ void weir_executor_submit(weir_executor *executor, weir_job *job);
 
 /* ---- names ---- */
 
+#define WEIR_RESOLVED_MAX 112u /* an address as text, or a socket's path, and a zero byte */
+
 /* Resolves "host:port" (a name, or already numeric) on `executor` and calls back on the loop with
  * numeric addresses ("ip:port"), at most 8; count 0 and `reason` when it failed. What is numeric
  * already, or a UNIX path, needs no executor (it may be NULL) and comes back as it is. -ENOMEM,
  * -EINVAL (not of the form): no callback. */
+/* The same on the calling thread, which it may hold up for seconds: for jobs of an executor.
+ * Returns how many were found. */
+size_t weir_resolve_here(const char *host_port, char (*ret)[WEIR_RESOLVED_MAX], size_t max);
 WEIR_MUST_CHECK int weir_resolve(weir_loop *loop, weir_executor *executor, const char *host_port,
                                  void (*done)(void *user, const char *const *addresses,
                                               size_t count, const char *reason),

@@ -28,7 +28,9 @@ void weir_ready_drop(weir_ready_loop *loop, weir_ready_stream *s)
     if (s->fd >= 0)
         loop->socket->close(&loop->base, s->fd);
     weir_chunk_give(&loop->chunks, s->kept);
+    weir_chunk_give_all(&loop->chunks, s->unread);
     weir_chunk_give_all(&loop->chunks, s->out);
+    weir_stream_fini(&s->base);
     free(s->peer_text);
     free(s);
 }
@@ -76,6 +78,7 @@ void weir_ready_mark_dirty(weir_ready_stream *s)
 void weir_ready_flush_dirty(weir_ready_loop *loop)
 {
     weir_ready_stream *s;
+    weir_loop_flush_tls(&loop->base);
     while ((s = loop->dirty)) {
         loop->dirty = s->next_dirty;
         s->is_dirty = false;
@@ -107,6 +110,7 @@ void weir_ready_bottom(weir_ready_loop *loop)
     run_later(loop);
     if (loop->base.options.on_turn)
         loop->base.options.on_turn(loop->base.options.user, &loop->base);
-    weir_ready_flush_dirty(loop);
+    if (!loop->socket->sends_at_wait)
+        weir_ready_flush_dirty(loop);
     loop->turn++;
 }

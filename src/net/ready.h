@@ -36,6 +36,14 @@ typedef struct weir_socket_ops {
     void (*close)(weir_loop *loop, int fd);
     int (*error)(weir_loop *loop, int fd); /* the pending error, 0 or -errno; clears it */
     bool (*quiet)(weir_loop *loop, int fd);
+    bool (*hung_up)(weir_loop *loop, int fd); /* the peer has ended its side; NULL: not known */
+    /* The stream goes elsewhere: tells no more of it, and puts what was received for it and not
+     * read into `unread`. May be NULL: interest 0 does. */
+    void (*leave)(weir_loop *loop, weir_ready_stream *stream);
+    /* It was paused or resumed. May be NULL. */
+    void (*paused)(weir_loop *loop, weir_ready_stream *stream);
+    bool sends_at_wait;  /* what was written to is sent by the loop, all at once, when it waits */
+    bool short_is_empty; /* a recv that gets less than it has room for saw the socket empty */
 } weir_socket_ops;
 
 typedef struct weir_ready_loop {
@@ -65,7 +73,8 @@ struct weir_ready_stream {
     weir_list link; /* in loop->streams, but while moving */
     weir_ready_stream *next_dirty;
     weir_ready_stream *next_later;
-    weir_chunk *kept; /* NULL when all was consumed */
+    weir_chunk *kept;   /* NULL when all was consumed */
+    weir_chunk *unread; /* received by the loop itself; weir_ready_recv takes it first */
     weir_chunk *out, *out_last;
     union {
         weir_timer linger; /* CLOSING */
@@ -126,9 +135,12 @@ void weir_ready_resume(weir_stream *stream);
 void weir_ready_close(weir_stream *stream, weir_time linger);
 void weir_ready_finish(weir_stream *stream);
 bool weir_ready_quiet(weir_stream *stream);
+bool weir_ready_hung_up(weir_stream *stream);
 void weir_ready_move(weir_stream *stream, weir_loop *target,
                      void (*arrived)(weir_stream *stream, void *user), void *user);
 const char *weir_ready_peer(const weir_stream *stream);
+int weir_ready_take_kept(weir_stream *stream, weir_buf *out);
+int weir_ready_put_kept(weir_stream *stream, weir_slice bytes);
 
 /* ---- between the files of the stream itself ---- */
 
@@ -137,7 +149,8 @@ enum {
     WEIR_DUE_BYTES = 2,
     WEIR_DUE_DRAINED = 4,
     WEIR_DUE_CLOSED = 8,
-    WEIR_DUE_DEPART = 16
+    WEIR_DUE_DEPART = 16,
+    WEIR_DUE_READ = 32 /* there may be more than the socket tells of */
 };
 
 static inline weir_ready_stream *weir_ready_of(weir_stream *stream)
@@ -156,11 +169,21 @@ void weir_ready_mark_dirty(weir_ready_stream *s);
 void weir_ready_interest(weir_ready_stream *s, unsigned add, unsigned remove);
 /* Sends what is queued; then does what waited for that. */
 void weir_ready_flush(weir_ready_stream *s);
+/* For loops that send themselves: all that is queued, if it is in one piece and nothing else waits
+ * for its being sent; then what came of it, as weir_socket_ops.send says it. */
+weir_slice weir_ready_to_send(const weir_ready_stream *s);
+void weir_ready_sent(weir_ready_stream *s, ssize_t result);
 /* To CLOSED with 0 or -errno. */
 void weir_ready_gone(weir_ready_stream *s, int error);
 /* CLOSING: one step nearer. */
 void weir_ready_linger_step(weir_ready_stream *s);
 void weir_ready_linger(weir_ready_stream *s, weir_time linger);
+/* The socket's bytes, those first that the loop has received itself. As weir_socket_ops.recv. */
+ssize_t weir_ready_recv(weir_ready_stream *s, void *buf, size_t len);
+/* Puts bytes behind those in `unread`. */
+void weir_ready_add_unread(weir_ready_stream *s, weir_slice bytes);
+/* The loop forgets the stream's socket. */
+void weir_ready_leave(weir_ready_stream *s);
 /* Reads once and hands the bytes. */
 void weir_ready_read(weir_ready_stream *s);
 /* Hands kept bytes again; how many were consumed. */

@@ -69,6 +69,24 @@ static int prepare(resolution *r, const char *host_port)
     return error < 0 ? -EINVAL : 0;
 }
 
+size_t weir_resolve_here(const char *host_port, char (*ret)[WEIR_RESOLVED_MAX], size_t max)
+{
+    resolution r = {.count = 0};
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    if (prepare(&r, host_port) < 0)
+        return 0;
+    if (r.count == 0 && getaddrinfo(r.host, r.port, &hints, &found) == 0) {
+        collect(&r, found);
+        freeaddrinfo(found);
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < r.count && count < max; i++)
+        if (strlen(r.text[i]) < sizeof(ret[0]))
+            memcpy(ret[count++], r.text[i], strlen(r.text[i]) + 1);
+    return count;
+}
+
 int weir_resolve(weir_loop *loop, weir_executor *executor, const char *host_port,
                  void (*done)(void *user, const char *const *addresses, size_t count,
                               const char *reason),

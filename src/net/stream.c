@@ -13,7 +13,7 @@
 
 static const weir_time ENDED_LINGER = 5 * WEIR_SECOND;
 
-_Static_assert(sizeof(weir_ready_stream) <= 240, "an idle stream costs little");
+_Static_assert(sizeof(weir_ready_stream) <= 248, "an idle stream costs little");
 
 static void set_state(weir_ready_stream *s, weir_ready_state to)
 {
@@ -148,21 +148,33 @@ void weir_ready_stream_event(weir_ready_stream *s, unsigned events)
     }
 }
 
+static void set_paused(weir_ready_stream *s, bool paused)
+{
+    weir_ready_loop *loop = weir_ready_loop_of(s);
+    if (s->paused == paused)
+        return;
+    s->paused = paused;
+    if (loop->socket->paused && s->state == WEIR_READY_OPEN)
+        loop->socket->paused(&loop->base, s);
+}
+
 void weir_ready_pause(weir_stream *stream)
 {
-    weir_ready_of(stream)->paused = true;
+    set_paused(weir_ready_of(stream), true);
 }
 
 void weir_ready_resume(weir_stream *stream)
 {
     weir_ready_stream *s = weir_ready_of(stream);
-    s->paused = false;
+    set_paused(s, false);
     if (s->state != WEIR_READY_OPEN)
         return;
     if (!s->ended)
         weir_ready_interest(s, WEIR_READY_IN | WEIR_READY_WATCHED, 0);
     if (s->state == WEIR_READY_OPEN && (s->kept || s->ended))
         weir_ready_later(s, WEIR_DUE_BYTES);
+    if (s->state == WEIR_READY_OPEN && s->unread)
+        weir_ready_later(s, WEIR_DUE_READ);
 }
 
 /* ---- closing ---- */
@@ -202,8 +214,7 @@ void weir_ready_linger(weir_ready_stream *s, weir_time linger)
 void weir_ready_linger_step(weir_ready_stream *s)
 {
     weir_ready_loop *loop = weir_ready_loop_of(s);
-    ssize_t n =
-        s->ended ? 0 : loop->socket->recv(&loop->base, s->fd, loop->read_buffer, loop->read_size);
+    ssize_t n = s->ended ? 0 : weir_ready_recv(s, loop->read_buffer, loop->read_size);
     if (n == -EAGAIN && s->discarding)
         return;
     if (n <= 0) {
@@ -265,7 +276,7 @@ void weir_ready_move(weir_stream *stream, weir_loop *target,
     /* The user may not have been told yet that it failed, or that the peer has ended. */
     s->broken = s->state == WEIR_READY_CLOSED;
     if (s->state == WEIR_READY_CLOSING) {
-        assert(s->ended);
+        assert(s->ended || s->base.tls); /* closed by its own, as TLS may */
         weir_timer_disarm(s->base.loop, &s->u.linger);
     }
     set_state(s, WEIR_READY_MOVING);
@@ -276,14 +287,20 @@ void weir_ready_move(weir_stream *stream, weir_loop *target,
     weir_ready_later(s, WEIR_DUE_DEPART);
 }
 
-static void depart(weir_ready_stream *s, unsigned due)
+void weir_ready_leave(weir_ready_stream *s)
 {
     weir_ready_loop *loop = weir_ready_loop_of(s);
-    weir_loop *target = s->u.move.target;
-    /* A failure to unregister cannot be: the socket is open and was registered. */
-    if (s->interest)
+    if (loop->socket->leave)
+        loop->socket->leave(&loop->base, s);
+    else if (s->interest) /* cannot fail: the socket is open and was registered */
         (void)loop->socket->interest(&loop->base, s, s->interest, 0);
     s->interest = 0;
+}
+
+static void depart(weir_ready_stream *s, unsigned due)
+{
+    weir_loop *target = s->u.move.target;
+    weir_ready_leave(s);
     s->due = 0;
     if (due & WEIR_DUE_DRAINED)
         s->base.congested = true; /* found drained again over there */
@@ -308,6 +325,8 @@ void weir_ready_arrive(weir_task *task, weir_loop *base)
         weir_ready_mark_dirty(s);
     if ((s->kept || s->ended) && !s->paused)
         weir_ready_later(s, WEIR_DUE_BYTES);
+    if (s->unread)
+        weir_ready_later(s, WEIR_DUE_READ);
     arrived(&s->base, user);
     if (s->broken && s->state == WEIR_READY_OPEN)
         weir_ready_gone(s, s->error);
@@ -323,6 +342,8 @@ void weir_ready_run_due(weir_ready_stream *s)
         opened(s);
     if ((due & WEIR_DUE_BYTES) && s->state == WEIR_READY_OPEN && !s->paused)
         hand_again(s);
+    if (due & WEIR_DUE_READ)
+        weir_ready_stream_event(s, WEIR_READY_IN);
     if ((due & WEIR_DUE_DRAINED) && s->state == WEIR_READY_OPEN && !s->base.congested &&
         s->base.handler->on_drained)
         s->base.handler->on_drained(&s->base);
@@ -338,11 +359,20 @@ bool weir_ready_quiet(weir_stream *stream)
 {
     weir_ready_stream *s = weir_ready_of(stream);
     weir_ready_loop *loop = weir_ready_loop_of(s);
-    if (s->state != WEIR_READY_OPEN || s->kept || s->ended)
+    if (s->state != WEIR_READY_OPEN || s->kept || s->unread || s->ended)
         return false;
     /* Seen empty in this very turn: released and lent again. That epoll told of nothing is no
      * proof: a server may have ended the connection since (hazard 14). */
     return s->looked == loop->turn || loop->socket->quiet(&loop->base, s->fd);
+}
+
+bool weir_ready_hung_up(weir_stream *stream)
+{
+    weir_ready_stream *s = weir_ready_of(stream);
+    weir_ready_loop *loop = weir_ready_loop_of(s);
+    if (s->state != WEIR_READY_OPEN || s->ended)
+        return true;
+    return loop->socket->hung_up && loop->socket->hung_up(&loop->base, s->fd);
 }
 
 const char *weir_ready_peer(const weir_stream *stream)

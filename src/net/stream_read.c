@@ -2,10 +2,6 @@
  * tail is copied, and put in front of what comes next. */
 #include "net/ready.h"
 
-/* A longer tail (a large message being gathered) is read behind in place, and not copied to the
- * front of the shared buffer each time. */
-enum { FRONT_MAX = 4096, GATHER_STEP = 16 * 1024 };
-
 static void out_of_memory(weir_ready_stream *s)
 {
     if (s->state == WEIR_READY_OPEN) {
@@ -14,42 +10,6 @@ static void out_of_memory(weir_ready_stream *s)
         s->error = -ENOMEM;
         s->broken = true;
     }
-}
-
-static void forget_kept(weir_ready_stream *s)
-{
-    weir_chunk_give(&weir_ready_loop_of(s)->chunks, s->kept);
-    s->kept = NULL;
-}
-
-/* Makes `rest`, which does not lie in s->kept, the kept bytes. */
-static void keep(weir_ready_stream *s, weir_slice rest)
-{
-    weir_ready_loop *loop = weir_ready_loop_of(s);
-    if (s->kept && (rest.len == 0 || s->kept->cap < rest.len))
-        forget_kept(s);
-    if (rest.len == 0)
-        return;
-    if (!s->kept)
-        s->kept = weir_chunk_take(&loop->chunks, rest.len);
-    if (!s->kept) {
-        out_of_memory(s);
-        return;
-    }
-    s->kept->begin = s->kept->end = 0;
-    weir_chunk_fill(s->kept, rest.data, rest.len);
-}
-
-/* Into a chunk of another size. NULL: out of memory, nothing changed. */
-static weir_chunk *replace_kept(weir_ready_stream *s, size_t cap)
-{
-    weir_chunk *other = weir_chunk_take(&weir_ready_loop_of(s)->chunks, cap);
-    if (!other)
-        return NULL;
-    weir_chunk_fill(other, weir_chunk_bytes(s->kept), weir_chunk_len(s->kept));
-    forget_kept(s);
-    s->kept = other;
-    return other;
 }
 
 /* Calls the user. How much was consumed. */
@@ -68,12 +28,78 @@ size_t weir_ready_hand_kept(weir_ready_stream *s)
     if (!kept)
         return 0;
     size_t n = hand(s, weir_slice_make(weir_chunk_bytes(kept), weir_chunk_len(kept)));
-    kept->begin += (uint32_t)n;
-    if (weir_chunk_len(kept) == 0)
-        forget_kept(s);
-    else if (weir_chunk_len(kept) <= FRONT_MAX && kept->cap > WEIR_CHUNK_CAP)
-        (void)replace_kept(s, weir_chunk_len(kept)); /* if it cannot be, the large one serves */
+    weir_kept_consume(&weir_ready_loop_of(s)->chunks, &s->kept, n);
     return n;
+}
+
+int weir_ready_take_kept(weir_stream *stream, weir_buf *out)
+{
+    weir_ready_stream *s = weir_ready_of(stream);
+    size_t len = weir_chunk_len(s->kept);
+    if (len == 0)
+        return 0;
+    int r = weir_buf_append(out, weir_slice_make(weir_chunk_bytes(s->kept), len));
+    if (r == 0)
+        weir_kept_consume(&weir_ready_loop_of(s)->chunks, &s->kept, len);
+    return r;
+}
+
+int weir_ready_put_kept(weir_stream *stream, weir_slice bytes)
+{
+    weir_ready_stream *s = weir_ready_of(stream);
+    assert(s->paused);
+    return s->kept ? -EBUSY : weir_kept_set(&weir_ready_loop_of(s)->chunks, &s->kept, bytes);
+}
+
+/* ---- the socket's bytes ---- */
+
+void weir_ready_add_unread(weir_ready_stream *s, weir_slice bytes)
+{
+    weir_ready_loop *loop = weir_ready_loop_of(s);
+    weir_chunk **at = &s->unread;
+    while (*at && ((*at)->next || weir_chunk_room(*at) == 0))
+        at = &(*at)->next;
+    while (bytes.len > 0) {
+        if (!*at)
+            *at = weir_chunk_take(&loop->chunks,
+                                  bytes.len < WEIR_CHUNK_CAP ? bytes.len : WEIR_CHUNK_CAP);
+        if (!*at) {
+            out_of_memory(s);
+            return;
+        }
+        bytes = weir_slice_skip(bytes, weir_chunk_fill(*at, bytes.data, bytes.len));
+        at = &(*at)->next;
+    }
+    if (s->state != WEIR_READY_MOVING) /* looked at where it arrives */
+        weir_ready_later(s, WEIR_DUE_READ);
+}
+
+static ssize_t take_unread(weir_ready_stream *s, uint8_t *into, size_t room)
+{
+    size_t taken = 0;
+    while (s->unread && taken < room) {
+        weir_chunk *chunk = s->unread;
+        size_t len = weir_chunk_len(chunk);
+        size_t n = len < room - taken ? len : room - taken;
+        memcpy(into + taken, weir_chunk_bytes(chunk), n);
+        taken += n;
+        chunk->begin += (uint32_t)n;
+        if (n == len) {
+            s->unread = chunk->next;
+            weir_chunk_give(&weir_ready_loop_of(s)->chunks, chunk);
+        }
+    }
+    weir_ready_later(s, WEIR_DUE_READ); /* what came behind them was not told again */
+    return (ssize_t)taken;
+}
+
+ssize_t weir_ready_recv(weir_ready_stream *s, void *buf, size_t len)
+{
+    weir_ready_loop *loop = weir_ready_loop_of(s);
+    if (s->unread)
+        return take_unread(s, buf, len);
+    ssize_t n = loop->socket->recv(&loop->base, s->fd, buf, len);
+    return n == -EAGAIN && s->unread ? take_unread(s, buf, len) : n;
 }
 
 static void got_end(weir_ready_stream *s)
@@ -89,9 +115,9 @@ static void got_end(weir_ready_stream *s)
 static bool receive(weir_ready_stream *s, uint8_t *into, size_t room, size_t *ret_len)
 {
     weir_ready_loop *loop = weir_ready_loop_of(s);
-    ssize_t n = loop->socket->recv(&loop->base, s->fd, into, room);
+    ssize_t n = weir_ready_recv(s, into, room);
     if (n > 0) {
-        if ((size_t)n < room)
+        if ((size_t)n < room && loop->socket->short_is_empty && !s->unread)
             s->looked = loop->turn;
         *ret_len = (size_t)n;
         return true;
@@ -103,32 +129,14 @@ static bool receive(weir_ready_stream *s, uint8_t *into, size_t room, size_t *re
     return false;
 }
 
-/* Room behind a long tail, growing by doubling. NULL: out of memory. */
-static weir_chunk *make_room(weir_ready_stream *s)
-{
-    weir_chunk *kept = s->kept;
-    size_t len = weir_chunk_len(kept);
-    size_t limit = s->base.kept_max - len;
-    size_t least = GATHER_STEP < limit ? GATHER_STEP : limit;
-    if (weir_chunk_room(kept) >= least)
-        return kept;
-    if (kept->begin >= len && kept->cap - len >= least) {
-        memmove(kept->data, weir_chunk_bytes(kept), len);
-        kept->begin = 0;
-        kept->end = (uint32_t)len;
-        return kept;
-    }
-    size_t more = len > least ? len : least;
-    return replace_kept(s, len + (more < limit ? more : limit));
-}
-
 static void gather(weir_ready_stream *s)
 {
-    weir_chunk *kept = make_room(s);
-    if (!kept) {
+    weir_ready_loop *loop = weir_ready_loop_of(s);
+    if (weir_kept_make_room(&loop->chunks, &s->kept, s->base.kept_max) < 0) {
         out_of_memory(s);
         return;
     }
+    weir_chunk *kept = s->kept;
     size_t room = s->base.kept_max - weir_chunk_len(kept);
     room = weir_chunk_room(kept) < room ? weir_chunk_room(kept) : room;
     size_t n = 0;
@@ -146,7 +154,7 @@ void weir_ready_read(weir_ready_stream *s)
         (void)weir_ready_hand_kept(s);
         return;
     }
-    if (front > FRONT_MAX || front >= loop->read_size) {
+    if (front > WEIR_KEPT_FRONT_MAX || front >= loop->read_size) {
         gather(s);
         return;
     }
@@ -158,5 +166,6 @@ void weir_ready_read(weir_ready_stream *s)
         return;
     weir_slice bytes = weir_slice_make(loop->read_buffer, front + n);
     size_t consumed = hand(s, bytes);
-    keep(s, weir_slice_skip(bytes, consumed));
+    if (weir_kept_set(&loop->chunks, &s->kept, weir_slice_skip(bytes, consumed)) < 0)
+        out_of_memory(s);
 }

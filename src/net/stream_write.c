@@ -16,10 +16,8 @@ static void block(weir_ready_stream *s)
 }
 
 /* How much went; a part, or nothing, means that the kernel is full. -errno: the stream is gone. */
-static ssize_t send_some(weir_ready_stream *s, const struct iovec *iov, int count, size_t total)
+static ssize_t heed(weir_ready_stream *s, ssize_t n, size_t total)
 {
-    weir_ready_loop *loop = weir_ready_loop_of(s);
-    ssize_t n = loop->socket->send(&loop->base, s->fd, iov, count);
     if (n == -EAGAIN)
         n = 0;
     if (n < 0)
@@ -27,6 +25,12 @@ static ssize_t send_some(weir_ready_stream *s, const struct iovec *iov, int coun
     else if ((size_t)n < total)
         block(s);
     return n;
+}
+
+static ssize_t send_some(weir_ready_stream *s, const struct iovec *iov, int count, size_t total)
+{
+    weir_ready_loop *loop = weir_ready_loop_of(s);
+    return heed(s, loop->socket->send(&loop->base, s->fd, iov, count), total);
 }
 
 static void take_out(weir_ready_stream *s, size_t n)
@@ -81,13 +85,9 @@ static void emptied(weir_ready_stream *s)
         weir_ready_linger_step(s);
 }
 
-void weir_ready_flush(weir_ready_stream *s)
+/* Some was sent, or nothing was to be. */
+static void flushed(weir_ready_stream *s)
 {
-    if (s->state != WEIR_READY_OPEN && s->state != WEIR_READY_CLOSING)
-        return;
-    bool more = true;
-    while (s->base.queued > 0 && more)
-        more = send_queue(s);
     if (s->state != WEIR_READY_OPEN && s->state != WEIR_READY_CLOSING)
         return;
     if (s->base.congested && s->base.queued < s->base.queue_high / 4) {
@@ -97,6 +97,34 @@ void weir_ready_flush(weir_ready_stream *s)
     }
     if (s->base.queued == 0)
         emptied(s);
+}
+
+void weir_ready_flush(weir_ready_stream *s)
+{
+    if (s->state != WEIR_READY_OPEN && s->state != WEIR_READY_CLOSING)
+        return;
+    bool more = true;
+    while (s->base.queued > 0 && more)
+        more = send_queue(s);
+    flushed(s);
+}
+
+weir_slice weir_ready_to_send(const weir_ready_stream *s)
+{
+    if (s->state != WEIR_READY_OPEN || s->blocked || s->finishing || s->base.congested || !s->out ||
+        s->out->next)
+        return (weir_slice){0};
+    return weir_slice_make(weir_chunk_bytes(s->out), weir_chunk_len(s->out));
+}
+
+void weir_ready_sent(weir_ready_stream *s, ssize_t result)
+{
+    if (s->state != WEIR_READY_OPEN)
+        return;
+    ssize_t n = heed(s, result, s->base.queued);
+    if (n > 0)
+        take_out(s, (size_t)n);
+    flushed(s);
 }
 
 static void append(weir_ready_stream *s, weir_slice bytes)

@@ -1,11 +1,11 @@
-/* Foreign descriptors in the epoll loop: those of libraries that do their own input and output. */
-#include "net/epoll.h"
+/* Foreign descriptors: those of libraries that do their own input and output. */
+#include "net/kernel.h"
 #include <stdlib.h>
 
 struct weir_watch {
-    epoll_corpse corpse; /* first: freed as such */
+    kernel_corpse corpse; /* first: freed as such */
     weir_list link;
-    epoll_loop *loop;
+    kernel_loop *loop;
     void (*on_ready)(weir_watch *watch, bool readable, bool writable);
     void *user;
     int fd;
@@ -22,17 +22,17 @@ int weir_watch_new(weir_loop *loop, int fd, bool readable, bool writable,
                    void (*on_ready)(weir_watch *watch, bool readable, bool writable), void *user,
                    weir_watch **ret)
 {
-    if (!epoll_is(loop))
+    if (!kernel_is(loop))
         return -ENOTSUP;
     weir_watch *watch = calloc(1, sizeof(*watch));
     if (!watch)
         return -ENOMEM;
-    watch->loop = epoll_loop_of(loop);
+    watch->loop = kernel_loop_of(loop);
     watch->fd = fd;
     watch->on_ready = on_ready;
     watch->user = user;
     watch->interest = wish(readable, writable);
-    int r = epoll_tell(watch->loop, fd, watch, EPOLL_KIND_WATCH, 0, watch->interest);
+    int r = kernel_tell(watch->loop, fd, watch, KERNEL_KIND_WATCH, 0, watch->interest);
     if (r < 0) {
         free(watch);
         return r;
@@ -50,7 +50,7 @@ void weir_watch_set(weir_watch *watch, bool readable, bool writable)
         return;
     /* Cannot fail on an open descriptor but for want of memory when it is put back; then the
      * library's own timeouts find out. */
-    if (epoll_tell(watch->loop, watch->fd, watch, EPOLL_KIND_WATCH, watch->interest, now) == 0)
+    if (kernel_tell(watch->loop, watch->fd, watch, KERNEL_KIND_WATCH, watch->interest, now) == 0)
         watch->interest = now;
 }
 
@@ -65,14 +65,14 @@ void weir_watch_free(weir_watch *watch)
         return;
     /* Its owner may have closed the descriptor before, which took it out. */
     if (watch->interest)
-        (void)epoll_tell(watch->loop, watch->fd, watch, EPOLL_KIND_WATCH, watch->interest, 0);
+        (void)kernel_tell(watch->loop, watch->fd, watch, KERNEL_KIND_WATCH, watch->interest, 0);
     watch->interest = 0;
     weir_list_remove(&watch->link);
-    epoll_bury(watch->loop, &watch->corpse);
+    kernel_bury(watch->loop, &watch->corpse);
 }
 
 /* An end or an error is for whoever waits to find by reading or writing. */
-void epoll_watch_event(void *object, unsigned events)
+void kernel_watch_event(void *object, unsigned events)
 {
     weir_watch *watch = object;
     bool broken = events & (WEIR_READY_HUP | WEIR_READY_ERROR);
@@ -82,7 +82,7 @@ void epoll_watch_event(void *object, unsigned events)
         watch->on_ready(watch, readable, writable);
 }
 
-void epoll_watches_free(epoll_loop *loop)
+void kernel_watches_free(kernel_loop *loop)
 {
     weir_list *link;
     while ((link = weir_list_first(&loop->watches)))

@@ -10,9 +10,11 @@
 #include "ops/listen.h"
 #include "ops/ops.h"
 #include "ops/page.h"
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 64u
@@ -26,6 +28,7 @@ struct weir_ops {
     ops_socket socket;
     struct MHD_Daemon *daemon;
     weir_watch *watch;
+    weir_watch *door; /* of the listening socket; NULL: another process accepts */
     weir_timer timer;
     unsigned pending; /* reports under way */
     bool stopping;
@@ -293,25 +296,49 @@ static void on_timer(weir_timer *timer, weir_loop *loop)
 
 /* ---- life ---- */
 
+/* Accepting is ours, so that it can be left to another process for a while. */
+static void on_knock(weir_watch *watch, bool readable, bool writable)
+{
+    (void)readable, (void)writable;
+    weir_ops *ops = weir_watch_user(watch);
+    struct sockaddr_storage from;
+    for (;;) {
+        socklen_t len = sizeof(from);
+        int fd = accept4(ops->socket.fd, (struct sockaddr *)&from, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            break; /* nobody any more; or out of descriptors, and it is told again */
+        (void)MHD_add_connection(ops->daemon, fd, (struct sockaddr *)&from, len);
+    }
+    turn(ops);
+}
+
+static int open_door(weir_ops *ops)
+{
+    return weir_watch_new(ops->loop, ops->socket.fd, true, false, on_knock, ops, &ops->door);
+}
+
 static int start_daemon(weir_ops *ops)
 {
-    const unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    const unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+                           MHD_USE_ERROR_LOG;
     ops->daemon =
         MHD_start_daemon(flags, 0, NULL, NULL, on_request, ops, MHD_OPTION_EXTERNAL_LOGGER, on_log,
-                         ops, MHD_OPTION_LISTEN_SOCKET, ops->socket.fd, MHD_OPTION_NOTIFY_COMPLETED,
+                         ops, MHD_OPTION_NOTIFY_COMPLETED,
                          on_completed, ops, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
                          MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_END);
     if (!ops->daemon)
         return -EIO;
-    ops->socket.fd = -1; /* the daemon's now */
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(ops->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     if (!info)
         return -EIO;
-    return weir_watch_new(ops->loop, info->epoll_fd, true, false, on_ready, ops, &ops->watch);
+    int r = weir_watch_new(ops->loop, info->epoll_fd, true, false, on_ready, ops, &ops->watch);
+    return r < 0 ? r : open_door(ops);
 }
 
 static void ops_free(weir_ops *ops)
 {
+    weir_watch_free(ops->door);
     weir_watch_free(ops->watch);
     weir_timer_disarm(ops->loop, &ops->timer);
     if (ops->daemon)
@@ -347,7 +374,8 @@ int weir_ops_start(weir_loop *loop, const weir_config *config, const weir_ops_ho
     ops->token = config->admin_token;
     ops->socket.fd = -1;
     weir_timer_init(&ops->timer, on_timer);
-    int r = ops_listen(config->admin, &ops->socket, err);
+    int r = host->listen_fd ? ops_listen_inherit(host->listen_fd, &ops->socket, err)
+                            : ops_listen(config->admin, &ops->socket, err);
     if (r < 0) {
         free(ops);
         return r;
@@ -372,11 +400,33 @@ const char *weir_ops_address(const weir_ops *ops)
     return ops->socket.address;
 }
 
+int weir_ops_share(const weir_ops *ops, int *ret_fd)
+{
+    int fd = fcntl(ops->socket.fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    *ret_fd = fd;
+    return 0;
+}
+
+void weir_ops_pause(weir_ops *ops, bool paused)
+{
+    if (paused) {
+        weir_watch_free(ops->door);
+        ops->door = NULL;
+    } else if (!ops->door && open_door(ops) < 0) {
+        weir_log_event(ops->host.log, WEIR_LOG_ADMIN, WEIR_LOG_ERROR,
+                       "out of memory: admin HTTP listens no more");
+    }
+}
+
 void weir_ops_stop(weir_ops *ops)
 {
     if (!ops)
         return;
     ops->stopping = true;
+    weir_watch_free(ops->door);
+    ops->door = NULL;
     weir_watch_free(ops->watch); /* no new requests */
     ops->watch = NULL;
     weir_timer_disarm(ops->loop, &ops->timer);

@@ -99,3 +99,15 @@ int ops_listen(const char *address, ops_socket *ret, weir_error *err)
                          "switch it off with --admin off.");
     return r;
 }
+
+int ops_listen_inherit(int fd, ops_socket *ret, weir_error *err)
+{
+    ret->fd = fd;
+    int r = say_address(ret);
+    if (r == 0)
+        return 0;
+    (void)close(fd);
+    ret->fd = -1;
+    weir_error_set(err, "58000", "weir: the admin HTTP socket that was taken over is not usable");
+    return r;
+}

@@ -14,5 +14,7 @@ typedef struct ops_socket {
 /* Opens a listening socket on "host:port" ("[v6]:port", "*:port"; port 0 picks one). Negative
  * errno, words in `err`. */
 WEIR_MUST_CHECK int ops_listen(const char *address, ops_socket *ret, weir_error *err);
+/* One that another process opened: its address. Takes it, also when it fails. */
+WEIR_MUST_CHECK int ops_listen_inherit(int fd, ops_socket *ret, weir_error *err);
 
 #endif

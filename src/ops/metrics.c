@@ -3,6 +3,8 @@
  * values of labels come from the configuration and from enumerations, so their number is bounded.
  */
 #include "ops/metrics_cache.h"
+#include "ops/metrics_catalog.h"
+#include "ops/metrics_listen.h"
 #include "ops/ops.h"
 #include "ops/process.h"
 #include "ops/text.h"
@@ -199,6 +201,16 @@ static uint64_t paused(const weir_database_totals *sum)
     return sum->paused;
 }
 
+static uint64_t leaks(const weir_database_totals *s)
+{
+    return s->leaks;
+}
+
+static uint64_t assigned(const weir_database_totals *s)
+{
+    return s->assigned;
+}
+
 static const database_metric database_metrics[] = {
     {"weir_slow_queries_total", "counter", "Statements slower than log.slow.", slow},
     {"weir_transactions_total", "counter", "Transactions that ended.", transactions},
@@ -206,6 +218,10 @@ static const database_metric database_metrics[] = {
     {"weir_sent_bytes_total", "counter", "Bytes to clients.", sent},
     {"weir_pool_waiting", "gauge", "Clients that wait for a server connection.", waiting},
     {"weir_pool_timeouts_total", "counter", "Clients that waited in vain.", timeouts},
+    {"weir_pool_leaks_total", "counter",
+     "Connections that were held for longer than pool.leak_after.", leaks},
+    {"weir_pool_assignments_total", "counter", "Times that a server connection was lent.",
+     assigned},
     {"weir_database_paused", "gauge", "1: PAUSE holds the database.", paused},
 };
 
@@ -301,6 +317,15 @@ static void put_number(scrape *s, const char *name, const char *type, const char
     ops_count(&s->text, OPS_NO_LABELS, value);
 }
 
+static void put_certificate(scrape *s)
+{
+    int64_t expiry = s->host->tls_expiry ? s->host->tls_expiry(s->host->user) : 0;
+    if (expiry > 0)
+        put_number(s, "weir_tls_certificate_expiry_timestamp_seconds", "gauge",
+                   "When the certificate that clients are shown ends, since 1970.",
+                   (uint64_t)expiry);
+}
+
 static void put_process(scrape *s)
 {
     ops_process p;
@@ -331,9 +356,12 @@ int weir_ops_metrics(const weir_ops_host *host, weir_time now, weir_buf *out)
     put_pool_waits(&s);
     put_servers(&s);
     ops_put_cache(&s.text, s.engine, now);
+    ops_put_catalog(&s.text, s.engine, now);
+    ops_put_listen(&s.text, s.engine);
     put_memory(&s);
     put_number(&s, "weir_statement_templates", "gauge", "Statement templates that are known.",
                weir_template_table_count(weir_engine_templates(s.engine)));
+    put_certificate(&s);
     put_process(&s);
     return s.text.error;
 }

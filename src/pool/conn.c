@@ -82,15 +82,26 @@ static void count_out(weir_pool_shard *s, weir_pool_conn_state state)
     atomic_store_explicit(&s->count[state], n - 1, memory_order_relaxed);
 }
 
+/* Before it is counted as idle: who reads the count may read this. */
+static void publish_idle_since(weir_pool_shard *s)
+{
+    const weir_pool_conn *last = weir_pool_conn_of(weir_list_last(&s->idle));
+    atomic_store_explicit(&s->idle_since, last ? last->state_since : WEIR_TIME_NEVER,
+                          memory_order_relaxed);
+}
+
 void weir_pool_conn_set_state(weir_pool_shard *s, weir_pool_conn *conn, weir_pool_conn_state to)
 {
     assert(legal(conn->state, to));
     assert(conn->shard == s);
+    bool idle = conn->state == WEIR_POOL_CONN_IDLE || to == WEIR_POOL_CONN_IDLE;
     weir_list_remove(&conn->node);
     if (conn->state != WEIR_POOL_CONN_MOVING) /* counted by `inbound` */
         count_out(s, conn->state);
     conn->state = to;
     link_state(s, conn);
+    if (idle && s->pool->link_count > 0)
+        publish_idle_since(s);
     if (to != WEIR_POOL_CONN_MOVING)
         count_in(s, to);
 }
@@ -100,7 +111,7 @@ bool weir_pool_conn_outlived(const weir_pool_shard *s, const weir_pool_conn *con
     const weir_pool *pool = s->pool;
     return atomic_load(&pool->mode) == WEIR_POOL_MODE_DRAINING || conn->retire_at <= s->now ||
            conn->opened_at <= atomic_load(&pool->reconnect_at) ||
-           weir_pool_surplus(pool, WEIR_POOL_LIMIT(pool, size_max));
+           weir_pool_surplus(pool, weir_pool_size_limit(pool));
 }
 
 void weir_pool_conn_settle(weir_pool_shard *s, weir_pool_conn *conn)

@@ -2,6 +2,7 @@
  *
  * shard.c  what callers tell a shard      next.c   what follows from it: the actions
  * pool.c   shared limits and modes        conn.c   a connection's states
+ * quota.c  limits over several pools
  *
  * No list of actions is kept: weir_pool_next derives each from the state, so nothing has to be
  * allocated, and nothing has to be taken back when a waiter leaves or a connection dies. */
@@ -21,7 +22,8 @@ typedef enum weir_pool_mode {
 typedef struct weir_pool_limits {
     _Atomic unsigned size_min, size_max, pinned_max, waiters_max;
     _Atomic weir_time acquire_timeout, idle_timeout, lifetime_max, validate_after, hold_max;
-    _Atomic weir_time fair_within, open_backoff_min, open_backoff_max;
+    _Atomic weir_time fair_within, open_backoff_min, open_backoff_max, reserve_after;
+    _Atomic unsigned reserve_size, opening_max;
 } weir_pool_limits;
 
 /* Counters since the start. One thread adds, any reads. */
@@ -37,6 +39,8 @@ struct weir_pool_shard {
     _Atomic unsigned inbound; /* connections MOVING hither; others raise it, never above waiting */
     _Atomic bool nudged;      /* a NUDGE is under way hither; others set it */
     _Atomic bool asked;       /* … and wants an idle connection, or a NUDGE back; others set it */
+    _Atomic unsigned wants[WEIR_POOL_QUOTAS]; /* places in a full quota that we wait for */
+    _Atomic weir_time idle_since;             /* of the longest idle connection, or NEVER */
     weir_pool_totals totals;
 
     /* The owner's alone. */
@@ -45,6 +49,7 @@ struct weir_pool_shard {
     bool ticked;           /* once at least */
     bool answering;        /* it was asked: who starves is told if nothing idle is left */
     bool telling;          /* a place became free here: who starves elsewhere is told */
+    bool telling_quotas;   /* … in our quotas: who starves in other pools is told */
     weir_time now;         /* as given by the last call */
     weir_time retire_at;   /* no idle connection retires earlier */
     weir_time backoff;     /* 0: the last open went well */
@@ -62,15 +67,35 @@ struct weir_pool_shard {
     char apart[64]; /* keeps the next shard's published words off our cache lines */
 };
 
+/* A pool's membership of a quota, on the quota's list. */
+typedef struct weir_pool_link {
+    weir_pool_quota *quota;
+    weir_pool *pool;
+    struct weir_pool_link *next;
+} weir_pool_link;
+
+struct weir_pool_quota {
+    _Atomic unsigned max;
+    _Atomic unsigned used;     /* connections of its pools */
+    _Atomic unsigned wanted;   /* places that shards wait for */
+    _Atomic unsigned evicting; /* connections that are being closed for them */
+    weir_pool_link *_Atomic members;
+};
+
 struct weir_pool {
     weir_pool_limits limits;
     _Atomic weir_pool_mode mode;
     _Atomic weir_time reconnect_at; /* connections not newer than this are not lent again */
     _Atomic unsigned size;          /* connections that count against size_max */
     _Atomic unsigned pinned;
-    _Atomic unsigned leaving; /* those of `size` that are CLOSING */
-    _Atomic unsigned waiting; /* over all shards */
+    _Atomic unsigned leaving;     /* those of `size` that are CLOSING */
+    _Atomic unsigned waiting;     /* over all shards */
+    _Atomic unsigned opening;     /* over all shards */
+    _Atomic uint64_t fresh;       /* generation << 32 | open connections of it */
+    _Atomic weir_time evicted_at; /* a connection was last closed for another pool; 0: never */
     void *user;
+    unsigned link_count;
+    weir_pool_link links[WEIR_POOL_QUOTAS];
     unsigned shard_count;
     weir_pool_shard shards[];
 };
@@ -98,6 +123,41 @@ bool weir_pool_surplus(const weir_pool *pool, unsigned limit);
 bool weir_pool_unmet(const weir_pool_shard *s);
 /* The other shard whose unmet first in line is the oldest, or NULL. */
 weir_pool_shard *weir_pool_oldest_elsewhere(const weir_pool_shard *s, weir_time *ret_since);
+
+/* The same, counting connections that are being opened. */
+WEIR_MUST_CHECK bool weir_pool_begin_opening(weir_pool *pool);
+/* How many connections there may be just now: the reserve is for who waits. */
+unsigned weir_pool_size_limit(const weir_pool *pool);
+
+/* size_min is not kept just now: another pool needed a place. */
+#define WEIR_POOL_MIN_PAUSE WEIR_SECOND
+static inline weir_time weir_pool_min_from(const weir_pool *pool)
+{
+    weir_time at = atomic_load(&pool->evicted_at);
+    return at ? at + WEIR_POOL_MIN_PAUSE : 0;
+}
+
+/* A connection is open, of the present generation; it is gone. */
+void weir_pool_count_opened(weir_pool *pool, weir_pool_conn *conn);
+void weir_pool_count_closed(weir_pool *pool, const weir_pool_conn *conn);
+
+/* ---- quota.c ---- */
+
+/* A place in each of the pool's quotas; else none, and where one was full `want` places are
+ * registered as wanted. */
+WEIR_MUST_CHECK bool weir_pool_quota_take(weir_pool_shard *s, unsigned want);
+void weir_pool_quota_give(weir_pool_shard *s);
+/* The shard wants no place that it may not have. */
+void weir_pool_unwant(weir_pool_shard *s);
+/* Condemns an idle connection if another pool wants its place. With `needed_here` only if they have
+ * waited for much longer than those in line here. */
+bool weir_pool_evict(weir_pool_shard *s, weir_pool_conn *conn, bool needed_here);
+/* A connection is gone. */
+void weir_pool_evicted(weir_pool_shard *s, weir_pool_conn *conn);
+/* A shard of another pool that should be told that we want its idle connections' places. */
+weir_pool_shard *weir_pool_quota_victim(const weir_pool_shard *s);
+/* The shard that a free place in one of our quotas is for. */
+weir_pool_shard *weir_pool_quota_next(const weir_pool_shard *s);
 
 /* ---- conn.c ---- */
 

@@ -3,9 +3,11 @@
  *   CLOSE      a connection was condemned
  *   TIMEOUT    a waiter has no hope (open failed for good, drained)
  *   LEND, VALIDATE, MOVE    a connection is idle and somebody waits, here or elsewhere
+ *   CLOSE      a connection is idle and another pool wants its place in a quota
  *   TIMEOUT    a waiter's time is over, and it could not be served just now
  *   NUDGE      we starve and another shard has idle connections: ask it
  *   OPEN       what neither idle connections nor those on their way can cover, or size_min
+ *   NUDGE      a quota is full and another pool has idle connections: have it close some
  *   NUDGE      a place became free, or we were asked in vain: others may open
  *   LEAK       a connection is held too long
  *
@@ -108,6 +110,14 @@ static bool lend(weir_pool_shard *s, weir_pool_conn *conn, weir_pool_action *ret
     return true;
 }
 
+/* Nobody here needs what is idle; perhaps somebody elsewhere needs its place. */
+static bool next_eviction(weir_pool_shard *s, weir_pool_action *ret)
+{
+    weir_pool_conn *longest = weir_pool_conn_of(weir_list_last(&s->idle));
+    return s->pool->link_count > 0 && longest && weir_pool_evict(s, longest, false) &&
+           next_close(s, ret);
+}
+
 static bool next_idle(weir_pool_shard *s, weir_pool_action *ret)
 {
     weir_pool_conn *conn = weir_pool_conn_of(weir_list_first(&s->idle));
@@ -120,7 +130,9 @@ static bool next_idle(weir_pool_shard *s, weir_pool_action *ret)
     if (other)
         return move(s, conn, other, ret);
     if (!wanted)
-        return false;
+        return next_eviction(s, ret);
+    if (s->pool->link_count > 0 && weir_pool_evict(s, conn, true))
+        return next_close(s, ret);
     if (!stale)
         return lend(s, conn, ret);
     weir_pool_conn_set_state(s, conn, WEIR_POOL_CONN_VALIDATING);
@@ -171,22 +183,57 @@ static bool next_ask(weir_pool_shard *s, unsigned want, weir_pool_action *ret,
     return false;
 }
 
-static bool open_one(weir_pool_shard *s, weir_pool_action *ret, unsigned limit)
+/* How many connections there may be, seen from here: the reserve opens when the first in line has
+ * waited long enough. */
+static unsigned open_limit(const weir_pool_shard *s)
 {
-    if (!weir_pool_reserve(s->pool, limit))
+    unsigned limit = WEIR_POOL_LIMIT(s->pool, size_max);
+    const weir_pool_waiter *first = weir_pool_waiter_of(weir_list_first(&s->waiters));
+    if (first && s->now - first->since >= WEIR_POOL_LIMIT(s->pool, reserve_after))
+        limit += WEIR_POOL_LIMIT(s->pool, reserve_size);
+    return limit;
+}
+
+/* A look before anything is taken: what is taken and given back wakes others in vain. */
+static bool may_open(const weir_pool_shard *s, unsigned limit)
+{
+    unsigned opening_max = WEIR_POOL_LIMIT(s->pool, opening_max);
+    return atomic_load(&s->pool->size) < limit &&
+           (opening_max == 0 || atomic_load(&s->pool->opening) < opening_max);
+}
+
+static bool open_one(weir_pool_shard *s, weir_pool_action *ret, unsigned limit, unsigned want)
+{
+    if (!may_open(s, limit)) {
+        weir_pool_unwant(s);
         return false;
+    }
+    if (!weir_pool_quota_take(s, want))
+        return false;
+    if (!weir_pool_reserve(s->pool, limit)) {
+        weir_pool_quota_give(s);
+        return false;
+    }
+    if (!weir_pool_begin_opening(s->pool)) {
+        atomic_fetch_sub(&s->pool->size, 1);
+        weir_pool_quota_give(s);
+        s->telling = true;
+        return false;
+    }
     unsigned opening = weir_pool_shard_count(s, WEIR_POOL_CONN_OPENING);
     atomic_store_explicit(&s->count[WEIR_POOL_CONN_OPENING], opening + 1, memory_order_relaxed);
     *ret = (weir_pool_action){.kind = WEIR_POOL_OPEN};
     return true;
 }
 
-static bool next_open_for_waiters(weir_pool_shard *s, weir_pool_action *ret)
+/* How many connections must be opened for our waiters now. True: an action comes first. */
+static bool next_shortage(weir_pool_shard *s, weir_pool_action *ret, unsigned *ret_count)
 {
     unsigned want = short_of(s);
     unsigned opening = weir_pool_shard_count(s, WEIR_POOL_CONN_OPENING);
     unsigned coming = opening + weir_pool_shard_count(s, WEIR_POOL_CONN_VALIDATING);
     unsigned covered = 0;
+    *ret_count = 0;
     if (want == 0)
         return false;
     if (next_ask(s, want, ret, &covered))
@@ -195,16 +242,33 @@ static bool next_open_for_waiters(weir_pool_shard *s, weir_pool_action *ret)
         return false;
     if (s->backoff && (s->now < s->retry_at || opening > 0))
         return false; /* one try at a time until one succeeds */
-    return open_one(s, ret, WEIR_POOL_LIMIT(s->pool, size_max));
+    *ret_count = want - coming - covered;
+    return false;
+}
+
+static bool next_open_for_waiters(weir_pool_shard *s, weir_pool_action *ret)
+{
+    unsigned count;
+    if (next_shortage(s, ret, &count))
+        return true;
+    if (count == 0) {
+        weir_pool_unwant(s);
+        return false;
+    }
+    if (open_one(s, ret, open_limit(s), count))
+        return true;
+    weir_pool_shard *victim = weir_pool_quota_victim(s);
+    return victim && nudge(victim, ret);
 }
 
 static bool next_open_for_size_min(weir_pool_shard *s, weir_pool_action *ret)
 {
     unsigned size_min = WEIR_POOL_LIMIT(s->pool, size_min);
     if (atomic_load(&s->pool->size) >= size_min || (s->backoff && s->now < s->retry_at) ||
-        weir_pool_shard_count(s, WEIR_POOL_CONN_OPENING) > 0)
+        weir_pool_shard_count(s, WEIR_POOL_CONN_OPENING) > 0 || s->waiting > 0 ||
+        s->now < weir_pool_min_from(s->pool))
         return false;
-    return open_one(s, ret, size_min);
+    return open_one(s, ret, size_min, 0);
 }
 
 static bool next_tell(weir_pool_shard *s, weir_pool_action *ret)
@@ -220,6 +284,16 @@ static bool next_tell(weir_pool_shard *s, weir_pool_action *ret)
     }
     s->telling = false;
     return false;
+}
+
+/* One at a time: who takes a place tells the next. */
+static bool next_tell_quotas(weir_pool_shard *s, weir_pool_action *ret)
+{
+    if (!s->telling_quotas)
+        return false;
+    s->telling_quotas = false;
+    weir_pool_shard *other = weir_pool_quota_next(s);
+    return other && nudge(other, ret);
 }
 
 static bool next_leak(weir_pool_shard *s, weir_pool_action *ret)
@@ -241,7 +315,11 @@ bool weir_pool_next(weir_pool_shard *shard, weir_pool_action *ret)
     if (next_close(shard, ret) || next_hopeless(shard, ret) || next_idle(shard, ret) ||
         next_timeout(shard, ret))
         return true;
-    if (running(shard) && (next_open_for_waiters(shard, ret) || next_open_for_size_min(shard, ret)))
-        return true;
-    return next_tell(shard, ret) || next_leak(shard, ret);
+    if (running(shard)) {
+        if (next_open_for_waiters(shard, ret) || next_open_for_size_min(shard, ret))
+            return true;
+    } else {
+        weir_pool_unwant(shard);
+    }
+    return next_tell(shard, ret) || next_tell_quotas(shard, ret) || next_leak(shard, ret);
 }

@@ -2,6 +2,7 @@
  * another's waiters. Everything here is atomic; see pool.h for the order that matters. */
 #include "pool/internal.h"
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,13 +24,17 @@ static void set_limits(weir_pool_limits *l, const weir_pool_options *o)
     l->validate_after = o->validate_after;
     l->hold_max = o->hold_max;
     l->fair_within = o->fair_within > 0 ? o->fair_within : 0;
+    l->reserve_size = o->reserve_size;
+    l->reserve_after = o->reserve_after > 0 ? o->reserve_after : 0;
+    l->opening_max = o->opening_max;
     l->open_backoff_min = backoff_min;
     l->open_backoff_max = backoff_max > backoff_min ? backoff_max : backoff_min;
 }
 
 static bool options_valid(const weir_pool_options *o)
 {
-    return o->size_max > 0 && o->size_min <= o->size_max && o->waiters_max > 0;
+    return o->size_max > 0 && o->size_min <= o->size_max && o->waiters_max > 0 &&
+           o->reserve_size <= UINT_MAX - o->size_max;
 }
 
 static void shard_init(weir_pool_shard *s, weir_pool *pool, unsigned index)
@@ -38,6 +43,7 @@ static void shard_init(weir_pool_shard *s, weir_pool *pool, unsigned index)
     s->index = index;
     s->oldest = WEIR_TIME_NEVER;
     s->retire_at = WEIR_TIME_NEVER;
+    s->idle_since = WEIR_TIME_NEVER;
     weir_list *lists[] = {&s->idle,      &s->lent,    &s->leaked,  &s->validating,
                           &s->condemned, &s->closing, &s->waiters, &s->hopeless};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
@@ -115,7 +121,30 @@ void weir_pool_drain(weir_pool *pool)
 
 void weir_pool_reconnect(weir_pool *pool, weir_time now)
 {
+    uint64_t fresh = atomic_load(&pool->fresh);
+    while (!atomic_compare_exchange_weak(&pool->fresh, &fresh, ((fresh >> 32) + 1) << 32))
+        continue;
     pool->reconnect_at = now;
+}
+
+void weir_pool_count_opened(weir_pool *pool, weir_pool_conn *conn)
+{
+    uint64_t fresh = atomic_fetch_add(&pool->fresh, 1);
+    conn->generation = (uint32_t)(fresh >> 32);
+}
+
+bool weir_pool_is_outdated(const weir_pool *pool, const weir_pool_conn *conn)
+{
+    return (uint32_t)(atomic_load(&pool->fresh) >> 32) != conn->generation;
+}
+
+void weir_pool_count_closed(weir_pool *pool, const weir_pool_conn *conn)
+{
+    uint64_t fresh = atomic_load(&pool->fresh);
+    do {
+        if ((uint32_t)(fresh >> 32) != conn->generation)
+            return;
+    } while (!atomic_compare_exchange_weak(&pool->fresh, &fresh, fresh - 1));
 }
 
 bool weir_pool_reserve(weir_pool *pool, unsigned limit)
@@ -126,6 +155,25 @@ bool weir_pool_reserve(weir_pool *pool, unsigned limit)
             return false;
     } while (!atomic_compare_exchange_weak(&pool->size, &size, size + 1));
     return true;
+}
+
+bool weir_pool_begin_opening(weir_pool *pool)
+{
+    unsigned max = WEIR_POOL_LIMIT(pool, opening_max);
+    unsigned opening = atomic_load(&pool->opening);
+    do {
+        if (max > 0 && opening >= max)
+            return false;
+    } while (!atomic_compare_exchange_weak(&pool->opening, &opening, opening + 1));
+    return true;
+}
+
+unsigned weir_pool_size_limit(const weir_pool *pool)
+{
+    unsigned limit = WEIR_POOL_LIMIT(pool, size_max);
+    if (atomic_load_explicit(&pool->waiting, memory_order_relaxed) > 0)
+        limit += WEIR_POOL_LIMIT(pool, reserve_size);
+    return limit;
 }
 
 bool weir_pool_surplus(const weir_pool *pool, unsigned limit)

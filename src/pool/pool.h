@@ -4,11 +4,11 @@
  * One weir_pool is shared by all workers (atomics only). Each worker has a weir_pool_shard that
  * only its own thread calls. Invariants:
  *   1. connections that exist (opening, idle, lent, moving, closing) never exceed size_max +
- *      pinned, and pinned never exceeds pinned_max;
+ *      reserve + pinned, pinned never exceeds pinned_max, and no quota is exceeded;
  *   2. a connection is in exactly one state and one shard; it is lent to one borrower;
  *   3. a waiter is served, timed out or withdrawn, exactly once;
  *   4. while a shard has a waiter, no connection rests idle in any shard for longer than a message
- *      takes, and none that could be opened stays unopened (but for back-off and fairness);
+ *      takes, and none that could be opened stays unopened (but for back-off, fairness and quotas);
  *   5. a freed connection goes to its shard's oldest waiter, unless another shard's oldest waiter
  *      is older by more than `fair_within`.
  * Wake-up race (4): a waiter is published before the other shards' idle counts and the number of
@@ -27,6 +27,7 @@
 
 typedef struct weir_pool weir_pool;
 typedef struct weir_pool_shard weir_pool_shard;
+typedef struct weir_pool_quota weir_pool_quota;
 
 typedef struct weir_pool_options {
     unsigned size_min; /* kept open, also when idle */
@@ -42,6 +43,9 @@ typedef struct weir_pool_options {
     weir_time hold_max;    /* lent for longer: reported once as a leak; 0: never */
     weir_time fair_within; /* default 1 ms */
     weir_time open_backoff_min, open_backoff_max; /* after a failed open: doubling, 100 ms … 10 s */
+    unsigned reserve_size;   /* beyond size_max, while somebody waits for reserve_after */
+    unsigned opening_max;    /* being opened at a time; 0: no limit */
+    weir_time reserve_after; /* 0: at once */
 } weir_pool_options;
 
 typedef enum weir_pool_conn_state {
@@ -63,6 +67,8 @@ typedef struct weir_pool_conn {
     weir_time state_since; /* idle or lent since */
     bool pinned;           /* counted against pinned_max, not size_max (see weir_pool_unpin) */
     bool leak_reported;
+    uint32_t generation; /* counts RECONNECTs */
+    uint8_t evicted;     /* 1 and the number of the quota that it is closed for; 0: of none */
     uint64_t uses;
 } weir_pool_conn;
 
@@ -127,11 +133,13 @@ void weir_pool_withdraw(weir_pool_shard *shard, weir_pool_waiter *waiter, weir_t
 /* A lent connection comes back, pinned or not. `reusable` false: it is closed. */
 void weir_pool_release(weir_pool_shard *shard, weir_pool_conn *conn, bool reusable, weir_time now);
 
-/* Answers to OPEN. `random` spreads lifetimes. */
+/* Answers to OPEN. `random` spreads lifetimes, and tries after failures. */
 void weir_pool_opened(weir_pool_shard *shard, weir_pool_conn *conn, uint32_t random, weir_time now);
 /* Opening failed: the next attempt waits for the back-off, so waiters time out rather than hammer.
  * With `fatal` (refused password, no such database) all of the shard's waiters get TIMEOUT now. */
-void weir_pool_open_failed(weir_pool_shard *shard, bool fatal, weir_time now);
+void weir_pool_open_failed(weir_pool_shard *shard, bool fatal, uint32_t random, weir_time now);
+/* What made opening fail has changed (another password): the next attempt is made at once. */
+void weir_pool_retry(weir_pool_shard *shard, weir_time now);
 /* Answer to VALIDATE. */
 void weir_pool_validated(weir_pool_shard *shard, weir_pool_conn *conn, bool good, weir_time now);
 /* A connection is gone, whatever its state was (but OPENING, which fails, and MOVING, which arrives
@@ -162,9 +170,30 @@ void weir_pool_drain(weir_pool *pool);
  */
 void weir_pool_reconnect(weir_pool *pool, weir_time now);
 
+/* ---- limits over several pools (quota.c) ---- */
+
+#define WEIR_POOL_QUOTAS 3u
+
+/* `max` 0: no limit, but counted. -ENOMEM. */
+WEIR_MUST_CHECK int weir_pool_quota_new(unsigned max, weir_pool_quota **ret);
+/* Its pools are freed. */
+void weir_pool_quota_free(weir_pool_quota *quota);
+/* From any one thread. Each shard of its pools must tick. */
+void weir_pool_quota_configure(weir_pool_quota *quota, unsigned max);
+unsigned weir_pool_quota_max(const weir_pool_quota *quota);
+/* Connections of its pools that exist. */
+unsigned weir_pool_quota_used(const weir_pool_quota *quota);
+/* Before the pool's first call, at most WEIR_POOL_QUOTAS times. The quota outlives the pool, and no
+ * pool of it is freed while another one works. NUDGE may then name a shard of another pool. */
+void weir_pool_join(weir_pool *pool, weir_pool_quota *quota);
+
+/* From before the last RECONNECT: closed when it is next idle. */
+bool weir_pool_is_outdated(const weir_pool *pool, const weir_pool_conn *conn);
+
 /* The counters, from any thread; each exact, together approximate while the pool works. */
 typedef struct weir_pool_stats {
     uint64_t opening, idle, lent, pinned, waiting; /* now */
+    uint64_t outdated;                             /* now: from before the last RECONNECT */
     uint64_t in_motion; /* now: closing, or on the way to another shard */
     uint64_t acquired, waited, timeouts, refused, opened, open_failures, closed,
         leaks;             /* since the start */

@@ -168,6 +168,8 @@ void weir_pool_opened(weir_pool_shard *shard, weir_pool_conn *conn, uint32_t ran
     assert(conn->state == WEIR_POOL_CONN_OPENING && !conn->shard);
     advance(shard, now);
     shard->backoff = 0;
+    atomic_fetch_sub(&pool->opening, 1);
+    shard->telling = shard->telling || WEIR_POOL_LIMIT(pool, opening_max) > 0;
     conn->shard = shard;
     conn->opened_at = shard->now;
     /* A RECONNECT of this very moment is about those before this one. */
@@ -176,11 +178,14 @@ void weir_pool_opened(weir_pool_shard *shard, weir_pool_conn *conn, uint32_t ran
         conn->opened_at = reconnect_at + 1;
     conn->state_since = shard->now;
     conn->retire_at = retirement(shard->now, WEIR_POOL_LIMIT(pool, lifetime_max), random);
+    weir_pool_count_opened(pool, conn);
     WEIR_POOL_COUNT(shard->totals.opened);
     weir_pool_conn_settle(shard, conn);
 }
 
-static void back_off(weir_pool_shard *s)
+/* The tries differ by up to a quarter, so that those who lost a server together do not all come
+ * back to it together. */
+static void back_off(weir_pool_shard *s, uint32_t random)
 {
     weir_time min = WEIR_POOL_LIMIT(s->pool, open_backoff_min);
     weir_time max = WEIR_POOL_LIMIT(s->pool, open_backoff_max);
@@ -190,17 +195,20 @@ static void back_off(weir_pool_shard *s)
     if (s->backoff)
         backoff = s->backoff > max / 2 ? max : s->backoff * 2;
     s->backoff = backoff;
-    s->retry_at = weir_deadline(s->now, backoff);
+    weir_time jitter = (weir_time)((double)backoff * 0.25 * ((double)random / (double)UINT32_MAX));
+    s->retry_at = weir_deadline(s->now, backoff - jitter);
 }
 
-void weir_pool_open_failed(weir_pool_shard *shard, bool fatal, weir_time now)
+void weir_pool_open_failed(weir_pool_shard *shard, bool fatal, uint32_t random, weir_time now)
 {
     unsigned opening = weir_pool_shard_count(shard, WEIR_POOL_CONN_OPENING);
     assert(opening > 0);
     advance(shard, now);
     atomic_store_explicit(&shard->count[WEIR_POOL_CONN_OPENING], opening - 1, memory_order_relaxed);
     WEIR_POOL_COUNT(shard->totals.open_failures);
-    back_off(shard);
+    back_off(shard, random);
+    atomic_fetch_sub(&shard->pool->opening, 1);
+    weir_pool_quota_give(shard);
     give_up_place(shard);
     if (!fatal)
         return;
@@ -231,6 +239,9 @@ void weir_pool_closed(weir_pool_shard *shard, weir_pool_conn *conn, weir_time no
         weir_pool_conn_set_state(shard, conn, WEIR_POOL_CONN_CLOSING);
     weir_list_remove(&conn->node);
     atomic_fetch_sub_explicit(&shard->count[WEIR_POOL_CONN_CLOSING], 1, memory_order_relaxed);
+    weir_pool_count_closed(pool, conn);
+    weir_pool_evicted(shard, conn);
+    weir_pool_quota_give(shard);
     conn->shard = NULL;
     WEIR_POOL_COUNT(shard->totals.closed);
     if (conn->pinned) {
@@ -260,6 +271,13 @@ void weir_pool_nudged(weir_pool_shard *shard, weir_time now)
     atomic_store(&shard->nudged, false);
     if (atomic_exchange(&shard->asked, false))
         shard->answering = true;
+}
+
+void weir_pool_retry(weir_pool_shard *shard, weir_time now)
+{
+    advance(shard, now);
+    shard->backoff = 0;
+    shard->retry_at = 0;
 }
 
 /* ---- time ---- */
@@ -302,6 +320,14 @@ static weir_time idle_deadline(const weir_pool_shard *s)
     return earlier(s->retire_at, weir_deadline(oldest->state_since, timeout));
 }
 
+/* When the reserve opens for the first in line; what is past was tried. */
+static weir_time reserve_at(const weir_pool_shard *s)
+{
+    weir_time after = WEIR_POOL_LIMIT(s->pool, reserve_after);
+    weir_time at = atomic_load_explicit(&s->oldest, memory_order_relaxed) + after;
+    return at > s->now ? at : WEIR_TIME_NEVER;
+}
+
 /* When an open that is held back may be tried; what is due already was tried by weir_pool_next. */
 static weir_time open_deadline(const weir_pool_shard *s)
 {
@@ -310,11 +336,15 @@ static weir_time open_deadline(const weir_pool_shard *s)
     weir_time at = WEIR_TIME_NEVER;
     if (atomic_load(&pool->mode) != WEIR_POOL_MODE_RUNNING)
         return at;
-    if (s->backoff && s->retry_at > s->now &&
-        (waiters || atomic_load(&pool->size) < WEIR_POOL_LIMIT(pool, size_min)))
+    bool few = atomic_load(&pool->size) < WEIR_POOL_LIMIT(pool, size_min);
+    if (s->backoff && s->retry_at > s->now && (waiters || few))
         at = s->retry_at;
+    if (few && weir_pool_min_from(pool) > s->now)
+        at = earlier(at, weir_pool_min_from(pool));
     if (waiters && s->yield_until > s->now)
         at = earlier(at, s->yield_until);
+    if (waiters && WEIR_POOL_LIMIT(pool, reserve_size) > 0)
+        at = earlier(at, reserve_at(s));
     return at;
 }
 

@@ -43,6 +43,9 @@ void weir_pool_stats_read(const weir_pool *pool, weir_time now, weir_pool_stats 
     }
     if (oldest < now)
         ret->oldest_wait = now - oldest;
+    uint64_t open = (uint64_t)atomic_load(&pool->size) + ret->pinned;
+    uint64_t known = (uint64_t)atomic_load(&pool->opening) + (uint32_t)atomic_load(&pool->fresh);
+    ret->outdated = open > known ? open - known : 0;
 }
 
 void weir_pool_wait_times(const weir_pool *pool, weir_hist *into)

@@ -15,7 +15,7 @@ static const struct rule {
     [WORD_BEGIN] = {WEIR_KIND_TRANSACTION, WEIR_KIND_TRANSACTION, WEIR_TRANSACTION_BEGIN, 0},
     [WORD_CALL_STATEMENT] = {WEIR_KIND_UTILITY, 0, 0, WEIR_EFFECT_DO},
     [WORD_CHECKPOINT] = {WEIR_KIND_UTILITY, 0, 0, 0},
-    [WORD_CLOSE] = {WEIR_KIND_SESSION, 0, 0, 0},
+    [WORD_CLOSE] = {WEIR_KIND_SESSION, 0, 0, WEIR_EFFECT_UNDO},
     [WORD_CLUSTER] = {WEIR_KIND_UTILITY, 0, 0, 0},
     [WORD_COMMIT] = {WEIR_KIND_TRANSACTION, WEIR_KIND_TRANSACTION, WEIR_TRANSACTION_COMMIT, 0},
     [WORD_COPY] = {WEIR_KIND_COPY, 0, 0, 0},
@@ -36,13 +36,13 @@ static const struct rule {
     [WORD_LOAD] = {WEIR_KIND_SESSION, 0, 0, WEIR_EFFECT_LOAD},
     [WORD_LOCK] = {WEIR_KIND_UTILITY, 0, 0, 0},
     [WORD_MERGE] = {WEIR_KIND_WRITE, 0, 0, 0},
-    [WORD_NOTIFY] = {WEIR_KIND_UTILITY, 0, 0, 0},
+    [WORD_NOTIFY] = {WEIR_KIND_UTILITY, 0, 0, WEIR_EFFECT_NOTIFY},
     [WORD_PRAGMA] = {0, WEIR_KIND_SESSION, 0, 0},
     [WORD_PREPARE] = {WEIR_KIND_SESSION, 0, 0, WEIR_EFFECT_PREPARE},
     [WORD_REINDEX] = {WEIR_KIND_UTILITY, WEIR_KIND_UTILITY, 0, 0},
     [WORD_RELEASE] = {WEIR_KIND_TRANSACTION, WEIR_KIND_TRANSACTION, WEIR_TRANSACTION_RELEASE, 0},
     [WORD_REPLACE] = {0, WEIR_KIND_WRITE, 0, 0},
-    [WORD_RESET] = {WEIR_KIND_SESSION, 0, 0, WEIR_EFFECT_SET},
+    [WORD_RESET] = {WEIR_KIND_SESSION, 0, 0, WEIR_EFFECT_UNDO},
     [WORD_ROLLBACK] = {WEIR_KIND_TRANSACTION, WEIR_KIND_TRANSACTION, WEIR_TRANSACTION_ROLLBACK, 0},
     [WORD_SAVEPOINT] = {WEIR_KIND_TRANSACTION, WEIR_KIND_TRANSACTION, WEIR_TRANSACTION_SAVEPOINT,
                         0},
@@ -51,6 +51,7 @@ static const struct rule {
     [WORD_SHOW] = {WEIR_KIND_SESSION, 0, 0, 0},
     [WORD_TABLE] = {WEIR_KIND_READ, 0, 0, 0},
     [WORD_TRUNCATE] = {WEIR_KIND_WRITE, 0, 0, 0},
+    [WORD_UNLISTEN] = {WEIR_KIND_SESSION, 0, 0, WEIR_EFFECT_UNDO},
     [WORD_UPDATE] = {WEIR_KIND_WRITE, WEIR_KIND_WRITE, 0, 0},
     [WORD_VACUUM] = {WEIR_KIND_UTILITY, WEIR_KIND_UTILITY, 0, 0},
     [WORD_VALUES] = {WEIR_KIND_READ, WEIR_KIND_READ, 0, 0},
@@ -68,7 +69,8 @@ const char *weir_effect_name(unsigned effects)
 {
     static const char *const names[] = {"set",     "listen",      "temp",     "advisory_lock",
                                         "prepare", "hold_cursor", "sequence", "load",
-                                        "discard", "do"};
+                                        "discard", "do",          "notify",   "seed", "undo",
+                                        "unknown"};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (effects & (1u << i))
             return names[i];

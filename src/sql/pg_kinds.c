@@ -79,15 +79,30 @@ weir_transaction weir_pg_transaction(const PgQuery__Node *node)
                                                                : WEIR_TRANSACTION_NONE;
 }
 
+/* SET LOCAL and SET TRANSACTION end with the transaction. */
+static unsigned set_effects(const PgQuery__VariableSetStmt *set, weir_transaction transaction)
+{
+    if (set->is_local || transaction)
+        return 0;
+    return set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET ||
+                   set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL
+               ? WEIR_EFFECT_UNDO
+               : WEIR_EFFECT_SET;
+}
+
 unsigned weir_pg_effects(const PgQuery__Node *node)
 {
     const int with_hold = 0x0020; /* CURSOR_OPT_HOLD, nodes/parsenodes.h */
     switch (node->node_case) {
     case PG_QUERY__NODE__NODE_VARIABLE_SET_STMT:
-        return node->variable_set_stmt->is_local || weir_pg_transaction(node) ? 0 : WEIR_EFFECT_SET;
+        return set_effects(node->variable_set_stmt, weir_pg_transaction(node));
     case PG_QUERY__NODE__NODE_LISTEN_STMT:
-    case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
         return WEIR_EFFECT_LISTEN;
+    case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
+    case PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:
+        return WEIR_EFFECT_UNDO;
+    case PG_QUERY__NODE__NODE_NOTIFY_STMT:
+        return WEIR_EFFECT_NOTIFY;
     case PG_QUERY__NODE__NODE_DISCARD_STMT:
     case PG_QUERY__NODE__NODE_DEALLOCATE_STMT:
         return WEIR_EFFECT_DISCARD;

@@ -56,6 +56,12 @@ enum {
     WEIR_EFFECT_LOAD = 1 << 7,     /* LOAD */
     WEIR_EFFECT_DISCARD = 1 << 8,  /* DISCARD, DEALLOCATE */
     WEIR_EFFECT_DO = 1 << 9,       /* DO, CALL: may do anything */
+    WEIR_EFFECT_NOTIFY = 1 << 10,  /* NOTIFY, pg_notify: leaves nothing behind */
+    WEIR_EFFECT_SEED = 1 << 11,    /* setseed, SET seed: what random() gives from now on */
+    WEIR_EFFECT_UNDO = 1 << 12,    /* takes state back and leaves none: RESET, UNLISTEN, CLOSE,
+                                      pg_advisory_unlock, … */
+    WEIR_EFFECT_UNKNOWN = 1 << 13, /* uses what is not known: it is looked for afterwards, and
+                                      nothing is pinned beforehand */
 };
 /* The name of the lowest bit set ("set", "listen", …): the reason label of metrics; "none" for 0.
  */
@@ -114,6 +120,26 @@ WEIR_MUST_CHECK int weir_sql_lex(weir_dialect dialect, weir_slice text, weir_lex
  * the `;`; `*rest` gets what follows. Empty when nothing but space, comments and `;` is left. */
 weir_slice weir_sql_split(weir_dialect dialect, weir_slice text, weir_slice *rest);
 
+/* What a text does with names of its session, found by its tokens alone (PostgreSQL). */
+typedef enum weir_naming {
+    WEIR_NAMING_SETTING,        /* SET or RESET of a setting with a dot, or a literal that could name
+                                   one (set_config's argument, a function's body) */
+    WEIR_NAMING_PREPARE,        /* PREPARE name … */
+    WEIR_NAMING_EXECUTE,        /* EXECUTE name … */
+    WEIR_NAMING_DEALLOCATE,     /* DEALLOCATE name */
+    WEIR_NAMING_DEALLOCATE_ALL, /* DEALLOCATE ALL, DISCARD ALL or PLANS */
+} weir_naming;
+#define WEIR_SQL_NAME_MAX 63u /* PostgreSQL cuts identifiers to this many bytes */
+/* Calls `visit` for each: `name` as PostgreSQL folds and cuts it (borrowed for the call; of
+ * settings in lower case), `statement` the whole statement it stands in. */
+void weir_sql_each_naming(weir_slice text,
+                          void (*visit)(void *user, weir_naming what, weir_slice name,
+                                        weir_slice statement),
+                          void *user);
+
+/* Could it be the name of a setting of the users' own ("app.user")? */
+bool weir_sql_is_setting_name(weir_slice text);
+
 /* ---- templates ---- */
 
 /* Why an answer may not be kept. WEIR_REFUSAL_VOLATILE and _UNFOLLOWED a declared TTL overrides. */
@@ -164,6 +190,13 @@ typedef struct weir_footprint {
 
 void weir_footprint_free(void *footprint); /* for weir_epoch_retire; NULL is fine */
 
+/* The names in a template's text (sql/server.h says how): hashes, each once. */
+typedef struct weir_mentions {
+    const uint64_t *names;
+    uint32_t count;
+    bool over; /* there are more, or some that cannot be read */
+} weir_mentions;
+
 typedef struct weir_template {
     uint32_t id; /* 0 … capacity-1: index of statistics; reused after eviction with a new serial */
     uint32_t serial;
@@ -172,6 +205,10 @@ typedef struct weir_template {
     weir_slice text; /* owned */
     weir_slice
         sample; /* one statement's own text, for EXPLAIN and the grammar; owned; at most 64 KiB */
+    weir_mentions mentions;
+    /* What a server's catalog makes of the mentions: its serial, and behind it (16 bits) the
+     * effects; 0: not asked yet. */
+    _Atomic uint64_t server_effects;
     weir_footprint *_Atomic footprint; /* never NULL: at first the lexer's word */
     _Atomic bool analysis_asked;
     _Atomic bool outdated;      /* a statement of it ran under other facts than the footprint's */
@@ -211,6 +248,12 @@ bool weir_template_take_outdated(const weir_template *t);
 /* Publishes what analysis found (takes `footprint`); the old one is retired. */
 void weir_template_publish(const weir_template *t, weir_epoch_member *member,
                            weir_footprint *footprint);
+
+struct weir_server_catalog;
+/* What a statement of this template may do to its session by what it uses, as a server's catalog
+ * has it; remembered for the newest catalog asked. `stale`: see weir_mentions_effects. */
+unsigned weir_template_server_effects(const weir_template *t, weir_kind kind,
+                                      const struct weir_server_catalog *catalog, bool stale);
 
 /* ---- analysis ---- */
 

@@ -6,6 +6,7 @@
  * same entries. */
 #include "base/spin.h"
 #include "sql/footprint.h"
+#include "sql/server.h"
 
 #include <stdlib.h>
 
@@ -134,11 +135,12 @@ static entry *find(weir_template_table *t, uint64_t hash, weir_dialect dialect, 
     return e;
 }
 
-/* One block: the entry, its text, its sample. */
+/* One block: the entry, the names it mentions, its text, its sample. */
 static int entry_new(weir_template_table *t, const weir_template *like, weir_footprint *footprint,
                      uint32_t tick, entry **ret)
 {
-    size_t size = sizeof(entry) + like->text.len + like->sample.len;
+    size_t names = like->mentions.count * sizeof(uint64_t);
+    size_t size = sizeof(entry) + names + like->text.len + like->sample.len;
     if (weir_memory_charge(t->memory, WEIR_MEMORY_TEMPLATE, size + FOOTPRINT_ALLOWANCE) < 0)
         return -ENOMEM;
     entry *e = calloc(1, size);
@@ -147,6 +149,11 @@ static int entry_new(weir_template_table *t, const weir_template *like, weir_foo
         return -ENOMEM;
     }
     uint8_t *bytes = (uint8_t *)(e + 1);
+    if (names > 0)
+        memcpy(bytes, like->mentions.names, names);
+    e->template.mentions = like->mentions;
+    e->template.mentions.names = (const uint64_t *)(const void *)(e + 1);
+    bytes += names;
     if (like->text.len > 0)
         memcpy(bytes, like->text.data, like->text.len);
     if (like->sample.len > 0)
@@ -226,6 +233,17 @@ static entry *insert(weir_template_table *t, weir_epoch_member *member, entry *e
     return present;
 }
 
+/* SQLite tells itself what a statement uses. */
+static weir_mentions mentions_of(weir_dialect dialect, const weir_lexed *lexed, uint64_t *names)
+{
+    weir_mentions m = {.names = names};
+    if (dialect != WEIR_DIALECT_POSTGRES)
+        return m;
+    m.count = weir_mentions_collect(weir_buf_slice(&lexed->text), names, &m.over);
+    m.over = m.over || lexed->over_caps;
+    return m;
+}
+
 int weir_template_intern(weir_template_table *table, weir_epoch_member *member,
                          weir_dialect dialect, const weir_lexed *lexed, weir_slice sample,
                          uint32_t tick, const weir_template **ret)
@@ -241,7 +259,12 @@ int weir_template_intern(weir_template_table *table, weir_epoch_member *member,
     }
     if (lexed->over_caps || sample.len > WEIR_SQL_TEXT_MAX)
         sample = (weir_slice){NULL, 0};
-    weir_template like = {.dialect = dialect, .hash = hash, .text = text, .sample = sample};
+    uint64_t names[WEIR_MENTIONS_MAX];
+    weir_template like = {.dialect = dialect,
+                          .hash = hash,
+                          .text = text,
+                          .sample = sample,
+                          .mentions = mentions_of(dialect, lexed, names)};
     weir_footprint *footprint;
     int r = weir_sql_footprint_lexed(lexed, &footprint);
     if (r < 0)
@@ -283,6 +306,23 @@ bool weir_template_ask_analysis(const weir_template *t)
 {
     return !atomic_exchange_explicit(&mutable_template(t)->analysis_asked, true,
                                      memory_order_acq_rel);
+}
+
+static_assert(WEIR_EFFECT_UNKNOWN < 1 << 16, "effects fit beside the serial");
+
+/* Two workers may ask at once, of the catalogs of two databases: the last answer is kept. */
+unsigned weir_template_server_effects(const weir_template *t, weir_kind kind,
+                                      const weir_server_catalog *catalog, bool stale)
+{
+    uint64_t serial = weir_server_serial(catalog);
+    uint64_t known = atomic_load_explicit(&t->server_effects, memory_order_relaxed);
+    if (known >> 16 == serial && !stale)
+        return (unsigned)(known & 0xFFFF);
+    unsigned effects = weir_mentions_effects(&t->mentions, kind, catalog, stale);
+    if (!stale)
+        atomic_store_explicit(&mutable_template(t)->server_effects, serial << 16 | effects,
+                              memory_order_relaxed);
+    return effects;
 }
 
 void weir_template_note_outdated(const weir_template *t)

@@ -68,7 +68,7 @@ static const weir_word len7[] = {
     {"notnull", WORD_OPERATOR, 0}, {"pg_temp", WORD_PG_TEMP, 0},
     {"prepare", WORD_PREPARE, 0},  {"refresh", WORD_DDL, 0},
     {"reindex", WORD_REINDEX, 0},  {"release", WORD_RELEASE, 0},
-    {"replace", WORD_REPLACE, 0},  {"setseed", WORD_CALL, WEIR_EFFECT_SET},
+    {"replace", WORD_REPLACE, 0},  {"setseed", WORD_CALL, WEIR_EFFECT_SEED},
     {"similar", WORD_OPERATOR, 0}, {"trigger", WORD_TRIGGER, 0},
     {"uescape", WORD_UESCAPE, 0},
 };
@@ -77,11 +77,12 @@ static const weir_word len8[] = {
     {"distinct", WORD_SPACED, 0},   {"optimize", WORD_PRAGMA_WRITES, 0},
     {"prepared", WORD_PREPARED, 0}, {"reassign", WORD_DDL, 0},
     {"rollback", WORD_ROLLBACK, 0}, {"security", WORD_DDL, 0},
-    {"truncate", WORD_TRUNCATE, 0}, {"unlisten", WORD_LISTEN, 0},
+    {"truncate", WORD_TRUNCATE, 0}, {"unlisten", WORD_UNLISTEN, 0},
 };
 
 static const weir_word len9[] = {
     {"intersect", WORD_OPERATOR, 0},
+    {"pg_notify", WORD_CALL, WEIR_EFFECT_NOTIFY},
     {"returning", WORD_SPACED, 0},
     {"savepoint", WORD_SAVEPOINT, 0},
     {"temporary", WORD_TEMP, 0},
@@ -127,7 +128,7 @@ static const weir_word len17[] = {
 
 static const weir_word len18[] = {
     {"incremental_vacuum", WORD_PRAGMA_WRITES, 0},
-    {"pg_advisory_unlock", WORD_CALL, WEIR_EFFECT_ADVISORY_LOCK},
+    {"pg_advisory_unlock", WORD_CALL, WEIR_EFFECT_UNDO},
 };
 
 static const weir_word len20[] = {
@@ -135,7 +136,7 @@ static const weir_word len20[] = {
 };
 
 static const weir_word len22[] = {
-    {"pg_advisory_unlock_all", WORD_CALL, WEIR_EFFECT_ADVISORY_LOCK},
+    {"pg_advisory_unlock_all", WORD_CALL, WEIR_EFFECT_UNDO},
 };
 
 static const weir_word len23[] = {
@@ -143,7 +144,7 @@ static const weir_word len23[] = {
 };
 
 static const weir_word len25[] = {
-    {"pg_advisory_unlock_shared", WORD_CALL, WEIR_EFFECT_ADVISORY_LOCK},
+    {"pg_advisory_unlock_shared", WORD_CALL, WEIR_EFFECT_UNDO},
 };
 
 static const weir_word len27[] = {
@@ -158,7 +159,7 @@ static const struct bucket {
     [2] = BUCKET(len2, 0x008410b),   [3] = BUCKET(len3, 0x0042431),
     [4] = BUCKET(len4, 0x04c5bfc),   [5] = BUCKET(len5, 0x05e5967),
     [6] = BUCKET(len6, 0x076e9fd),   [7] = BUCKET(len7, 0x01ea81f),
-    [8] = BUCKET(len8, 0x01ec008),   [9] = BUCKET(len9, 0x00e0100),
+    [8] = BUCKET(len8, 0x01ec008),   [9] = BUCKET(len9, 0x00e8100),
     [10] = BUCKET(len10, 0x00c010c), [11] = BUCKET(len11, 0x009010c),
     [13] = BUCKET(len13, 0x0080000), [14] = BUCKET(len14, 0x0400808),
     [15] = BUCKET(len15, 0x0000100), [16] = BUCKET(len16, 0x0008028),

@@ -77,6 +77,7 @@ typedef enum weir_word_code {
     WORD_TRIGGER,
     WORD_TRUNCATE,
     WORD_UESCAPE,
+    WORD_UNLISTEN,
     WORD_UPDATE,
     WORD_VACUUM,
     WORD_VALUES,

@@ -77,6 +77,10 @@ def test_bad_startup_packets_are_told_why(busy, what, sqlstate):
     assert fields["C"] == sqlstate and fields["S"] == "FATAL"
 
 
+def test_a_terminate_before_the_startup_packet_is_answered_by_nothing(busy):
+    assert answer_to(busy.weir, message(b"X"), login=False) == []
+
+
 def test_half_a_startup_packet_then_silence(busy):
     started = time.monotonic()
     got = answer_to(busy.weir, startup()[:9], login=False)

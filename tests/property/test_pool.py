@@ -22,6 +22,8 @@ class Options(ctypes.Structure):
         for n in ("acquire_timeout", "idle_timeout", "lifetime_max", "validate_after", "hold_max",
                   "fair_within", "open_backoff_min", "open_backoff_max")
     ]
+    _fields_ += [("reserve_size", ctypes.c_uint), ("opening_max", ctypes.c_uint),
+                 ("reserve_after", ctypes.c_int64)]
 
 
 P, I, B = ctypes.c_void_p, ctypes.c_int, ctypes.c_bool
@@ -42,13 +44,15 @@ class Pool(RuleBasedStateMachine):
     rig = None
 
     @initialize(size=st.integers(1, 4), low=st.integers(0, 2), pinned=st.integers(0, 2),
-                shards=st.integers(1, 4), validate=st.booleans(), idle=st.booleans())
-    def start(self, size, low, pinned, shards, validate, idle):
+                shards=st.integers(1, 4), validate=st.booleans(), idle=st.booleans(),
+                reserve=st.integers(0, 2), opening=st.integers(0, 2))
+    def start(self, size, low, pinned, shards, validate, idle, reserve, opening):
         self.shards = shards
         options = Options(
             size_min=min(low, size), size_max=size, pinned_max=pinned, waiters_max=6,
             idle_timeout=20 * MS * idle, validate_after=5 * MS * validate, fair_within=MS,
-            open_backoff_min=2 * MS, open_backoff_max=20 * MS)
+            open_backoff_min=2 * MS, open_backoff_max=20 * MS, reserve_size=reserve,
+            opening_max=opening, reserve_after=5 * MS)
         self.rig = LIB.rig_new(ctypes.byref(options), shards)
         assert self.rig
 

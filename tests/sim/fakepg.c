@@ -103,12 +103,12 @@ static void check_token(fake_session *s, const char *token)
 
 static void set_application(fake_session *s, const char *text)
 {
-    const char *p = strstr(text, "application_name TO E'");
+    const char *p = strstr(text, "set_config(E'application_name',E'");
     if (!p) {
         (void)snprintf(s->application, sizeof(s->application), "weir");
         return;
     }
-    (void)sscanf(p, "application_name TO E'%31[^']", s->application);
+    (void)sscanf(p, "set_config(E'application_name',E'%31[^']", s->application);
 }
 
 /* True unless the statement failed. */

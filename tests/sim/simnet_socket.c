@@ -241,6 +241,7 @@ const weir_socket_ops sim_socket_ops = {
     .close = sim_close,
     .error = sim_error,
     .quiet = sim_quiet,
+    .short_is_empty = true,
 };
 
 /* ---- connecting and listening ---- */

@@ -12,6 +12,7 @@ static void pg_destroy(weir_backend *backend)
     pg_backend *b = WEIR_CONTAINER_OF(backend, pg_backend, base);
     for (unsigned i = 0; i < WEIR_POSTGRES_HOSTS_MAX; i++)
         free(b->hosts[i]);
+    weir_tls_context_unref(b->options.tls);
     free(b);
 }
 
@@ -33,6 +34,8 @@ int weir_postgres_open(const weir_postgres_options *options, weir_backend **ret)
         return -ENOMEM;
     b->base.ops = &ops;
     b->options = *options;
+    if (b->options.tls)
+        (void)weir_tls_context_ref(b->options.tls);
     if (b->options.replies_max == 0)
         b->options.replies_max = 65536;
     for (unsigned i = 0; i < options->host_count; i++) {
@@ -42,6 +45,7 @@ int weir_postgres_open(const weir_postgres_options *options, weir_backend **ret)
             return -ENOMEM;
         }
     }
+    pg_hosts_init(b);
     *ret = &b->base;
     return 0;
 }

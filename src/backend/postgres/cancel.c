@@ -11,6 +11,10 @@
 typedef struct pg_cancel_flight {
     weir_list node;
     pg_conn *target; /* NULL: it is gone */
+    pg_backend *backend;
+    unsigned host;
+    bool tls;       /* as the connection that it is for */
+    bool tls_asked; /* SSLRequest is on its way */
     weir_stream *stream;
     weir_timer timer;
     uint32_t pid;
@@ -21,6 +25,11 @@ typedef struct pg_cancel_flight {
 static void on_open(weir_stream *stream)
 {
     pg_cancel_flight *f = weir_stream_user(stream);
+    if (f->tls && !weir_stream_tls(stream)) {
+        if (pg_tls_begin(f->backend, f->host, stream, &f->tls_asked) < 0)
+            weir_stream_close(stream, 0);
+        return;
+    }
     weir_buf out;
     weir_buf_init(&out, 512);
     if (weir_pg_write_cancel(&out, f->pid, weir_slice_make(f->key, f->key_len)) == 0)
@@ -30,7 +39,10 @@ static void on_open(weir_stream *stream)
 
 static size_t on_bytes(weir_stream *stream, weir_slice bytes)
 {
-    (void)stream;
+    pg_cancel_flight *f = weir_stream_user(stream);
+    if (f->tls_asked && pg_tls_answer(f->backend, f->host, stream, bytes) != 0)
+        weir_stream_close(stream, 0);
+    f->tls_asked = false;
     return bytes.len;
 }
 
@@ -68,6 +80,9 @@ void pg_cancel(weir_conn *conn)
     if (!f)
         return;
     f->target = c;
+    f->backend = pg_backend_of(c);
+    f->host = c->host_used;
+    f->tls = weir_stream_tls(c->stream) != NULL;
     f->pid = c->pid;
     f->key_len = c->key_len;
     memcpy(f->key, c->key, c->key_len);

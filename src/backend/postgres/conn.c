@@ -7,11 +7,21 @@
  * of ours is on the way and no cancel flies toward it; a connection whose queue is in doubt is
  * closed, never lent. */
 #include "backend/postgres/internal.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 static const pg_conn *pg_const(const weir_conn *conn)
 {
     return (const pg_conn *)(const void *)((const char *)conn - offsetof(pg_conn, base));
+}
+
+void pg_conn_forget_login(pg_conn *c)
+{
+    if (c->login)
+        weir_pg_forget(c->login, sizeof(*c->login));
+    free(c->login);
+    c->login = NULL;
+    weir_pg_forget(&c->auth, sizeof(c->auth));
 }
 
 void pg_conn_free(pg_conn *c)
@@ -21,10 +31,11 @@ void pg_conn_free(pg_conn *c)
     weir_pg_owed_fini(&c->owed);
     pg_prepared_fini(&c->prepared);
     weir_buf_fini(&c->welcome);
-    weir_buf_fini(&c->set_names);
+    weir_buf_fini(&c->set);
+    pg_aliases_clear(c);
     free(c->database);
     free(c->user);
-    free(c->password);
+    pg_conn_forget_login(c);
     free(c->address_used);
     free(c);
 }
@@ -39,6 +50,7 @@ static void on_gone(pg_conn *c, const weir_error *err)
     if (sink)
         sink->events->on_lost(sink, err, weir_pg_owed_ready_count(&c->owed),
                               c->passing > 0 && c->passing_on);
+    pg_questions_lost(c, err);
     b->events->closed(b->engine, &c->base);
     pg_conn_free(c);
 }
@@ -99,7 +111,8 @@ static void conn_close(weir_conn *conn)
 static bool conn_quiet(weir_conn *conn)
 {
     pg_conn *c = pg_conn_of(conn);
-    return c->state == PG_READY && !is_doomed(c) && weir_stream_quiet(c->stream);
+    return c->state == PG_READY && !is_doomed(c) && weir_stream_quiet(c->stream) &&
+           pg_hosts_current(c);
 }
 
 static weir_conn_state state_of(const pg_conn *c)
@@ -134,13 +147,14 @@ void pg_conn_look_clean(pg_conn *c)
     c->base.backend->events->became_clean(c->base.backend->engine, &c->base);
 }
 
-int pg_conn_query(pg_conn *c, weir_slice text)
+int pg_conn_query(pg_conn *c, weir_slice text, uint64_t tag)
 {
     weir_buf out;
     weir_buf_init(&out, 128 * 1024);
     int r = weir_pg_write_query(&out, text);
     if (r == 0)
-        r = weir_pg_owed_push(&c->owed, WEIR_PG_OWED_QUERY, true, 0);
+        r = weir_pg_owed_push(&c->owed, WEIR_PG_OWED_QUERY, true, tag);
+    c->prepared.unnamed[0] = c->prepared.unnamed[1] = 0; /* any Query ends its life */
     if (r == 0)
         weir_stream_write(c->stream, weir_buf_slice(&out));
     weir_buf_fini(&out);
@@ -152,19 +166,19 @@ static void conn_validate(weir_conn *conn)
 {
     pg_conn *c = pg_conn_of(conn);
     c->validating = true;
-    if (pg_conn_query(c, (weir_slice){0}) < 0)
+    if (pg_conn_query(c, (weir_slice){0}, PG_CHECKS) < 0)
         weir_stream_close(c->stream, 0);
 }
 
 static int conn_reset(weir_conn *conn)
 {
     pg_conn *c = pg_conn_of(conn);
-    int r = pg_conn_query(c, WEIR_SLICE_LIT("DISCARD ALL"));
+    int r = pg_conn_query(c, WEIR_SLICE_LIT("DISCARD ALL"), PG_CHECKS);
     if (r < 0)
         return r;
     pg_prepared_clear(&c->prepared);
-    weir_buf_clear(&c->set_names);
-    c->adopted = 0;
+    pg_aliases_clear(c);
+    pg_parameters_clear(c);
     c->validating = true; /* as a validation: the answer decides whether it lives */
     return 0;
 }
@@ -220,6 +234,14 @@ static void conn_describe(const weir_conn *conn, const char **ret_address, uint3
     *ret_pid = c->pid;
 }
 
+static void conn_secured(const weir_conn *conn, char *out, size_t size)
+{
+    const pg_conn *c = pg_const(conn);
+    const weir_tls_info *tls = c->stream ? weir_stream_tls(c->stream) : NULL;
+    (void)snprintf(out, size, "%s%s%s", tls ? tls->version : "", tls ? "/" : "",
+                   tls ? tls->cipher : "");
+}
+
 const weir_conn_ops pg_conn_ops = {
     .close = conn_close,
     .quiet = conn_quiet,
@@ -230,6 +252,10 @@ const weir_conn_ops pg_conn_ops = {
     .relay = pg_relay,
     .relay_more = pg_relay_more,
     .adopt = pg_adopt,
+    .adopted = pg_adopted,
+    .ask = pg_ask,
+    .name = pg_name,
+    .named = pg_named,
     .reset = conn_reset,
     .interject = pg_interject,
     .owed = conn_owed,
@@ -237,4 +263,5 @@ const weir_conn_ops pg_conn_ops = {
     .sink_drained = conn_sink_drained,
     .welcome = conn_welcome,
     .describe = conn_describe,
+    .secured = conn_secured,
 };

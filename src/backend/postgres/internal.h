@@ -4,6 +4,7 @@
 
 #include "backend/postgres/postgres.h"
 #include "base/map.h"
+#include "base/spin.h"
 #include "proto/pg/owed.h"
 #include "proto/pg/pg.h"
 
@@ -11,11 +12,32 @@
 #define PG_HELD 8u      /* replies that are kept back at most */
 #define PG_SEEN 256u    /* contents seen once on a connection, direct-mapped */
 
+/* Tags of hidden entries in the queue of owed replies: what of ours they answer. Contents of
+ * prepared statements, the other tags, are 64-bit hashes. */
+#define PG_ADOPTS 1u
+#define PG_CHECKS 2u
+#define PG_ASKED 3u
+#define PG_NAMES 4u
+
+/* What a host's name stood for when it was last looked up. */
+typedef struct pg_host {
+    char addresses[8][WEIR_RESOLVED_MAX];
+    unsigned count;
+    weir_time looked_at;
+} pg_host;
+
 typedef struct pg_backend {
     weir_backend base;
     weir_postgres_options options;
     char *hosts[WEIR_POSTGRES_HOSTS_MAX];
     _Atomic uint32_t generation; /* of the schema, as far as we saw it change */
+    bool has_names;              /* some host is not an address */
+    weir_spin table_lock;
+    pg_host table[WEIR_POSTGRES_HOSTS_MAX];
+    _Atomic uint32_t table_serial; /* raised when an address is gone */
+    _Atomic weir_time looked_at;
+    _Atomic bool looking;
+    weir_job look;
 } pg_backend;
 
 /* A name of ours on one server connection. It is forgotten when the server has no such statement
@@ -53,7 +75,6 @@ typedef struct pg_conn {
     char status;    /* of the last ReadyForQuery */
     bool validating;
     bool returned;   /* given back, clean() said LATER */
-    bool adopting;   /* our SET is on the way: its failure is fatal for the session */
     bool paused;     /* reading stopped for a slow client */
     bool congested;  /* our outgoing queue was full */
     bool passing_on; /* the frame under way goes to the client (else it is dropped) */
@@ -68,20 +89,38 @@ typedef struct pg_conn {
     char sqlstate[6]; /* of the error since the last Sync or Query; "" */
     bool error_told;  /* ... was told as one statement's */
     bool dropping;    /* a schema change is not yet committed */
+    uint64_t change;  /* likewise, of the backend's `changes` */
     pg_prepared_table prepared;
     uint32_t batch; /* counts the Syncs sent */
-    char *database, *user, *password;
+    char *database, *user;
+    weir_login *login; /* until it is logged in; NULL: nothing proves who we are */
+    bool tls;         /* wanted of the stream under way */
+    bool tls_asked;   /* SSLRequest is on its way */
+    bool tls_again;   /* the address's second attempt, the other way */
+    bool tls_retry;   /* ... is what comes next */
+    bool tls_failed;  /* the handshake, or what led to it */
+    bool tls_refused; /* by the server's access rules, with or without TLS */
     weir_pg_auth_client auth;
-    unsigned host;         /* being tried */
-    char addresses[8][64]; /* of it */
+    unsigned host;         /* tried so far */
+    unsigned host_used;
+    uint8_t order[WEIR_POSTGRES_HOSTS_MAX];
+    uint32_t table_serial; /* its address was in the table then */
+    bool second_pass;      /* any server will do now */
+    bool probing;          /* it was asked what it is */
+    bool standby, read_only;
+    bool misplaced; /* not to be lent again: another server is wanted */
+    char addresses[8][WEIR_RESOLVED_MAX]; /* of it */
     unsigned address_count, address;
     char *address_used;
     uint32_t pid;
     uint8_t key[WEIR_PG_CANCEL_KEY_MAX];
     size_t key_len;
     weir_buf welcome;
-    uint64_t adopted;   /* fingerprint of the session parameters set now */
-    weir_buf set_names; /* names we have SET, zero-terminated each */
+    uint64_t adopted; /* fingerprint of the session parameters set now; 0: none are */
+    weir_buf set;     /* these: pairs, sorted by name (weir_parameters) */
+    weir_list questions; /* of ours, in order of asking */
+    weir_list aliases;   /* names of clients' own that mean something here */
+    bool aliases_unknown; /* ... and perhaps others: making one failed */
     weir_list cancels;  /* flying toward this backend */
     weir_error lost;    /* why, once known */
 } pg_conn;
@@ -100,16 +139,37 @@ static inline pg_backend *pg_backend_of(const pg_conn *c)
 int pg_conn_open(weir_backend *backend, struct weir_loop *loop, const weir_conn_request *request,
                  weir_conn **ret);
 
+/* ---- hosts.c ---- */
+void pg_hosts_init(pg_backend *b);
+/* In which order hosts are tried. */
+void pg_hosts_order(pg_conn *c);
+/* Fills the connection's addresses without asking a resolver, if that is possible. */
+bool pg_hosts_known(pg_conn *c, unsigned host);
+/* The resolver's answer is in the connection's addresses. */
+void pg_hosts_learn(pg_conn *c, unsigned host);
+/* It is connected to where it should be. */
+bool pg_hosts_current(pg_conn *c);
+
+/* ---- target.c ---- */
+#define PG_TARGET_ASKED 1
+/* At login's end. 0: it is what is wanted; ASKED: it will be known at the next ReadyForQuery;
+ * -EREMOTE: it is not, words in c->lost. */
+WEIR_MUST_CHECK int pg_target_check(pg_conn *c);
+WEIR_MUST_CHECK int pg_target_row(pg_conn *c, weir_slice body);
+void pg_target_refused(pg_conn *c);
+
 /* ---- conn.c ---- */
 extern const weir_conn_ops pg_conn_ops;
 extern const weir_stream_handler pg_relay_handler;
 void pg_conn_free(pg_conn *c);
+/* Overwrites and frees what proves who we are. */
+void pg_conn_forget_login(pg_conn *c);
 /* The connection failed or broke the protocol: tells the borrower and the engine, closes. */
 void pg_conn_fail(pg_conn *c, const weir_error *err);
 /* Closed or failed: what was held back by cancels or owed replies may have become clean. */
 void pg_conn_look_clean(pg_conn *c);
-/* Sends a Query of our own, whose replies nobody sees. */
-WEIR_MUST_CHECK int pg_conn_query(pg_conn *c, weir_slice text);
+/* Sends a Query of our own, whose replies nobody sees; `tag`: PG_ADOPTS, … */
+WEIR_MUST_CHECK int pg_conn_query(pg_conn *c, weir_slice text, uint64_t tag);
 
 /* ---- relay.c ---- */
 int pg_relay(weir_conn *conn, const weir_relay *m);
@@ -138,6 +198,63 @@ weir_slice pg_prepared_name(const uint64_t content[2], char buf[PG_NAME_SIZE]);
 
 /* ---- parameters.c ---- */
 int pg_adopt(weir_conn *conn, const weir_parameters *parameters);
+int pg_adopted(weir_conn *conn, const weir_parameters *parameters);
+/* Nothing is set any more (DISCARD ALL). */
+void pg_parameters_clear(pg_conn *c);
+
+/* ---- ask.c ---- */
+int pg_ask(weir_conn *conn, weir_question *question);
+/* What came for the oldest question. */
+void pg_question_row(pg_conn *c, weir_slice body);
+void pg_question_failed(pg_conn *c, const weir_pg_error_fields *error);
+void pg_question_answered(pg_conn *c);
+/* The connection is gone: so are they. */
+void pg_questions_lost(pg_conn *c, const weir_error *err);
+
+/* ---- aliases.c ---- */
+int pg_name(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
+int pg_named(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
+void pg_aliases_clear(pg_conn *c);
+
+/* ---- ours.c ---- */
+#define PG_OURS_MAX 160u
+/* Messages being gathered; sent whole or, after an error, not at all. */
+typedef struct pg_ours {
+    pg_conn *conn;
+    weir_buf out;
+    uint64_t tag; /* of what is ours entirely */
+    int error;
+    size_t count;
+    struct {
+        weir_pg_owed_kind kind;
+        uint64_t tag;
+    } entries[PG_OURS_MAX];
+} pg_ours;
+void pg_ours_begin(pg_ours *b, pg_conn *c, uint64_t tag);
+void pg_ours_close(pg_ours *b, uint8_t kind, weir_slice name);
+void pg_ours_parse(pg_ours *b, weir_slice name, weir_slice text, weir_slice oids, uint64_t tag);
+/* Parses, executes and forgets a statement. Five entries. */
+void pg_ours_run(pg_ours *b, weir_slice text);
+/* Sets those settings that say what a text means as they were for a weir_prepared; `back`: as they
+ * are. (parameters.c) */
+void pg_ours_set(pg_ours *b, weir_slice settings, bool back);
+/* `joins`: an extended message of the client's follows at once. -ENOMEM, -ENOSPC, -EMSGSIZE: the
+ * connection is unusable. */
+WEIR_MUST_CHECK int pg_ours_send(pg_ours *b, bool joins);
+
+/* ---- tls.c ---- */
+#define PG_TLS_NONE 1 /* the server has no TLS */
+/* Before the first stream to an address: whether it will be TLS. */
+void pg_tls_first(pg_conn *c, const char *address);
+/* The stream failed: may the same address be tried once more, the other way? */
+bool pg_tls_again(pg_conn *c);
+/* On a fresh stream; `*ret_asked`: the server will answer (pg_tls_answer), else, and after that,
+ * on_open comes again when the handshake is through. -ENOMEM. */
+WEIR_MUST_CHECK int pg_tls_begin(const pg_backend *b, unsigned host, weir_stream *stream,
+                                 bool *ret_asked);
+/* 0: the handshake has begun; PG_TLS_NONE; -EPROTO; -ENOMEM. */
+WEIR_MUST_CHECK int pg_tls_answer(const pg_backend *b, unsigned host, weir_stream *stream,
+                                  weir_slice in);
 
 /* ---- cancel.c ---- */
 void pg_cancel(weir_conn *conn);

@@ -27,7 +27,8 @@ static void write_startup(pg_conn *c)
     weir_buf params, out;
     weir_buf_init(&params, WEIR_PG_STARTUP_SIZE_MAX);
     weir_buf_init(&out, WEIR_PG_STARTUP_SIZE_MAX + 16);
-    const char *pairs[] = {"user", c->user, "database", c->database, "application_name", "weir"};
+    /* No application_name: a client that gives none finds none, as in front of the server. */
+    const char *pairs[] = {"user", c->user, "database", c->database};
     int r = 0;
     for (size_t i = 0; r == 0 && i < sizeof(pairs) / sizeof(pairs[0]); i++)
         r = weir_buf_append_cstr(&params, pairs[i]);
@@ -41,17 +42,68 @@ static void write_startup(pg_conn *c)
     weir_buf_fini(&out);
 }
 
+static void log_in(pg_conn *c)
+{
+    c->auth = (weir_pg_auth_client){
+        .user = weir_slice_cstr(c->user),
+        .password = c->login ? weir_slice_cstr(c->login->password) : (weir_slice){0},
+    };
+    if (c->login && c->login->has_keys) {
+        c->auth.has_proof = true;
+        memcpy(c->auth.proof.client_key, c->login->client_key, WEIR_PG_SCRAM_KEY);
+        memcpy(c->auth.proof.server_key, c->login->server_key, WEIR_PG_SCRAM_KEY);
+    }
+    weir_loop_random(c->base.loop, c->auth.random, sizeof(c->auth.random));
+    weir_buf_clear(&c->welcome);
+    c->probing = c->standby = c->read_only = false;
+    write_startup(c);
+}
+
+/* False: words are in c->lost. */
+static bool goes_on_with_tls(pg_conn *c, int r)
+{
+    if (r == 0)
+        return true;
+    if (r == PG_TLS_NONE)
+        weir_error_set(&c->lost, "08006",
+                       "weir: the database server at %s does not support TLS, but sslmode "
+                       "requires it",
+                       c->address_used);
+    else
+        weir_error_set(&c->lost, "08006", "weir: cannot begin TLS with the server at %s: %s",
+                       c->address_used,
+                       r == -EPROTO ? "it did not answer as the protocol has it" : strerror(-r));
+    c->tls_failed = true;
+    weir_stream_close(c->stream, 0);
+    return false;
+}
+
+/* Once when the connection stands, and again when its TLS does. */
 static void on_open(weir_stream *stream)
 {
     pg_conn *c = weir_stream_user(stream);
+    const pg_backend *b = pg_backend_of(c);
+    const weir_tls_info *tls = weir_stream_tls(stream);
     c->state = PG_LOGIN;
-    c->auth = (weir_pg_auth_client){
-        .user = weir_slice_cstr(c->user),
-        .password = c->password ? weir_slice_cstr(c->password) : (weir_slice){0},
-    };
-    weir_loop_random(c->base.loop, c->auth.random, sizeof(c->auth.random));
-    weir_buf_clear(&c->welcome);
-    write_startup(c);
+    c->lost.sqlstate[0] = '\0';
+    if (c->tls && !tls)
+        (void)goes_on_with_tls(c, pg_tls_begin(b, c->host_used, stream, &c->tls_asked));
+    else if (tls && b->options.direct && !tls->alpn)
+        (void)goes_on_with_tls(c, -EPROTO); /* somebody else's TLS */
+    else
+        log_in(c);
+}
+
+static size_t on_tls_answer(pg_conn *c, weir_slice in)
+{
+    const pg_backend *b = pg_backend_of(c);
+    c->tls_asked = false;
+    int r = pg_tls_answer(b, c->host_used, c->stream, in);
+    if (r == PG_TLS_NONE && b->options.sslmode == WEIR_POSTGRES_PREFER)
+        log_in(c);
+    else
+        (void)goes_on_with_tls(c, r);
+    return in.len;
 }
 
 /* The whole of a login goes wrong in a way that another address will not mend. */
@@ -71,14 +123,19 @@ static void on_error_response(pg_conn *c, const weir_pg_frame *f)
         char state[6] = {0};
         memcpy(state, e.sqlstate.data, 5);
         bool password = memcmp(state, "28", 2) == 0;
+        c->tls_refused = memcmp(state, "28000", 5) == 0;
         weir_error_set(&c->lost, password ? "08006" : state,
                        "weir: the database server refused the login: %.*s", (int)e.message.len,
                        (const char *)e.message.data);
         weir_error_detail(&c->lost, "Server %s, user \"%s\", SQLSTATE %s.", c->address_used,
                           c->user, state);
         if (password)
-            weir_error_hint(
-                &c->lost, "Check the user and password of this database in Weir's configuration.");
+            weir_error_hint(&c->lost,
+                            c->login && c->login->has_keys
+                                ? "The user logged in to Weir with keys that this server does not "
+                                  "know: its secret there is another one."
+                                : "Check the user and password of this database in Weir's "
+                                  "configuration.");
         if (memcmp(state, "57P03", 5) != 0) {
             weir_error err = c->lost;
             refuse(c, &err);
@@ -112,11 +169,13 @@ static void on_ready(pg_conn *c)
     weir_backend *b = c->base.backend;
     weir_timer_disarm(c->base.loop, &c->timer);
     weir_stream_set_handler(c->stream, &pg_relay_handler, c);
+    /* What does not pass in pieces may still be large: an error's text, thousands of parameters. */
+    weir_stream_set_limit(c->stream, WEIR_PG_MESSAGE_SIZE_MAX + 1);
     c->state = PG_READY;
     c->status = 'I';
     c->announced = true;
-    free(c->password);
-    c->password = NULL;
+    c->lost.sqlstate[0] = '\0'; /* what kept us from servers that were tried before */
+    pg_conn_forget_login(c);
     b->events->opened(b->engine, &c->base);
 }
 
@@ -139,11 +198,19 @@ static int on_frame(pg_conn *c, const weir_pg_frame *f)
     case WEIR_PG_B_ERROR:
         on_error_response(c, f);
         return -ECONNREFUSED;
-    case WEIR_PG_B_READY:
+    case WEIR_PG_B_READY: {
         if (c->auth.state != WEIR_PG_AUTHC_OK)
             return -EPROTO;
-        on_ready(c);
-        return 0;
+        int r = pg_target_check(c);
+        if (r == 0)
+            on_ready(c);
+        return r < 0 ? r : 0;
+    }
+    case WEIR_PG_B_DATA_ROW:
+        return c->probing ? pg_target_row(c, f->body) : -EPROTO;
+    case WEIR_PG_B_ROW_DESCRIPTION:
+    case WEIR_PG_B_COMMAND_COMPLETE:
+        return c->probing ? 0 : -EPROTO;
     case WEIR_PG_B_NOTICE:
     case WEIR_PG_B_NEGOTIATE:
         return 0;
@@ -156,6 +223,8 @@ static size_t on_bytes(weir_stream *stream, weir_slice in)
 {
     pg_conn *c = weir_stream_user(stream);
     size_t used = 0;
+    if (c->tls_asked)
+        return on_tls_answer(c, in);
     while (c->state == PG_LOGIN) {
         weir_pg_frame f;
         int r = weir_pg_frame_next(weir_slice_skip(in, used), 64 * 1024, &f);
@@ -178,15 +247,25 @@ static size_t on_bytes(weir_stream *stream, weir_slice in)
 static void on_close(weir_stream *stream, int error)
 {
     pg_conn *c = weir_stream_user(stream);
+    const char *tls = weir_stream_tls_failure(stream);
     c->stream = NULL;
+    c->tls_asked = false;
+    c->tls_failed = c->tls_failed || (tls && !weir_stream_tls(stream));
+    if (pg_tls_again(c)) {
+        c->address--;
+        next_address(c);
+        return;
+    }
     if (c->state == PG_CLOSING) {
         give_up(c, true);
         return;
     }
     if (!c->lost.sqlstate[0] || c->state == PG_CONNECTING)
-        weir_error_set(&c->lost, "08006", "weir: cannot connect to the database server at %s: %s",
-                       c->address_used,
-                       error ? strerror(-error) : "it closed the connection during login");
+        weir_error_set(&c->lost, "08006", "weir: cannot connect to the database server at %s: %s%s",
+                       c->address_used, tls ? "TLS: " : "",
+                       tls     ? tls
+                       : error ? strerror(-error)
+                               : "it closed the connection during login");
     next_address(c);
 }
 
@@ -216,6 +295,9 @@ static void next_address(pg_conn *c)
             return;
         }
         c->state = PG_CONNECTING;
+        if (!c->tls_retry)
+            pg_tls_first(c, address);
+        c->tls_retry = false;
         int r = weir_connect(c->base.loop, address, &login_handler, c, &c->stream);
         if (r == 0) {
             weir_time timeout = pg_backend_of(c)->options.connect_timeout;
@@ -236,7 +318,7 @@ static void on_resolved(void *user, const char *const *addresses, size_t count, 
     if (count == 0)
         weir_error_set(&c->lost, "08001",
                        "weir: cannot resolve the database server's name \"%s\": %s",
-                       b->hosts[c->host - 1], reason ? reason : "no address");
+                       b->hosts[c->host_used], reason ? reason : "no address");
     c->address = 0;
     c->address_count = 0;
     for (size_t i = 0; i < count && i < 8; i++) {
@@ -245,29 +327,37 @@ static void on_resolved(void *user, const char *const *addresses, size_t count, 
         if (len < sizeof(c->addresses[0]))
             memcpy(c->addresses[c->address_count++], addresses[i], len + 1);
     }
+    pg_hosts_learn(c, c->host_used);
     next_address(c);
 }
 
-/* Numeric addresses and sockets need no resolver. */
-static bool is_numeric(const char *host)
+/* None suits: with a mere preference, any does. */
+static bool begin_again(pg_conn *c)
 {
-    return host[0] == '/' || host[0] == '[' || strspn(host, "0123456789.:") == strlen(host);
+    const pg_backend *b = pg_backend_of(c);
+    if (b->options.target != WEIR_POSTGRES_PREFER_STANDBY || c->second_pass)
+        return false;
+    c->second_pass = true;
+    c->host = 0;
+    return true;
 }
 
 static void next_host(pg_conn *c)
 {
     pg_backend *b = pg_backend_of(c);
-    if (c->host >= b->options.host_count) {
+    if (c->host >= b->options.host_count && !begin_again(c)) {
         give_up(c, false);
         return;
     }
-    const char *host = b->hosts[c->host++];
+    c->host_used = c->order[c->host++];
     c->state = PG_RESOLVING;
-    if (is_numeric(host)) {
-        on_resolved(c, &host, 1, NULL);
+    c->address = 0;
+    c->table_serial = atomic_load(&b->table_serial);
+    if (pg_hosts_known(c, c->host_used)) {
+        next_address(c);
         return;
     }
-    int r = weir_resolve(c->base.loop, b->options.resolver, host, on_resolved, c);
+    int r = weir_resolve(c->base.loop, b->options.resolver, b->hosts[c->host_used], on_resolved, c);
     if (r < 0)
         on_resolved(c, NULL, 0, strerror(-r));
 }
@@ -279,7 +369,23 @@ static void on_start(weir_timer *timer, weir_loop *loop)
     (void)loop;
     pg_conn *c = WEIR_CONTAINER_OF(timer, pg_conn, timer);
     weir_timer_init(&c->timer, on_timeout);
+    pg_hosts_order(c);
     next_host(c);
+}
+
+static int keep_login(pg_conn *c, const weir_conn_request *request)
+{
+    size_t len = request->password ? strlen(request->password) : 0;
+    if ((!request->login && !request->password) || len > WEIR_LOGIN_PASSWORD_MAX)
+        return len > 0 ? -EINVAL : 0;
+    c->login = calloc(1, sizeof(*c->login));
+    if (!c->login)
+        return -ENOMEM;
+    if (request->login)
+        *c->login = *request->login;
+    else
+        memcpy(c->login->password, request->password, len);
+    return 0;
 }
 
 int pg_conn_open(weir_backend *backend, struct weir_loop *loop, const weir_conn_request *request,
@@ -297,7 +403,9 @@ int pg_conn_open(weir_backend *backend, struct weir_loop *loop, const weir_conn_
     weir_list_init(&c->base.siblings);
     weir_list_init(&c->cancels);
     weir_buf_init(&c->welcome, 64 * 1024);
-    weir_buf_init(&c->set_names, 16 * 1024);
+    weir_buf_init(&c->set, 64 * 1024);
+    weir_list_init(&c->questions);
+    weir_list_init(&c->aliases);
     weir_pg_owed_init(&c->owed, b->options.replies_max);
     weir_hash_seed seed;
     weir_loop_random(loop, &seed, sizeof(seed));
@@ -305,8 +413,7 @@ int pg_conn_open(weir_backend *backend, struct weir_loop *loop, const weir_conn_
     weir_timer_init(&c->timer, on_start);
     c->database = strdup(request->database);
     c->user = strdup(request->user);
-    c->password = request->password ? strdup(request->password) : NULL;
-    if (!c->database || !c->user || (request->password && !c->password)) {
+    if (!c->database || !c->user || keep_login(c, request) < 0) {
         pg_conn_free(c);
         return -ENOMEM;
     }

@@ -1,26 +1,27 @@
-/* Session parameters: before a connection serves a session, what the session wants is SET and what
- * an earlier one had SET is RESET, in one Query of ours. Sameness costs one comparison of
- * fingerprints.
+/* Session parameters: before a connection serves a session, what differs between what stands there
+ * and what the session wants is SET and RESET, in one Query of ours in front of the session's first
+ * message. Sameness costs one comparison of fingerprints.
  *
- * Names are checked identifiers and values are quoted, so a client's startup packet cannot smuggle
- * SQL. */
+ * The login's role and authorization are taken back first, so that whatever the one session could
+ * set the other can, and those of the session are set last. client_encoding goes in a Query of its
+ * own in front, since a Query's text is read in the encoding that it finds. Names and values are
+ * quoted: a client cannot smuggle SQL. */
 #include "backend/postgres/internal.h"
 
-static bool name_ok(weir_slice name)
+#define SQL_MAX ((size_t)1024 * 1024)
+
+static bool is_role(weir_slice name)
 {
-    if (name.len == 0 || name.len > 63)
-        return false;
-    for (size_t i = 0; i < name.len; i++) {
-        uint8_t c = name.data[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-        if (!letter && !(i > 0 && ((c >= '0' && c <= '9') || c == '.')))
-            return false;
-    }
-    return true;
+    return weir_slice_eq_cstr(name, "role") || weir_slice_eq_cstr(name, "session_authorization");
+}
+
+static bool is_encoding(weir_slice name)
+{
+    return weir_slice_eq_cstr(name, "client_encoding");
 }
 
 /* E'…' so that the meaning does not hang on standard_conforming_strings. */
-static int append_quoted(weir_buf *out, weir_slice value)
+static int append_literal(weir_buf *out, weir_slice value)
 {
     int r = weir_buf_append(out, WEIR_SLICE_LIT("E'"));
     for (size_t i = 0; r == 0 && i < value.len; i++) {
@@ -32,66 +33,211 @@ static int append_quoted(weir_buf *out, weir_slice value)
     return r < 0 ? r : weir_buf_append_u8(out, '\'');
 }
 
-static int append_set(weir_buf *out, weir_slice name, weir_slice value)
+/* "app"."user": each part quoted. */
+static int append_name(weir_buf *out, weir_slice name)
 {
-    int r = weir_buf_append(out, WEIR_SLICE_LIT("SET SESSION "));
+    int r = weir_buf_append_u8(out, '"');
+    for (size_t i = 0; r == 0 && i < name.len; i++) {
+        if (name.data[i] == '.')
+            r = weir_buf_append(out, WEIR_SLICE_LIT("\".\""));
+        else if (name.data[i] == '"')
+            r = weir_buf_append(out, WEIR_SLICE_LIT("\"\""));
+        else
+            r = weir_buf_append_u8(out, name.data[i]);
+    }
+    return r < 0 ? r : weir_buf_append_u8(out, '"');
+}
+
+static int append_reset(weir_buf *out, weir_slice name)
+{
+    int r = weir_buf_append(out, WEIR_SLICE_LIT("RESET "));
     if (r == 0)
-        r = weir_buf_append(out, name);
-    if (r == 0)
-        r = weir_buf_append(out, WEIR_SLICE_LIT(" TO "));
-    if (r == 0)
-        r = append_quoted(out, value);
+        r = append_name(out, name);
     return r < 0 ? r : weir_buf_append_u8(out, ';');
 }
 
-static int append_resets(weir_buf *out, const weir_buf *names)
+static int append_set(weir_buf *out, weir_slice name, weir_slice value)
 {
-    int r = 0;
-    for (size_t pos = 0; r == 0 && pos < names->len;) {
-        weir_slice name = weir_slice_cstr((const char *)names->data + pos);
-        pos += name.len + 1;
-        r = weir_buf_append(out, WEIR_SLICE_LIT("RESET "));
-        if (r == 0)
-            r = weir_buf_append(out, name);
-        if (r == 0)
-            r = weir_buf_append_u8(out, ';');
+    int r = weir_buf_append(out, WEIR_SLICE_LIT("SELECT pg_catalog.set_config("));
+    if (r == 0)
+        r = append_literal(out, name);
+    if (r == 0)
+        r = weir_buf_append_u8(out, ',');
+    if (r == 0)
+        r = append_literal(out, value);
+    return r < 0 ? r : weir_buf_append(out, WEIR_SLICE_LIT(",false);"));
+}
+
+/* ---- the difference ---- */
+
+/* Both sides at once, in order of names. */
+typedef struct walk {
+    weir_slice from, to;
+    size_t from_pos, to_pos;
+    weir_slice from_name, from_value, to_name, to_value;
+    bool has_from, has_to;
+} walk;
+
+static walk walk_of(weir_slice from, weir_slice to)
+{
+    walk w = {.from = from, .to = to};
+    w.has_from = weir_pg_param_next(from, &w.from_pos, &w.from_name, &w.from_value);
+    w.has_to = weir_pg_param_next(to, &w.to_pos, &w.to_name, &w.to_value);
+    return w;
+}
+
+static int order(weir_slice a, weir_slice b)
+{
+    int r = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+    return r ? r : (a.len > b.len) - (a.len < b.len);
+}
+
+/* The next name that differs; `*value` without data: it is to be RESET. */
+static bool walk_next(walk *w, weir_slice *name, weir_slice *value)
+{
+    while (w->has_from || w->has_to) {
+        int o = !w->has_from ? 1 : !w->has_to ? -1 : order(w->from_name, w->to_name);
+        bool same = o == 0 && weir_slice_eq(w->from_value, w->to_value);
+        *name = o < 0 ? w->from_name : w->to_name;
+        *value = o < 0 ? (weir_slice){0} : w->to_value;
+        if (o <= 0)
+            w->has_from = weir_pg_param_next(w->from, &w->from_pos, &w->from_name, &w->from_value);
+        if (o >= 0)
+            w->has_to = weir_pg_param_next(w->to, &w->to_pos, &w->to_name, &w->to_value);
+        if (!same)
+            return true;
     }
+    return false;
+}
+
+static int append_one(weir_buf *out, weir_slice name, weir_slice value)
+{
+    return value.data ? append_set(out, name, value) : append_reset(out, name);
+}
+
+/* Whoever the session is, the login comes back. */
+static int append_login(weir_buf *out, weir_slice from)
+{
+    weir_slice value;
+    if (!weir_pg_param_find(from, "role", &value) &&
+        !weir_pg_param_find(from, "session_authorization", &value))
+        return 0;
+    return weir_buf_append(out, WEIR_SLICE_LIT("RESET ROLE;RESET SESSION AUTHORIZATION;"));
+}
+
+static int append_roles(weir_buf *out, weir_slice to)
+{
+    weir_slice value;
+    int r = 0;
+    if (weir_pg_param_find(to, "session_authorization", &value))
+        r = append_set(out, WEIR_SLICE_LIT("session_authorization"), value);
+    if (r == 0 && weir_pg_param_find(to, "role", &value))
+        r = append_set(out, WEIR_SLICE_LIT("role"), value);
     return r;
 }
 
-static int append_sets(weir_buf *out, weir_buf *names, weir_slice pairs)
+static int append_difference(weir_buf *out, weir_slice from, weir_slice to)
 {
-    int r = 0;
+    int r = append_login(out, from);
     weir_slice name, value;
-    for (size_t pos = 0; r == 0 && weir_pg_param_next(pairs, &pos, &name, &value);) {
-        if (!name_ok(name))
-            continue;
-        r = append_set(out, name, value);
-        if (r == 0)
-            r = weir_buf_append(names, name);
-        if (r == 0)
-            r = weir_buf_append_u8(names, 0);
-    }
+    for (walk w = walk_of(from, to); r == 0 && walk_next(&w, &name, &value);)
+        if (!is_role(name) && !is_encoding(name))
+            r = append_one(out, name, value);
+    return r < 0 ? r : append_roles(out, to);
+}
+
+static int change_encoding(pg_conn *c, weir_slice from, weir_slice to)
+{
+    weir_slice name, value;
+    weir_buf sql;
+    weir_buf_init(&sql, SQL_MAX);
+    int r = 0;
+    for (walk w = walk_of(from, to); r == 0 && walk_next(&w, &name, &value);)
+        if (is_encoding(name))
+            r = append_one(&sql, name, value);
+    if (r == 0 && sql.len > 0)
+        r = pg_conn_query(c, weir_buf_slice(&sql), PG_ADOPTS);
+    weir_buf_fini(&sql);
     return r;
+}
+
+static int change(pg_conn *c, weir_slice from, weir_slice to)
+{
+    weir_buf sql;
+    weir_buf_init(&sql, SQL_MAX);
+    int r = change_encoding(c, from, to);
+    if (r == 0)
+        r = append_difference(&sql, from, to);
+    if (r == 0 && sql.len > 0)
+        r = pg_conn_query(c, weir_buf_slice(&sql), PG_ADOPTS);
+    weir_buf_fini(&sql);
+    return r;
+}
+
+/* ---- what a text means ---- */
+
+static bool differs(weir_slice a, weir_slice b)
+{
+    return !a.data != !b.data || !weir_slice_eq(a, b);
+}
+
+static weir_slice find(weir_slice pairs, const char *name)
+{
+    weir_slice value;
+    return weir_pg_param_find(pairs, name, &value) ? value : (weir_slice){0};
+}
+
+void pg_ours_set(pg_ours *b, weir_slice settings, bool back)
+{
+    weir_slice here = weir_buf_slice(&b->conn->set);
+    for (size_t i = 0; weir_parse_settings[i]; i++) {
+        const char *name = weir_parse_settings[i];
+        weir_slice then = find(settings, name), now = find(here, name);
+        if (!differs(then, now))
+            continue;
+        weir_buf sql;
+        weir_buf_init(&sql, SQL_MAX);
+        int r = append_one(&sql, weir_slice_cstr(name), back ? now : then);
+        if (r == 0)
+            pg_ours_run(b, weir_buf_slice(&sql));
+        else
+            b->error = r;
+        weir_buf_fini(&sql);
+    }
+}
+
+/* ---- what stands ---- */
+
+void pg_parameters_clear(pg_conn *c)
+{
+    weir_buf_clear(&c->set);
+    c->adopted = 0;
+}
+
+int pg_adopted(weir_conn *conn, const weir_parameters *parameters)
+{
+    pg_conn *c = pg_conn_of(conn);
+    weir_buf_clear(&c->set);
+    c->adopted = parameters->fingerprint;
+    return weir_buf_append(&c->set, parameters->pairs);
+}
+
+/* Back to the login's, whatever there is. */
+static int forget(pg_conn *c)
+{
+    static const char all[] = "RESET ROLE;RESET SESSION AUTHORIZATION;RESET ALL";
+    pg_parameters_clear(c);
+    return pg_conn_query(c, weir_slice_cstr(all), PG_ADOPTS);
 }
 
 int pg_adopt(weir_conn *conn, const weir_parameters *parameters)
 {
     pg_conn *c = pg_conn_of(conn);
-    if (c->adopted == parameters->fingerprint)
+    if (c->adopted == parameters->fingerprint || c->state != PG_READY)
         return 0;
-    weir_buf sql;
-    weir_buf_init(&sql, 64 * 1024);
-    int r = append_resets(&sql, &c->set_names);
-    weir_buf_clear(&c->set_names);
+    int r = c->adopted == WEIR_PARAMETERS_UNKNOWN ? forget(c) : 0;
     if (r == 0)
-        r = append_sets(&sql, &c->set_names, parameters->pairs);
-    if (r == 0)
-        r = pg_conn_query(c, weir_buf_slice(&sql));
-    weir_buf_fini(&sql);
-    if (r == 0) {
-        c->adopted = parameters->fingerprint;
-        c->adopting = true;
-    }
-    return r;
+        r = change(c, weir_buf_slice(&c->set), parameters->pairs);
+    return r < 0 ? r : pg_adopted(conn, parameters);
 }
+

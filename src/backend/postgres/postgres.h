@@ -7,8 +7,29 @@
 #include "base/log.h"
 #include "engine/backend.h"
 #include "net/net.h"
+#include "net/tls.h"
 
 #define WEIR_POSTGRES_HOSTS_MAX 8u
+
+/* What a server must be: libpq's target_session_attrs. */
+typedef enum weir_postgres_target {
+    WEIR_POSTGRES_ANY,
+    WEIR_POSTGRES_READ_WRITE,
+    WEIR_POSTGRES_READ_ONLY,
+    WEIR_POSTGRES_PRIMARY,
+    WEIR_POSTGRES_STANDBY,
+    WEIR_POSTGRES_PREFER_STANDBY
+} weir_postgres_target;
+
+/* libpq's sslmode, from weak to strong. */
+typedef enum weir_postgres_sslmode {
+    WEIR_POSTGRES_DISABLE,
+    WEIR_POSTGRES_ALLOW,
+    WEIR_POSTGRES_PREFER,
+    WEIR_POSTGRES_REQUIRE,
+    WEIR_POSTGRES_VERIFY_CA,
+    WEIR_POSTGRES_VERIFY_FULL
+} weir_postgres_sslmode;
 
 typedef struct weir_postgres_options {
     const char
@@ -16,6 +37,14 @@ typedef struct weir_postgres_options {
     unsigned host_count;
     weir_time connect_timeout; /* of one attempt: connect and log in */
     weir_time cancel_timeout;
+    weir_postgres_target target;
+    bool balance;        /* hosts in random order */
+    weir_postgres_sslmode sslmode;
+    weir_tls_context *tls; /* NULL with DISABLE; judges servers from VERIFY_CA on */
+    bool direct;           /* TLS begins without SSLRequest */
+    bool sni;              /* servers are told the name */
+    weir_time dns_ttl;   /* an answer about a name is used for so long */
+    weir_time dns_check; /* names are looked up again so often; 0: never */
     unsigned prepared_max; /* statements kept on one server connection */
     uint64_t rows_max;     /* of one result, beyond which its connection is given up; 0: no limit */
     unsigned replies_max;  /* owed replies of one connection; 0: 65536 */

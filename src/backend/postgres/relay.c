@@ -78,18 +78,27 @@ static int send_hidden_close(pg_conn *c, pg_prepared *p)
     return r;
 }
 
+/* `hidden`: it was the client's at some other time, so it is parsed under the settings of then. */
 static int write_named_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p, bool hidden)
 {
     char name[PG_NAME_SIZE];
+    weir_slice ours = pg_prepared_name(s->content, name);
+    p->pending++;
+    p->batch = c->batch;
+    p->generation = atomic_load_explicit(&pg_backend_of(c)->generation, memory_order_relaxed);
+    if (hidden) {
+        pg_ours b;
+        pg_ours_begin(&b, c, PG_NAMES);
+        pg_ours_set(&b, s->settings, false);
+        pg_ours_parse(&b, ours, s->text, s->oids, s->content[0]);
+        pg_ours_set(&b, s->settings, true);
+        return pg_ours_send(&b, true);
+    }
     weir_buf out;
     weir_buf_init(&out, WEIR_PG_MESSAGE_SIZE_MAX);
-    int r = weir_pg_write_parse(&out, pg_prepared_name(s->content, name), s->text, s->oids);
-    if (r == 0) {
-        p->pending++;
-        p->batch = c->batch;
-        p->generation = atomic_load_explicit(&pg_backend_of(c)->generation, memory_order_relaxed);
-        r = send(c, WEIR_PG_OWED_PARSE, hidden, s->content[0], weir_buf_slice(&out));
-    }
+    int r = weir_pg_write_parse(&out, ours, s->text, s->oids);
+    if (r == 0)
+        r = send(c, WEIR_PG_OWED_PARSE, false, s->content[0], weir_buf_slice(&out));
     weir_buf_fini(&out);
     return r;
 }
@@ -300,6 +309,10 @@ static void on_skipped(pg_conn *c)
     weir_pg_owed_kind kind;
     uint64_t tag;
     while (weir_pg_owed_next_skipped(&c->owed, &kind, &tag)) {
+        if (tag == PG_ASKED || tag == PG_NAMES) {
+            c->aliases_unknown = c->aliases_unknown || tag == PG_NAMES;
+            continue;
+        }
         if (kind == WEIR_PG_OWED_PARSE && tag)
             pg_prepared_parsed(&c->prepared, tag, false);
         if (kind == WEIR_PG_OWED_CLOSE && tag)
@@ -322,16 +335,52 @@ static bool starts_with(weir_slice s, const char *prefix)
     return s.len >= n && memcmp(s.data, prefix, n) == 0;
 }
 
+/* Which half of the backend's `changes` a tag counts in; 0: none. What only tables and what hangs
+ * on them are about counts low. */
+static uint64_t change_of(weir_slice tag)
+{
+    static const char *const tables[] = {"TABLE", "INDEX", "SEQUENCE", "MATERIALIZED VIEW"};
+    weir_slice rest;
+    if (starts_with(tag, "CREATE "))
+        rest = weir_slice_skip(tag, 7);
+    else if (starts_with(tag, "ALTER "))
+        rest = weir_slice_skip(tag, 6);
+    else if (starts_with(tag, "DROP "))
+        rest = weir_slice_skip(tag, 5);
+    else
+        return starts_with(tag, "IMPORT FOREIGN SCHEMA") ? 1 : 0;
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+        if (starts_with(rest, tables[i]))
+            return 1;
+    return (uint64_t)1 << 32;
+}
+
+static void count_change(pg_conn *c, uint64_t change)
+{
+    weir_backend *b = c->base.backend;
+    weir_backend_watcher *watcher = atomic_load_explicit(&b->watcher, memory_order_acquire);
+    atomic_fetch_add_explicit(&b->changes, change, memory_order_acq_rel);
+    if (watcher)
+        watcher->changed(watcher);
+}
+
 static void on_complete(pg_conn *c, weir_slice tag)
 {
+    uint64_t change = change_of(tag);
     c->rows += weir_pg_tag_rows(tag);
+    if (change) {
+        count_change(c, change);
+        c->change = change > c->change ? change : c->change; /* once more when it is committed */
+    }
     if (starts_with(tag, "ALTER ") || starts_with(tag, "DROP ") ||
         starts_with(tag, "CREATE VIEW") || starts_with(tag, "CREATE FUNCTION")) {
         schema_changed(c);
         c->dropping = true; /* and once more when it is committed */
     } else if (starts_with(tag, "DISCARD ALL") || starts_with(tag, "DEALLOCATE ALL")) {
         pg_prepared_clear(&c->prepared);
-        c->adopted = UINT64_MAX; /* its settings are gone as well */
+        pg_aliases_clear(c);
+        if (starts_with(tag, "DISCARD"))
+            pg_parameters_clear(c);
     }
 }
 
@@ -352,11 +401,19 @@ static bool on_error(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
     weir_pg_error_fields e;
     if (weir_pg_error_read(f->body, &e) != 0)
         return true;
+    if (v->tag == PG_NAMES)
+        c->aliases_unknown = true;
+    if ((v->tag == PG_ASKED || v->tag == PG_NAMES) && !v->forward) {
+        if (v->tag == PG_ASKED)
+            pg_question_failed(c, &e);
+        on_skipped(c);
+        return false;
+    }
     bool of_ours = v->kind == WEIR_PG_OWED_QUERY && !v->forward;
     if (of_ours) {
         weir_error err;
         weir_error_set(&err, "08006",
-                       c->adopting ? "weir: the database server refused a session parameter: %.*s"
+                       v->tag == PG_ADOPTS ? "weir: the database server refused a session parameter: %.*s"
                                    : "weir: the database server failed a check: %.*s",
                        (int)e.message.len, (const char *)e.message.data);
         pg_conn_fail(c, &err);
@@ -364,6 +421,7 @@ static bool on_error(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
     }
     memset(c->sqlstate, 0, sizeof(c->sqlstate));
     memcpy(c->sqlstate, e.sqlstate.data, e.sqlstate.len < 5 ? e.sqlstate.len : 5);
+    pg_target_refused(c);
     c->error_told = false;
     c->rows = c->passed = 0;
     if (strcmp(c->sqlstate, "0A000") == 0 && starts_with(e.message, "cached plan must not change"))
@@ -378,11 +436,12 @@ static bool on_error(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
     return true;
 }
 
-static void on_own_ready(pg_conn *c)
+static void on_own_ready(pg_conn *c, const weir_pg_owed_verdict *v)
 {
     weir_backend *b = c->base.backend;
-    c->adopting = false;
-    if (!c->validating)
+    if (v->tag == PG_ASKED)
+        pg_question_answered(c);
+    if (v->tag != PG_CHECKS || !c->validating)
         return;
     c->validating = false;
     if (c->returned)
@@ -405,8 +464,12 @@ static void on_ready(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
         c->dropping = false;
         schema_changed(c);
     }
+    if (c->change && status == 'I') {
+        count_change(c, c->change);
+        c->change = 0;
+    }
     if (!v->forward) {
-        on_own_ready(c);
+        on_own_ready(c, v);
         return;
     }
     if (v->kind == WEIR_PG_OWED_QUERY || v->kind == WEIR_PG_OWED_FUNCTION)
@@ -429,12 +492,38 @@ static bool too_many_rows(pg_conn *c)
     return true;
 }
 
+static void on_notification(pg_conn *c, weir_slice body)
+{
+    weir_pg_notification n;
+    weir_relay_sink *sink = c->base.sink;
+    if (sink && sink->events->on_notification && weir_pg_notification_read(body, &n) == 0)
+        sink->events->on_notification(sink, n.pid, n.channel, n.payload);
+}
+
+/* Behind the last reply that is owed the sink may keep the ReadyForQuery back. */
+static bool may_be_ready(const pg_conn *c, const weir_pg_frame *f)
+{
+    weir_relay_sink *sink = c->base.sink;
+    if (!sink || !sink->events->may_be_ready || f->body.len != 1 ||
+        !weir_pg_owed_is_at_rest(&c->owed))
+        return true;
+    return sink->events->may_be_ready(sink, (char)f->body.data[0]);
+}
+
 /* What a whole frame means to us. Returns whether it goes to the client. */
 static bool on_frame(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verdict *v)
 {
+    if ((v->tag == PG_ASKED || v->tag == PG_NAMES) && !v->forward && f->type != WEIR_PG_B_ERROR) {
+        if (f->type == WEIR_PG_B_DATA_ROW && v->tag == PG_ASKED)
+            pg_question_row(c, f->body);
+        return false;
+    }
     switch (f->type) {
     case WEIR_PG_B_DATA_ROW:
         return !too_many_rows(c) && v->forward;
+    case WEIR_PG_B_NOTIFICATION:
+        on_notification(c, f->body);
+        return false;
     case WEIR_PG_B_COMMAND_COMPLETE:
         c->passed = 0;
         if (v->forward)
@@ -508,7 +597,7 @@ static bool take_frame(pg_conn *c, weir_slice in, size_t *from, size_t *pos)
         break_off(c, "an impossible length");
     if (r != 0)
         return false;
-    bool in_pieces = rest.len < size && passes_in_pieces(f.type);
+    bool in_pieces = rest.len < size && passes_in_pieces(f.type) && !weir_pg_owed_is_ours(&c->owed);
     if (rest.len < size && !in_pieces)
         return false;
     weir_pg_error_fields e;
@@ -527,6 +616,8 @@ static bool take_frame(pg_conn *c, weir_slice in, size_t *from, size_t *pos)
         return false;
     }
     bool forward = on_frame(c, &f, &v);
+    if (forward && f.type == WEIR_PG_B_READY)
+        forward = may_be_ready(c, &f);
     if (!forward)
         hand_on(c, in, *from, *pos);
     *pos += f.whole.len;

@@ -29,6 +29,10 @@ static void set_server_state(weir_pg_auth_server *auth, weir_pg_auth_state state
         weir_pg_forget(&auth->secret, sizeof(auth->secret));
         auth->password = NULL;
     }
+    if (state == WEIR_PG_AUTH_FAILED) {
+        weir_pg_forget(&auth->proof, sizeof(auth->proof));
+        auth->proved = false;
+    }
     auth->state = state;
 }
 
@@ -54,12 +58,13 @@ static int prepare_scram(weir_pg_auth_server *auth, const weir_pg_scram_secret *
     int r = mock_salt(auth->user, mock_key, salt);
     if (r != 0)
         return r;
-    if (auth->password)
+    if (auth->password && !weir_pg_is_md5_secret(weir_slice_cstr(auth->password)))
         return weir_pg_scram_secret_make(weir_slice_cstr(auth->password), salt,
                                          WEIR_PG_SCRAM_ITERATIONS, &auth->secret);
     auth->secret = (weir_pg_scram_secret){.iterations = WEIR_PG_SCRAM_ITERATIONS, .salt_len = 16};
     memcpy(auth->secret.salt, salt, sizeof(salt));
     memcpy(auth->secret.stored_key, random, 32); /* what it is does not matter: doomed */
+    auth->doomed = true; /* also who is known by an md5 secret, which proves nothing here */
     return 0;
 }
 
@@ -74,6 +79,9 @@ static int begin_method(weir_pg_auth_server *auth, weir_buf *out)
         return weir_pg_write_auth(out, AUTH_MD5, weir_slice_make(auth->salt, sizeof(auth->salt)));
     case WEIR_PG_AUTH_SCRAM:
         /* A list of names, each zero-terminated, and a zero byte behind the last. */
+        if (auth->binding_len > 0)
+            return weir_pg_write_auth(out, AUTH_SASL,
+                                      WEIR_SLICE_LIT("SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"));
         return weir_pg_write_auth(out, AUTH_SASL, WEIR_SLICE_LIT("SCRAM-SHA-256\0\0"));
     }
     return -EINVAL;
@@ -145,13 +153,30 @@ static int check_md5(const weir_pg_auth_server *auth, weir_slice answer)
     return r != 0 ? r : compare(answer, weir_slice_cstr(expected));
 }
 
-static int check_clear(const weir_pg_auth_server *auth, weir_slice answer)
+/* A clear-text answer against an md5 secret. */
+static int check_hashed(const weir_pg_auth_server *auth, weir_slice answer)
+{
+    char hex[33];
+    int r = weir_pg_md5_hex(answer, weir_slice_cstr(auth->user), hex);
+    if (r == 0)
+        r = compare(weir_slice_cstr(hex), weir_slice_cstr(auth->password + 3));
+    weir_pg_forget(hex, sizeof(hex));
+    return r;
+}
+
+static int check_clear(weir_pg_auth_server *auth, weir_slice answer)
 {
     if (answer.len == 0) /* an empty password is never right, as in PostgreSQL */
         return -EACCES;
+    if (auth->password && weir_pg_is_md5_secret(weir_slice_cstr(auth->password)))
+        return check_hashed(auth, answer);
     if (auth->password)
         return compare(answer, weir_slice_cstr(auth->password));
-    return auth->has_secret ? weir_pg_scram_secret_check(&auth->secret, answer) : -EACCES;
+    if (!auth->has_secret)
+        return -EACCES;
+    int r = weir_pg_scram_secret_check(&auth->secret, answer, &auth->proof);
+    auth->proved = r == 0;
+    return r;
 }
 
 static int feed_password(weir_pg_auth_server *auth, weir_slice body, weir_buf *out)
@@ -173,7 +198,10 @@ static int feed_initial(weir_pg_auth_server *auth, weir_slice body, weir_buf *ou
     weir_slice mechanism = weir_pg_read_cstr(&in);
     uint32_t len = weir_pg_read_u32(&in);
     weir_slice message = weir_pg_read_bytes(&in, len);
-    if (weir_pg_reader_end(&in) != 0 || !weir_slice_eq_cstr(mechanism, "SCRAM-SHA-256"))
+    if (weir_pg_reader_end(&in) != 0)
+        return -EPROTO;
+    auth->bound = auth->binding_len > 0 && weir_slice_eq_cstr(mechanism, "SCRAM-SHA-256-PLUS");
+    if (!auth->bound && !weir_slice_eq_cstr(mechanism, "SCRAM-SHA-256"))
         return -EPROTO;
     int r = weir_pg_scram_server_first(auth, message);
     if (r == 0)
@@ -216,10 +244,36 @@ int weir_pg_auth_server_feed(weir_pg_auth_server *auth, weir_slice body, weir_bu
     return -EPROTO; /* nothing was asked */
 }
 
+bool weir_pg_auth_server_is_costly(const weir_pg_auth_server *auth)
+{
+    return auth->state == WEIR_PG_AUTH_WAIT_PASSWORD && auth->method == WEIR_PG_AUTH_PASSWORD &&
+           auth->has_secret;
+}
+
+void weir_pg_auth_server_fini(weir_pg_auth_server *auth)
+{
+    weir_pg_forget(auth, sizeof(*auth));
+}
+
+bool weir_pg_is_md5_secret(weir_slice text)
+{
+    bool is = text.len == 35 && memcmp(text.data, "md5", 3) == 0;
+    for (size_t i = 3; is && i < text.len; i++)
+        is = (text.data[i] >= '0' && text.data[i] <= '9') ||
+             (text.data[i] >= 'a' && text.data[i] <= 'f');
+    return is;
+}
+
 int weir_pg_md5_answer(weir_slice user, weir_slice password, const uint8_t salt[4], char ret[36])
 {
     char inner[33];
-    int r = weir_pg_md5_hex(password, user, inner);
+    int r = 0;
+    if (weir_pg_is_md5_secret(password)) {
+        memcpy(inner, password.data + 3, 32);
+        inner[32] = '\0';
+    } else {
+        r = weir_pg_md5_hex(password, user, inner);
+    }
     if (r == 0)
         r = weir_pg_md5_hex(weir_slice_cstr(inner), weir_slice_make(salt, 4), ret + 3);
     if (r == 0)
@@ -236,11 +290,21 @@ static int refuse(weir_error *err, const char *why)
     return -EPROTO;
 }
 
-static int require_password(const weir_pg_auth_client *auth, weir_error *err)
+/* Have we what proves it in the way that is asked for? */
+static int require_means(const weir_pg_auth_client *auth, uint32_t code, weir_error *err)
 {
-    if (auth->password.len > 0)
+    bool md5 = weir_pg_is_md5_secret(auth->password);
+    if (auth->has_proof ? code == AUTH_SASL : auth->password.len > 0 && (!md5 || code == AUTH_MD5))
         return 0;
-    weir_error_set(err, "08006", "weir: the server asks for a password and none is configured");
+    if (!auth->has_proof && auth->password.len == 0)
+        weir_error_set(err, "08006", "weir: the server asks for a password and none is known");
+    else
+        weir_error_set(err, "08006",
+                       "weir: the server asks for %s, and of the user's password only %s known",
+                       code == AUTH_SASL  ? "SCRAM"
+                       : code == AUTH_MD5 ? "md5"
+                                          : "the password in clear",
+                       auth->has_proof ? "the SCRAM keys are" : "an md5 secret is");
     return -EACCES;
 }
 
@@ -341,7 +405,7 @@ static int open_exchange(weir_pg_auth_client *auth, uint32_t code, weir_slice re
 {
     if (auth->state != WEIR_PG_AUTHC_BEGIN)
         return refuse(err, "a second authentication request");
-    int r = require_password(auth, err);
+    int r = require_means(auth, code, err);
     if (r != 0)
         return r;
     if (code == AUTH_CLEAR)

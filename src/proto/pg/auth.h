@@ -49,9 +49,20 @@ WEIR_MUST_CHECK int weir_pg_scram_secret_make(weir_slice password, const uint8_t
  */
 WEIR_MUST_CHECK int weir_pg_scram_secret_print(const weir_pg_scram_secret *secret, char *ret,
                                                size_t size);
-/* Is this the password the secret was made of? 0, or -EACCES; -ENOMEM. */
+/* Whoever has both can log in by SCRAM, at the server whose secret they belong to. */
+typedef struct weir_pg_scram_proof {
+    uint8_t client_key[WEIR_PG_SCRAM_KEY];
+    uint8_t server_key[WEIR_PG_SCRAM_KEY];
+} weir_pg_scram_proof;
+
+/* Is this the password the secret was made of? 0, or -EACCES; -ENOMEM. `ret`: the keys, if so; may
+ * be NULL. */
 WEIR_MUST_CHECK int weir_pg_scram_secret_check(const weir_pg_scram_secret *secret,
-                                               weir_slice password);
+                                               weir_slice password, weir_pg_scram_proof *ret);
+/* PostgreSQL's form of an md5 secret: "md5" and 32 hexadecimal digits. */
+bool weir_pg_is_md5_secret(weir_slice text);
+/* Overwrites what nobody may find later. */
+void weir_pg_forget(void *secret, size_t len);
 /* "md5" + hex(md5(hex(md5(password user)) salt)). `ret` gets 36 bytes with the zero byte. */
 WEIR_MUST_CHECK int weir_pg_md5_answer(weir_slice user, weir_slice password, const uint8_t salt[4],
                                        char ret[36]);
@@ -65,17 +76,25 @@ typedef enum weir_pg_auth_state {
     WEIR_PG_AUTH_FAILED
 } weir_pg_auth_state;
 
-/* A client that is proving who it is. Zero it, then begin. */
+#define WEIR_PG_BINDING_MAX 64 /* a digest of our certificate: SHA-512 at most */
+
+/* A client that is proving who it is. Zero it, set `binding` if it speaks TLS, then begin; in the
+ * end weir_pg_auth_server_fini. */
 typedef struct weir_pg_auth_server {
+    uint8_t binding[WEIR_PG_BINDING_MAX]; /* tls-server-end-point (RFC 5929): the certificate's */
+    uint8_t binding_len;                  /* 0: SCRAM-SHA-256-PLUS is not offered */
+    bool bound;                           /* the client chose it */
+    bool proved;                          /* `proof` is good: DONE by SCRAM's keys */
+    weir_pg_scram_proof proof;
     weir_pg_auth_method method;
     weir_pg_auth_state state;
     uint8_t salt[4];
     weir_pg_scram_secret secret;
     bool doomed; /* unknown user: the exchange runs on a mock secret and always fails */
     char user[64];
-    const char *password; /* borrowed: PASSWORD, MD5; NULL: always fails */
+    const char *password; /* borrowed: clear text or an md5 secret; NULL: none */
     bool has_secret;
-    char gs2_flag; /* 'n' or 'y', as the client began */
+    char gs2_flag; /* 'n', 'y' or 'p', as the client began */
     char server_nonce[25];
     char client_first_bare[256];
     char server_first[256];
@@ -83,11 +102,11 @@ typedef struct weir_pg_auth_server {
 
 /* What the user is known by: `secret` serves SCRAM and PASSWORD, `password` (borrowed while
  * authenticating) serves all methods, but SCRAM then derives a secret here and now, at the cost of
- * 4 096 iterations. Both NULL: an unknown user, who learns nothing from the exchange. `random` is
- * 32 fresh random bytes; `mock_key` is a secret of this process (or better, kept over restarts):
- * with it an unknown user's SCRAM salt is derived, so that it stays the same from one attempt to
- * the next, as a real one would. Appends the server's first message (for TRUST: AuthenticationOk,
- * and the state is DONE). */
+ * 4 096 iterations; as an md5 secret it serves MD5 and PASSWORD. Both NULL: an unknown user, who
+ * learns nothing from the exchange. `random` is 32 fresh random bytes; `mock_key` is a secret of
+ * this process (or better, kept over restarts): with it an unknown user's SCRAM salt is derived, so
+ * that it stays the same from one attempt to the next, as a real one would. Appends the server's
+ * first message (for TRUST: AuthenticationOk, and the state is DONE). */
 WEIR_MUST_CHECK int weir_pg_auth_server_begin(weir_pg_auth_server *auth, weir_pg_auth_method method,
                                               weir_slice user, const char *password,
                                               const weir_pg_scram_secret *secret,
@@ -97,11 +116,16 @@ WEIR_MUST_CHECK int weir_pg_auth_server_begin(weir_pg_auth_server *auth, weir_pg
  * was appended), FAILED (nothing appended; tell the client 28P01), or go on. -EPROTO: malformed. */
 WEIR_MUST_CHECK int weir_pg_auth_server_feed(weir_pg_auth_server *auth, weir_slice body,
                                              weir_buf *out);
+/* Feeding it costs thousands of hashes: better not on a loop. */
+bool weir_pg_auth_server_is_costly(const weir_pg_auth_server *auth);
+void weir_pg_auth_server_fini(weir_pg_auth_server *auth);
 
-/* We, proving who we are to a server. Zero it, set user and password, feed every 'R' message's
- * body. */
+/* We, proving who we are to a server. Zero it, set user and what proves it, feed every 'R'
+ * message's body. */
 typedef struct weir_pg_auth_client {
-    weir_slice user, password; /* borrowed */
+    weir_slice user, password; /* borrowed; the password in clear or as an md5 secret */
+    bool has_proof;            /* `proof` serves SCRAM in place of a password */
+    weir_pg_scram_proof proof;
     enum {
         WEIR_PG_AUTHC_BEGIN,
         WEIR_PG_AUTHC_ANSWERED,

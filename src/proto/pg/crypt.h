@@ -13,7 +13,6 @@ WEIR_MUST_CHECK int weir_pg_md5_hex(weir_slice a, weir_slice b, char ret[33]);
 WEIR_MUST_CHECK int weir_pg_salted_password(weir_slice password, weir_slice salt,
                                             uint32_t iterations, uint8_t ret[32]);
 bool weir_pg_equal_in_constant_time(const void *a, const void *b, size_t len);
-void weir_pg_forget(void *secret, size_t len);
 
 #define WEIR_PG_BASE64_SIZE(n) (((n) + 2) / 3 * 4 + 1)
 

@@ -469,6 +469,12 @@ bool weir_pg_owed_next_skipped(weir_pg_owed *q, weir_pg_owed_kind *ret_kind, uin
 
 /* ---- asking ---- */
 
+bool weir_pg_owed_is_ours(const weir_pg_owed *q)
+{
+    const weir_pg_owed_entry *ring = q->large ? q->large : q->small;
+    return q->owed > 0 && ring[(q->head + q->skipped) & (q->cap - 1)].hidden;
+}
+
 size_t weir_pg_owed_count(const weir_pg_owed *q)
 {
     return q->owed;

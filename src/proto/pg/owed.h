@@ -89,6 +89,8 @@ bool weir_pg_owed_next_interjection(weir_pg_owed *q, weir_slice *ret);
  * ran: it must not be remembered as prepared. */
 bool weir_pg_owed_next_skipped(weir_pg_owed *q, weir_pg_owed_kind *ret_kind, uint64_t *ret_tag);
 
+/* The next reply answers a message of ours. */
+bool weir_pg_owed_is_ours(const weir_pg_owed *q);
 /* Entries the server will still answer (interjections not counted). */
 size_t weir_pg_owed_count(const weir_pg_owed *q);
 /* ReadyForQuery messages still to come that the client is owed. Counts: for the loss of a server.

@@ -105,7 +105,8 @@ int weir_pg_scram_secret_make(weir_slice password, const uint8_t salt[16], uint3
     return r;
 }
 
-int weir_pg_scram_secret_check(const weir_pg_scram_secret *secret, weir_slice password)
+int weir_pg_scram_secret_check(const weir_pg_scram_secret *secret, weir_slice password,
+                               weir_pg_scram_proof *ret)
 {
     weir_pg_scram_keys keys;
     int r = weir_pg_scram_derive(password, weir_slice_make(secret->salt, secret->salt_len),
@@ -113,6 +114,10 @@ int weir_pg_scram_secret_check(const weir_pg_scram_secret *secret, weir_slice pa
     if (r == 0 &&
         !weir_pg_equal_in_constant_time(keys.stored, secret->stored_key, sizeof(keys.stored)))
         r = -EACCES;
+    if (r == 0 && ret) {
+        memcpy(ret->client_key, keys.client, sizeof(keys.client));
+        memcpy(ret->server_key, keys.server, sizeof(keys.server));
+    }
     weir_pg_forget(&keys, sizeof(keys));
     return r;
 }

@@ -11,8 +11,8 @@
 WEIR_MUST_CHECK int weir_pg_scram_server_first(weir_pg_auth_server *auth, weir_slice client_first);
 /* Server: judges the client-final-message. 0: proved, the server-final-message is in `ret`
  * (zero-terminated); -EACCES: wrong proof; -EPROTO: malformed. */
-WEIR_MUST_CHECK int weir_pg_scram_server_final(const weir_pg_auth_server *auth,
-                                               weir_slice client_final, char ret[64]);
+WEIR_MUST_CHECK int weir_pg_scram_server_final(weir_pg_auth_server *auth, weir_slice client_final,
+                                               char ret[64]);
 
 /* Client: the client-first-message, zero-terminated. */
 void weir_pg_scram_client_first(weir_pg_auth_client *auth, char ret[128]);

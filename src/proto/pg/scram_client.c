@@ -43,6 +43,18 @@ static int read_server_first(const weir_pg_auth_client *auth, weir_slice message
     return 0;
 }
 
+/* The keys that prove it: of the password, or as they were given. */
+static int make_keys(const weir_pg_auth_client *auth, const first_message *first,
+                     weir_pg_scram_keys *ret)
+{
+    if (!auth->has_proof)
+        return weir_pg_scram_derive(auth->password, weir_slice_make(first->salt, first->salt_len),
+                                    first->iterations, ret);
+    memcpy(ret->client, auth->proof.client_key, sizeof(ret->client));
+    memcpy(ret->server, auth->proof.server_key, sizeof(ret->server));
+    return weir_pg_sha256(weir_slice_make(ret->client, sizeof(ret->client)), ret->stored);
+}
+
 /* Signs the exchange with both keys: our proof, and the signature the server must show. */
 static int sign(weir_pg_auth_client *auth, const weir_pg_scram_keys *keys, weir_slice server_first,
                 weir_slice without_proof, uint8_t proof[WEIR_PG_SCRAM_KEY])
@@ -64,8 +76,7 @@ int weir_pg_scram_client_final(weir_pg_auth_client *auth, weir_slice message,
     weir_pg_scram_keys keys;
     int r = read_server_first(auth, message, &first);
     if (r == 0)
-        r = weir_pg_scram_derive(auth->password, weir_slice_make(first.salt, first.salt_len),
-                                 first.iterations, &keys);
+        r = make_keys(auth, &first, &keys);
     if (r != 0)
         return r;
     int len = snprintf(ret, WEIR_PG_SCRAM_MESSAGE_MAX, "c=biws,r=%.*s", (int)first.nonce.len,

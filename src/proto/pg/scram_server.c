@@ -1,20 +1,31 @@
 /* SCRAM-SHA-256, the server's two steps. The user name inside the exchange is ignored, as
- * PostgreSQL does: the startup packet's counts. Channel binding is refused ("p="), a client that
- * could but sees no offer ("y") is accepted. */
+ * PostgreSQL does: the startup packet's counts.
+ *
+ * The client's flag tells of channel binding: "p" it binds (PLUS was chosen), "n" it cannot, "y" it
+ * could but saw no offer. Where we did offer, a "y" means that somebody between us took the offer
+ * out: refused (RFC 5802, section 6). */
 #include "proto/pg/crypt.h"
 #include "proto/pg/scram.h"
 
 #include <stdio.h>
 
-/* "n,," or "y,,": the flag, no authorisation identity. */
-static int read_gs2_header(weir_slice *rest, char *ret_flag)
+#define BOUND "p=tls-server-end-point,,"
+#define BOUND_LEN (sizeof(BOUND) - 1)
+
+/* "n,,", "y,," or BOUND: the flag, no authorisation identity. */
+static int read_gs2_header(const weir_pg_auth_server *auth, weir_slice *rest, char *ret_flag)
 {
     weir_slice in = *rest;
-    if (in.len < 3 || (in.data[0] != 'n' && in.data[0] != 'y') || in.data[1] != ',' ||
-        in.data[2] != ',')
+    bool begins_bound = in.len >= BOUND_LEN && memcmp(in.data, BOUND, BOUND_LEN) == 0;
+    bool is_short = in.len >= 3 && in.data[1] == ',' && in.data[2] == ',';
+    if (auth->bound != begins_bound)
+        return -EPROTO;
+    if (!auth->bound && (!is_short || (in.data[0] != 'n' && in.data[0] != 'y')))
+        return -EPROTO;
+    if (in.data[0] == 'y' && auth->binding_len > 0)
         return -EPROTO;
     *ret_flag = (char)in.data[0];
-    *rest = weir_slice_skip(in, 3);
+    *rest = weir_slice_skip(in, auth->bound ? BOUND_LEN : 3);
     return 0;
 }
 
@@ -31,7 +42,7 @@ static int skip_extensions(weir_slice *rest)
 static int read_client_first(weir_pg_auth_server *auth, weir_slice message, weir_slice *ret_nonce)
 {
     weir_slice user;
-    int r = read_gs2_header(&message, &auth->gs2_flag);
+    int r = read_gs2_header(auth, &message, &auth->gs2_flag);
     weir_slice bare = message;
     if (r == 0 && (bare.len >= sizeof(auth->client_first_bare) ||
                    (bare.len > 0 && memchr(bare.data, 0, bare.len))))
@@ -84,12 +95,25 @@ static int read_proof(weir_slice *rest, uint8_t ret[WEIR_PG_SCRAM_KEY])
     return r == 0 && len == WEIR_PG_SCRAM_KEY && rest->len == 0 ? 0 : -EPROTO;
 }
 
+/* What c= must say: the header as begun, and behind it the binding. */
+static bool binding_is_right(const weir_pg_auth_server *auth, weir_slice given)
+{
+    uint8_t bytes[BOUND_LEN + WEIR_PG_BINDING_MAX];
+    char expected[WEIR_PG_BASE64_SIZE(sizeof(bytes))];
+    if (auth->gs2_flag != 'p')
+        return weir_slice_eq_cstr(given, auth->gs2_flag == 'y' ? "eSws" : "biws");
+    memcpy(bytes, BOUND, BOUND_LEN);
+    memcpy(bytes + BOUND_LEN, auth->binding, auth->binding_len);
+    weir_pg_base64_encode(weir_slice_make(bytes, BOUND_LEN + auth->binding_len), expected);
+    return weir_slice_eq_cstr(given, expected);
+}
+
 /* "c=<header as begun>,r=<the nonce we gave>[,extensions],p=<proof>". */
 static int read_client_final(const weir_pg_auth_server *auth, weir_slice message, client_final *ret)
 {
     weir_slice whole = message, binding, nonce;
     int r = weir_pg_scram_attribute(&message, 'c', &binding);
-    if (r == 0 && !weir_slice_eq_cstr(binding, auth->gs2_flag == 'y' ? "eSws" : "biws"))
+    if (r == 0 && !binding_is_right(auth, binding))
         r = -EPROTO;
     if (r == 0)
         r = weir_pg_scram_attribute(&message, 'r', &nonce);
@@ -107,7 +131,7 @@ static int read_client_final(const weir_pg_auth_server *auth, weir_slice message
 }
 
 /* ClientKey = proof XOR signature; its hash must be the StoredKey. */
-static int check_proof(const weir_pg_auth_server *auth, const client_final *final)
+static int check_proof(weir_pg_auth_server *auth, const client_final *final)
 {
     uint8_t key[WEIR_PG_SCRAM_KEY], hash[WEIR_PG_SCRAM_KEY];
     int r = weir_pg_scram_sign(auth->secret.stored_key, auth->client_first_bare,
@@ -117,14 +141,18 @@ static int check_proof(const weir_pg_auth_server *auth, const client_final *fina
     for (size_t i = 0; i < sizeof(key); i++)
         key[i] ^= final->proof[i];
     r = weir_pg_sha256(weir_slice_make(key, sizeof(key)), hash);
+    bool equal =
+        r == 0 && weir_pg_equal_in_constant_time(hash, auth->secret.stored_key, sizeof(hash));
+    auth->proved = equal && !auth->doomed;
+    if (auth->proved) {
+        memcpy(auth->proof.client_key, key, sizeof(key));
+        memcpy(auth->proof.server_key, auth->secret.server_key, sizeof(key));
+    }
     weir_pg_forget(key, sizeof(key));
-    if (r != 0)
-        return r;
-    bool equal = weir_pg_equal_in_constant_time(hash, auth->secret.stored_key, sizeof(hash));
-    return equal && !auth->doomed ? 0 : -EACCES;
+    return r != 0 ? r : auth->proved ? 0 : -EACCES;
 }
 
-int weir_pg_scram_server_final(const weir_pg_auth_server *auth, weir_slice message, char ret[64])
+int weir_pg_scram_server_final(weir_pg_auth_server *auth, weir_slice message, char ret[64])
 {
     client_final final;
     int r = read_client_final(auth, message, &final);

@@ -2,6 +2,7 @@
 #include "conformance.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 /* cmocka wants the above first */
 #include <cmocka.h>
 
@@ -13,6 +14,25 @@ typedef struct counter {
 } counter;
 
 static counter running; /* of the scenario under way */
+
+enum { SKIPPED = 77 };
+
+weir_loop_kind net_kind(void)
+{
+    static unsigned asked;
+    const char *name = getenv("WEIR_NET_LOOP");
+    bool mixed = name && strcmp(name, "mixed") == 0;
+    if (!name || (!mixed && strcmp(name, "io_uring") != 0) || (mixed && asked++ % 2 == 0))
+        return WEIR_LOOP_EPOLL;
+    weir_loop *loop = NULL;
+    int r = weir_loop_new(&(weir_loop_options){.kind = WEIR_LOOP_URING}, &loop);
+    weir_loop_free(loop);
+    if (r < 0) {
+        print_message("no io_uring here: %s\n", strerror(-r));
+        exit(SKIPPED);
+    }
+    return WEIR_LOOP_URING;
+}
 
 uint8_t net_pattern(size_t at)
 {
@@ -51,6 +71,12 @@ void net_pump(net_end *end)
 static void on_open(weir_stream *stream)
 {
     net_end *end = weir_stream_user(stream);
+    if (end->bed->tls_client && !end->secured) {
+        end->secured = true;
+        assert_int_equal(
+            weir_stream_start_tls(stream, end->bed->tls_client, "localhost", "localhost"), 0);
+        return;
+    }
     end->opened++;
     if (end->open)
         end->open(end);
@@ -94,7 +120,10 @@ static void on_accept(weir_listener *listener, weir_stream *stream)
     net_end *end = weir_listener_user(listener);
     end->stream = stream;
     weir_stream_set_handler(stream, &net_end_handler, end);
-    if (end->open)
+    end->secured = true;
+    if (end->bed->tls_server)
+        assert_int_equal(weir_stream_start_tls(stream, end->bed->tls_server, NULL, NULL), 0);
+    else if (end->open)
         end->open(end);
 }
 

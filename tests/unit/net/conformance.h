@@ -4,11 +4,13 @@
 #define WEIR_TESTS_NET_CONFORMANCE_H
 
 #include "net/net.h"
+#include "net/tls.h"
 
 typedef struct net_bed {
     weir_loop *loop;
     weir_memory memory;
-    const char *address; /* to listen on; port 0 */
+    const char *address;                       /* to listen on; port 0 */
+    weir_tls_context *tls_server, *tls_client; /* NULL: plain */
 } net_bed;
 
 typedef struct net_scenario {
@@ -31,6 +33,7 @@ typedef struct net_end {
     size_t most_queued;
     unsigned opened, drained, closed;
     int error;
+    bool secured;                                           /* its TLS was begun */
     size_t (*bytes)(struct net_end *end, weir_slice bytes); /* default: net_consume */
     void (*open)(struct net_end *end);
     void (*gone)(struct net_end *end);
@@ -39,6 +42,9 @@ typedef struct net_end {
 extern const weir_stream_handler net_end_handler;
 extern const weir_listener_handler net_end_listener;
 
+/* The loop that the tests run on: WEIR_NET_LOOP says which (meson runs them with each); "mixed":
+ * by turns. Skips the program where the kernel has no io_uring. */
+weir_loop_kind net_kind(void);
 /* Listens, connects `client`, and gives what is accepted to `server`. */
 void net_pair(net_bed *bed, net_end *server, net_end *client);
 /* Consumes everything and asserts that it is the pattern. */

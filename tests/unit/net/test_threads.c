@@ -18,7 +18,7 @@ static void *run_loop(void *loop)
 static weir_loop *new_loop(weir_memory *memory)
 {
     weir_loop *loop = NULL;
-    weir_loop_options options = {.name = "test", .memory = memory};
+    weir_loop_options options = {.kind = net_kind(), .name = "test", .memory = memory};
     assert_int_equal(weir_loop_new(&options, &loop), 0);
     return loop;
 }
@@ -81,7 +81,7 @@ static void test_tasks_of_many_threads_arrive_in_each_ones_order(void **state)
 {
     (void)state;
     desk d = {.left = POSTERS * POSTS};
-    weir_loop_options options = {.name = "desk", .user = &d};
+    weir_loop_options options = {.kind = net_kind(), .name = "desk", .user = &d};
     poster posters[POSTERS];
     assert_int_equal(weir_loop_new(&options, &d.loop), 0);
     for (unsigned i = 0; i < POSTERS; i++) {
@@ -256,7 +256,7 @@ static void test_names_are_resolved_or_a_reason_is_given(void **state)
 {
     (void)state;
     desk d = {.left = 2};
-    weir_loop_options options = {.name = "names", .user = &d};
+    weir_loop_options options = {.kind = net_kind(), .name = "names", .user = &d};
     weir_executor *executor = NULL;
     assert_int_equal(weir_loop_new(&options, &d.loop), 0);
     assert_int_equal(weir_executor_new("names", 1, 0, &executor), 0);

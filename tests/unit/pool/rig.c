@@ -371,7 +371,7 @@ static void complete_open(rig *r, unsigned shard, bool good)
     if (good)
         opened(r, shard);
     else
-        weir_pool_open_failed(shard_at(r, shard), false, r->now);
+        weir_pool_open_failed(shard_at(r, shard), false, r->random, r->now);
 }
 
 void rig_complete(rig *r, int at, bool good)
@@ -418,7 +418,7 @@ void rig_fail_open_for_good(rig *r)
             continue;
         unsigned shard = r->pending[i].shard;
         drop_pending(r, i);
-        weir_pool_open_failed(shard_at(r, shard), true, r->now);
+        weir_pool_open_failed(shard_at(r, shard), true, r->random, r->now);
         pump(r, shard);
         return;
     }
@@ -520,8 +520,10 @@ const char *rig_check(rig *r)
     tally t = tally_up(r);
     weir_pool_stats stats;
     weir_pool_stats_read(r->pool, r->now, &stats);
-    if (t.counted > r->options.size_max)
-        broken(r, "more than size_max", (int)t.counted);
+    if (t.counted > r->options.size_max + r->options.reserve_size)
+        broken(r, "more than size_max and the reserve", (int)t.counted);
+    if (r->options.opening_max > 0 && t.opening > r->options.opening_max)
+        broken(r, "more than opening_max", (int)t.opening);
     if (t.pinned > r->options.pinned_max)
         broken(r, "more than pinned_max", (int)t.pinned);
     if (t.waiting > r->options.waiters_max)

@@ -36,6 +36,9 @@ static weir_pool_options draw_options(uint64_t *g)
     o.hold_max = draw(g, 2) ? 30 * WEIR_MS : 0;
     o.open_backoff_min = 2 * WEIR_MS;
     o.open_backoff_max = 20 * WEIR_MS;
+    o.reserve_size = draw(g, 2) ? 0 : 1 + draw(g, 2);
+    o.reserve_after = (weir_time)draw(g, 2) * 5 * WEIR_MS;
+    o.opening_max = draw(g, 3);
     return o;
 }
 

@@ -1,4 +1,4 @@
-/* The epoll loop keeps every promise of net/net.h, over TCP and over UNIX sockets. */
+/* The loops over the kernel keep every promise of net/net.h, over TCP and over UNIX sockets. */
 #include "conformance.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@ static void run_all(const net_scenario *scenario, const char *address)
         print_message("    %s\n", scenario->name);
         net_bed bed = {.address = address};
         weir_memory_init(&bed.memory, 0);
-        weir_loop_options options = {.name = "test", .memory = &bed.memory};
+        weir_loop_options options = {.kind = net_kind(), .name = "test", .memory = &bed.memory};
         assert_int_equal(weir_loop_new(&options, &bed.loop), 0);
         scenario->run(&bed);
         weir_loop_free(bed.loop);

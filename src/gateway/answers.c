@@ -1,0 +1,233 @@
+/* What a server answers to a relaying client, and what follows: statements are recorded; when
+ * nothing is owed and no transaction is open, what the session left behind is found out and the
+ * connection goes back; when the server is lost, what was in flight is answered by errors.
+ *
+ *      ReadyForQuery 'I', nothing owed
+ *        └─► settle ──► listening? ──► its ReadyForQuery, if it was kept back
+ *                                       └──► state unknown? ──► pinned, or back to the pool
+ */
+#include "gateway/handover.h"
+#include "gateway/internal.h"
+
+static weir_client *client_of(weir_relay_sink *sink)
+{
+    return WEIR_CONTAINER_OF(sink, weir_client, relay.sink);
+}
+
+/* ---- measuring ---- */
+
+static void record(weir_client *c, uint64_t rows, const char *sqlstate)
+{
+    weir_sent f;
+    if (!weir_client_sent_pop(c, &f))
+        return;
+    if (f.namings)
+        weir_client_named_by_sql(c, f.namings, sqlstate && !sqlstate[0]);
+    if (sqlstate)
+        weir_session_record(&c->session, &f.statement, WEIR_TARGET_PRIMARY, f.started, rows,
+                            sqlstate);
+}
+
+/* ---- the server's answers ---- */
+
+static void on_bytes(weir_relay_sink *sink, weir_slice bytes)
+{
+    weir_client *c = client_of(sink);
+#ifdef WEIR_TEST_FAULT_WRONG_CLIENT /* a build that the simulator must see through */
+    weir_list *next = c->node.next == &c->worker->clients ? c->worker->clients.next : c->node.next;
+    static unsigned count;
+    if (++count % 500 == 0)
+        c = WEIR_CONTAINER_OF(next, weir_client, node);
+#endif
+    weir_client_write(c, bytes);
+    weir_session_count_bytes(&c->session, 0, bytes.len);
+}
+
+static void on_statement(weir_relay_sink *sink, uint64_t rows, const char *sqlstate)
+{
+    weir_client *c = client_of(sink);
+    c->relay.failed = c->relay.failed || !sqlstate || sqlstate[0];
+    record(c, rows, sqlstate);
+}
+
+static void settle(weir_client *c);
+
+/* ---- notifications come before the ReadyForQuery of the transaction that caused them ---- */
+
+static bool may_be_ready(weir_relay_sink *sink, char status)
+{
+    weir_client *c = client_of(sink);
+    if (status != 'I' || !c->listening)
+        return true;
+    /* kept back also for what is queued: bytes before it may not have been handed on yet */
+    bool notified = c->relay.notified && weir_listening_any(c);
+    c->relay.held =
+        weir_listening_must_settle(c) || notified || weir_listening_has_news(c);
+    return !c->relay.held;
+}
+
+static void on_listened(weir_client *c, weir_listening_outcome outcome, const weir_error *err)
+{
+    weir_error refused;
+    (void)err;
+    if (outcome == WEIR_LISTENING_LOST || c->state != WEIR_CLIENT_ACTIVE)
+        return;
+    if (outcome == WEIR_LISTENING_KEEP &&
+        weir_session_pin(&c->session, WEIR_EFFECT_LISTEN, &refused) != 0) {
+        weir_client_fatal(c, &refused);
+        return;
+    }
+    settle(c);
+}
+
+/* True: something is under way, after which it is asked again. */
+static bool listening_unsettled(weir_client *c)
+{
+    if (!c->relay.held)
+        return false;
+    if (weir_listening_must_settle(c)) {
+        if (weir_listening_settle(c, c->relay.failed, on_listened) < 0)
+            weir_client_close(c, 0);
+        return true;
+    }
+    if (c->relay.notified && weir_listening_any(c)) {
+        c->relay.notified = false;
+        weir_listening_sync(c, on_listened);
+        return true;
+    }
+    c->relay.held = false;
+    weir_listening_deliver(c);
+    weir_client_ready(c, 'I');
+    weir_stream_resume(c->stream);
+    return false;
+}
+
+static void on_notification(weir_relay_sink *sink, uint32_t pid, weir_slice channel,
+                            weir_slice payload)
+{
+    weir_listening_from_server(client_of(sink), pid, channel, payload);
+}
+
+/* Nothing is owed and the server is outside a transaction. */
+static void settle(weir_client *c)
+{
+    if (listening_unsettled(c) || !c->session.conn)
+        return;
+    c->relay.notified = c->relay.failed = false;
+    if (c->relay.batch || weir_client_state_unsettled(c))
+        return;
+    weir_listening_drained(c); /* what came while that was found out */
+    if (c->session.pinned || c->holds)
+        return;
+    weir_session_return(&c->session);
+    if (weir_client_must_leave(c) && weir_client_at_rest(c))
+        weir_client_rested(c);
+}
+
+void weir_client_settled(weir_client *c)
+{
+    weir_conn *conn = c->session.conn;
+    if (conn && c->state == WEIR_CLIENT_ACTIVE && c->relay.status == 'I' &&
+        conn->ops->owed(conn) == 0)
+        settle(c);
+}
+
+static void on_ready(weir_relay_sink *sink, char status, size_t owed)
+{
+    weir_client *c = client_of(sink);
+    c->relay.status = status;
+    weir_client_seen(c);
+    if (status != 'I') {
+        if (c->session.lending == WEIR_LEND_STATEMENT)
+            weir_client_end_transaction_block(c);
+        return;
+    }
+    weir_session_count_transaction(&c->session);
+#ifdef WEIR_TEST_FAULT_EARLY_RELEASE /* a build that the simulator must see through */
+    owed = 0;
+#endif
+    if (owed == 0)
+        settle(c);
+}
+
+static bool on_congested(weir_relay_sink *sink)
+{
+    weir_client *c = client_of(sink);
+    bool congested = !c->closed && weir_stream_congested(c->stream);
+    if (congested)
+        weir_client_unread(c, true);
+    return congested;
+}
+
+static void on_room(weir_relay_sink *sink)
+{
+    weir_client *c = client_of(sink);
+    if (!c->closed)
+        weir_stream_resume(c->stream);
+}
+
+/* Answers what was owed by errors, so that the client can go on with another connection. */
+static void answer_owed(weir_client *c, const weir_error *err, size_t ready_owed)
+{
+    for (size_t i = 0; i < ready_owed; i++) {
+        weir_client_error(c, err);
+        weir_client_ready(c, 'I');
+    }
+    if (c->relay.batch) {
+        weir_client_error(c, err);
+        c->relay.skipping = true;
+    } else if (ready_owed == 0 && c->relay.status != 'I') {
+        c->relay.lost_transaction = true;
+    }
+}
+
+static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_owed, bool torn)
+{
+    weir_client *c = client_of(sink);
+    weir_error own;
+    const weir_error *err = weir_client_lost_words(c, why, &own);
+    c->overdue = false;
+    bool told = weir_client_state_drop(c);
+    bool pinned = c->session.pinned != 0 || told;
+    weir_session_lost(&c->session);
+    while (c->relay.sent > 0)
+        record(c, 0, err->sqlstate);
+    if (c->state != WEIR_CLIENT_ACTIVE)
+        return;
+    if (torn) { /* words would be taken for the rest of a row */
+        weir_client_close(c, WEIR_SECOND);
+        return;
+    }
+    if (pinned) {
+        weir_client_fatal(c, err);
+        return;
+    }
+    answer_owed(c, err, ready_owed);
+    if (c->relay.held)
+        weir_client_ready(c, 'I'); /* its answer was whole */
+    c->relay.held = c->relay.notified = c->relay.failed = false;
+    c->relay.batch = false;
+    c->relay.status = 'I';
+    c->relay.passing_on = false;
+    weir_stream_resume(c->stream);
+}
+
+static const weir_relay_events events = {.may_be_ready = may_be_ready,
+                                         .on_notification = on_notification,
+                                         .on_bytes = on_bytes,
+                                         .on_statement = on_statement,
+                                         .on_ready = on_ready,
+                                         .congested = on_congested,
+                                         .on_room = on_room,
+                                         .on_lost = on_lost,
+                                         .on_held = weir_client_on_held};
+
+weir_client *weir_client_of_sink(weir_relay_sink *sink)
+{
+    return sink && sink->events == &events ? client_of(sink) : NULL;
+}
+
+void weir_client_hear(weir_client *c)
+{
+    c->relay.sink.events = &events;
+}

@@ -1,0 +1,750 @@
+/* What a client listens to: see listening.h.
+ *
+ *   IDLE ──take──► TAKING ──hub──► IDLE                    LISTEN alone: we answer it
+ *   IDLE ──admit──► ADMITTING ──hub──► ADMITTED ──admit──► IDLE, unsettled
+ *   IDLE ──before_commit──► MARKING ──hub──► MARKED ──before_commit──► IDLE
+ *   IDLE ──settle──► LOOKING ──server──► WANTING ──hub──► ENDING ──server──► IDLE, settled
+ *   IDLE ──sync──► SYNCING ──hub──► IDLE
+ *
+ * What the server listens to after a transaction is the truth about its LISTEN and UNLISTEN only if
+ * it listened to the client's channels before them. So before the first of them it is made to, and
+ * a setting that lives and dies with that (weir.listening, rolled back with the same savepoints)
+ * says at the end whether it lasted. */
+#include "gateway/internal.h"
+#include "gateway/listen.h"
+#include "gateway/listen_text.h"
+#include <stdlib.h>
+
+#define NAMES_MAX (16u * 1024 * 1024)
+
+typedef enum listening_step {
+    IDLE,
+    TAKING,
+    ADMITTING,
+    ADMITTED,
+    MARKING,
+    MARKED,
+    LOOKING,
+    WANTING,
+    ENDING,
+    SYNCING
+} listening_step;
+
+struct weir_listening {
+    weir_client *client;
+    weir_listener listener; /* hub NULL: not needed yet */
+    weir_note_queue queue;  /* to be told */
+    weir_note_queue own;    /* from the server connection, while unsettled */
+    listening_step step;
+    bool unsettled;
+    bool kept;     /* the hub could not: the server connection listens too (is_on_server) */
+    bool restored; /* the server listened to all that the client did */
+    bool failed;   /* the transaction had an error */
+    bool discards; /* it is DISCARD ALL */
+    bool fresh;    /* the hub was asked for this very message */
+    bool missed;   /* notifications may have been lost, and it was not said yet */
+    bool asking;   /* `question` is under way */
+    uint64_t dropped_told;
+    weir_listen_command command; /* TAKING */
+    weir_question question;
+    uint64_t looked_at; /* the connection that it is about */
+    weir_buf names;     /* as the server gave them, each with a length byte before it */
+    weir_listening_done *done;
+};
+
+static weir_listening *of_listener(weir_listener *listener)
+{
+    return WEIR_CONTAINER_OF(listener, weir_listening, listener);
+}
+
+static weir_slice encoding_of(const weir_client *c)
+{
+    weir_slice value;
+    bool set =
+        weir_pg_param_find(weir_slice_make(c->params, c->params_len), "client_encoding", &value);
+    return set ? value : (weir_slice){0};
+}
+
+/* As long as the session is pinned for it. */
+static bool is_on_server(const weir_listening *l)
+{
+    return l->kept && (l->client->session.pinned & WEIR_EFFECT_LISTEN);
+}
+
+/* ---- telling the client ---- */
+
+static void write_notice(weir_client *c, const weir_error *err)
+{
+    weir_buf out;
+    weir_buf_init(&out, 4096);
+    if (weir_pg_write_notice(&out, "WARNING", err) == 0)
+        weir_client_write(c, weir_buf_slice(&out));
+    weir_buf_fini(&out);
+}
+
+static void tell_missed(weir_listening *l)
+{
+    weir_error err;
+    weir_error_set(&err, "01000", "weir: notifications may have been lost");
+    weir_error_detail(&err,
+                      "The server connection that listens for database \"%s\" was lost; it "
+                      "is back now.",
+                      l->client->database);
+    weir_error_hint(&err, "Look up what the notifications would have told.");
+    l->missed = false;
+    write_notice(l->client, &err);
+}
+
+static void tell_dropped(weir_listening *l)
+{
+    weir_error err;
+    uint64_t n = l->queue.dropped - l->dropped_told;
+    weir_error_set(&err, "01000", "weir: %llu notifications were dropped", (unsigned long long)n);
+    weir_error_detail(&err, "They came faster than the client read them, or during a transaction.");
+    weir_error_hint(&err, "Read them between transactions, or raise limits.notifications.");
+    l->dropped_told = l->queue.dropped;
+    write_notice(l->client, &err);
+}
+
+void weir_listening_deliver(weir_client *c)
+{
+    weir_listening *l = c->listening;
+    if (!l || c->closed || c->state != WEIR_CLIENT_ACTIVE)
+        return;
+    if (l->missed)
+        tell_missed(l);
+    if (l->queue.dropped != l->dropped_told)
+        tell_dropped(l);
+    while (!weir_stream_congested(c->stream)) {
+        weir_note *note = weir_note_queue_pop(&l->queue);
+        if (!note)
+            return;
+        weir_client_write(c, weir_note_frame(note));
+        weir_session_count_bytes(&c->session, 0, note->frame_len);
+        weir_note_unref(note);
+    }
+}
+
+/* Between transactions, at a message's end, with no ReadyForQuery to come before which it would
+ * have to be told. */
+static bool is_quiet(const weir_client *c)
+{
+    if (c->state != WEIR_CLIENT_ACTIVE || c->closed)
+        return false;
+    return !c->session.conn || (!weir_listening_is_busy(c) && c->relay.status == 'I' &&
+                                !c->relay.batch && c->relay.sent == 0);
+}
+
+bool weir_listening_has_news(const weir_client *c)
+{
+    const weir_listening *l = c->listening;
+    return l && (l->queue.head || l->missed || l->queue.dropped != l->dropped_told);
+}
+
+void weir_listening_drained(weir_client *c)
+{
+    if (c->listening && is_quiet(c))
+        weir_listening_deliver(c);
+}
+
+static void keep(weir_listening *l, weir_note_queue *q, weir_note *note, uint64_t seq)
+{
+    weir_client *c = l->client;
+    uint64_t before = q->dropped;
+    weir_note_queue_push(q, note, seq,
+                         weir_gateway_config(c->worker->gateway)->limits.notifications);
+    if (q->dropped != before)
+        atomic_fetch_add_explicit(
+            &weir_database_listen_stats(weir_session_database(&c->session))->dropped,
+            q->dropped - before, memory_order_relaxed);
+}
+
+static void on_note(weir_listener *listener, weir_note *note, uint64_t seq)
+{
+    weir_listening *l = of_listener(listener);
+    keep(l, &l->queue, note, seq);
+    if (is_quiet(l->client))
+        weir_listening_deliver(l->client);
+}
+
+static void on_missed(weir_listener *listener)
+{
+    weir_listening *l = of_listener(listener);
+    l->missed = true;
+    if (is_quiet(l->client))
+        weir_listening_deliver(l->client);
+}
+
+/* ---- life ---- */
+
+static void on_answered(weir_listener *listener, const weir_error *err);
+
+static const weir_listener_events events = {
+    .on_note = on_note, .on_answered = on_answered, .on_missed = on_missed};
+
+static weir_listening *listening_get(weir_client *c)
+{
+    if (c->listening)
+        return c->listening;
+    weir_listening *l = calloc(1, sizeof(*l));
+    if (!l)
+        return NULL;
+    l->client = c;
+    weir_note_queue_init(&l->queue);
+    weir_note_queue_init(&l->own);
+    weir_buf_init(&l->names, NAMES_MAX);
+    weir_list_init(&l->question.node);
+    c->listening = l;
+    return l;
+}
+
+/* Joins the hub of the client's encoding; another one when that has changed and nothing is
+ * listened to. */
+static int join_hub(weir_listening *l)
+{
+    weir_client *c = l->client;
+    if (l->listener.hub && !weir_list_empty(&l->listener.members))
+        return 0;
+    if (l->listener.hub && weir_listener_waits(&l->listener))
+        return 0;
+    if (l->listener.hub)
+        weir_listener_fini(&l->listener);
+    l->listener.hub = NULL;
+    return weir_listener_init(&l->listener, c->worker, weir_session_database(&c->session),
+                              encoding_of(c), &events);
+}
+
+void weir_listening_fini(weir_client *c)
+{
+    weir_listening *l = c->listening;
+    if (!l)
+        return;
+    c->listening = NULL;
+    if (l->asking) /* its connection owes the answer, and is closed for it */
+        weir_list_remove(&l->question.node);
+    if (l->listener.hub)
+        weir_listener_fini(&l->listener);
+    weir_note_queue_fini(&l->queue);
+    weir_note_queue_fini(&l->own);
+    weir_buf_fini(&l->names);
+    free(l);
+}
+
+bool weir_listening_any(const weir_client *c)
+{
+    const weir_listening *l = c->listening;
+    return l && l->listener.hub && !weir_list_empty(&l->listener.members);
+}
+
+bool weir_listening_must_settle(const weir_client *c)
+{
+    return c->listening && c->listening->unsettled;
+}
+
+bool weir_listening_is_busy(const weir_client *c)
+{
+    return c->listening && (c->listening->step != IDLE || c->listening->unsettled);
+}
+
+/* Not while it is paused for a connection: the message would ask for a second one. */
+static void resume(weir_client *c)
+{
+    if (!c->closed && !c->relay.waiting)
+        weir_stream_resume(c->stream);
+}
+
+static int wait_for_hub(weir_listening *l, listening_step step)
+{
+    l->step = step;
+    weir_stream_pause(l->client->stream);
+    return WEIR_LISTENING_WAIT;
+}
+
+static bool waits(const weir_listening *l)
+{
+    return l->step != IDLE && l->step != ADMITTED && l->step != MARKED;
+}
+
+static int want(weir_listening *l, weir_slice name)
+{
+    weir_client *c = l->client;
+    int r = join_hub(l);
+    if (r == 0)
+        r = weir_listener_want(&l->listener, weir_slice_cstr(c->user), name);
+    return r;
+}
+
+static void leave(weir_listening *l, weir_slice name)
+{
+    weir_book_member *m = l->listener.hub ? weir_listener_find(&l->listener, name) : NULL;
+    if (m)
+        weir_listener_leave(&l->listener, m);
+}
+
+static void leave_all(weir_listening *l)
+{
+    if (l->listener.hub)
+        weir_listener_leave_all(&l->listener);
+}
+
+void weir_listening_discard(weir_client *c)
+{
+    if (!c->listening)
+        return;
+    leave_all(c->listening);
+    c->listening->kept = false;
+}
+
+/* ---- LISTEN alone ---- */
+
+static void answer(weir_client *c, weir_listen_verb verb, const weir_error *err)
+{
+    weir_buf out;
+    weir_buf_init(&out, 64);
+    if (err) {
+        weir_client_error(c, err);
+    } else {
+        weir_slice tag =
+            verb == WEIR_LISTEN_LISTEN ? WEIR_SLICE_LIT("LISTEN") : WEIR_SLICE_LIT("UNLISTEN");
+        if (weir_pg_write_command_complete(&out, tag) == 0)
+            weir_client_write(c, weir_buf_slice(&out));
+        else
+            weir_client_close(c, 0);
+    }
+    weir_buf_fini(&out);
+    weir_listening_deliver(c);
+    weir_client_ready(c, 'I');
+    weir_client_seen(c);
+}
+
+static int take_listen(weir_listening *l)
+{
+    weir_slice name = weir_slice_make(l->command.name, l->command.len);
+    l->listener.is_early = false;
+    int r = want(l, name);
+    if (r != 0)
+        return WEIR_LISTENING_NOT_OURS; /* the server, and then the settling, will say why */
+    (void)wait_for_hub(l, TAKING);
+    return 0;
+}
+
+int weir_listening_take(weir_client *c, weir_slice text)
+{
+    weir_listening *l = c->listening;
+    if (c->holds || (l && is_on_server(l)))
+        return WEIR_LISTENING_NOT_OURS;
+    if (l && waits(l))
+        return wait_for_hub(l, l->step);
+    weir_listen_command command = weir_listen_read(text);
+    if (command.verb == WEIR_LISTEN_NONE || command.verb == WEIR_LISTEN_DISCARD_ALL)
+        return WEIR_LISTENING_NOT_OURS;
+    l = listening_get(c);
+    if (!l)
+        return -ENOMEM;
+    l->command = command;
+    if (command.verb == WEIR_LISTEN_LISTEN)
+        return take_listen(l);
+    if (command.verb == WEIR_LISTEN_UNLISTEN)
+        leave(l, weir_slice_make(command.name, command.len));
+    else
+        leave_all(l);
+    answer(c, command.verb, NULL);
+    return 0;
+}
+
+static void taken(weir_listening *l, const weir_error *err)
+{
+    weir_client *c = l->client;
+    l->step = IDLE;
+    if (c->state != WEIR_CLIENT_ACTIVE)
+        return;
+    answer(c, WEIR_LISTEN_LISTEN, err);
+    if (atomic_load(&c->worker->gateway->draining) && weir_client_at_rest(c))
+        weir_client_goodbye(c);
+    else
+        resume(c);
+}
+
+/* ---- before the server runs it ---- */
+
+/* Nothing of ours may go between extended messages and their Sync: what such a text does is
+ * concluded from it. */
+static void conclude(weir_listening *l)
+{
+    const weir_list *list = &l->listener.members;
+    weir_slice name = weir_slice_make(l->command.name, l->command.len);
+    if (!l->listener.hub)
+        return;
+    weir_book_member *m = name.len ? weir_listener_find(&l->listener, name) : NULL;
+    if (m)
+        m->doomed = l->command.verb == WEIR_LISTEN_UNLISTEN;
+    for (weir_list *n = list->next; n != list; n = n->next)
+        if (l->command.verb == WEIR_LISTEN_UNLISTEN_ALL)
+            weir_member_of_listener(n)->doomed = true;
+}
+
+/* True: the hub is asked to listen, before the server does. */
+static bool want_early(weir_listening *l)
+{
+    weir_slice name = weir_slice_make(l->command.name, l->command.len);
+    if (l->listener.hub && weir_listener_find(&l->listener, name))
+        return false;
+    l->listener.is_early = true;
+    return want(l, name) == 0;
+}
+
+int weir_listening_admit(weir_client *c, weir_slice text, bool mid_batch, weir_error *err)
+{
+    (void)err;
+    if (c->holds)
+        return 0;
+    weir_listening *l = listening_get(c);
+    if (!l)
+        return -ENOMEM;
+    if (waits(l))
+        return wait_for_hub(l, l->step);
+    if (is_on_server(l) || l->step == MARKED) /* MARKED: it is the same message again */
+        return 0;
+    l->fresh = l->step == ADMITTED;
+    if (l->step != ADMITTED) {
+        l->command = weir_listen_read(text);
+        if (l->command.verb == WEIR_LISTEN_LISTEN && want_early(l))
+            return wait_for_hub(l, ADMITTING);
+    }
+    l->step = IDLE;
+    l->unsettled = true;
+    l->discards = l->discards || l->command.verb == WEIR_LISTEN_DISCARD_ALL;
+    if (!weir_listening_any(c) || c->relay.status == 'E')
+        return 0;
+    if (!mid_batch)
+        return weir_listener_restore(&l->listener, c->session.conn);
+    conclude(l);
+    return 0;
+}
+
+static bool has_early(const weir_listening *l)
+{
+    const weir_list *list = &l->listener.members;
+    for (weir_list *n = list->next; n != list; n = n->next)
+        if (weir_member_of_listener(n)->state == WEIR_MEMBER_EARLY)
+            return true;
+    return false;
+}
+
+int weir_listening_before_commit(weir_client *c)
+{
+    weir_listening *l = c->listening;
+    if (!l || !l->unsettled || !l->listener.hub)
+        return 0;
+    if (waits(l))
+        return wait_for_hub(l, l->step);
+    if (l->fresh || !has_early(l)) {
+        l->fresh = false;
+        return 0;
+    }
+    if (l->step != MARKED && weir_listener_sync(&l->listener) == 0)
+        return wait_for_hub(l, MARKING);
+    l->step = IDLE;
+    weir_listener_mark(&l->listener);
+    return 0;
+}
+
+/* ---- after the transaction ---- */
+
+static void finish(weir_listening *l, weir_listening_outcome outcome, const weir_error *err)
+{
+    l->step = IDLE;
+    l->unsettled = l->restored = l->discards = l->fresh = false;
+    for (weir_note *n; (n = weir_note_queue_pop(&l->own)); weir_note_unref(n))
+        keep(l, &l->queue, n, l->listener.hub ? weir_listener_position(&l->listener) : 0);
+    weir_listening_done *done = l->done;
+    l->done = NULL;
+    resume(l->client);
+    done(l->client, outcome, err);
+}
+
+static bool is_due(void *user, const weir_note *note, uint64_t seq)
+{
+    weir_listening *l = user;
+    const weir_book_member *m = weir_listener_find(&l->listener, weir_note_channel(note));
+    return m && m->state == WEIR_MEMBER_EARLY && seq > m->since;
+}
+
+/* What was kept aside for channels that are listened to from now on. */
+static void activate(weir_listening *l)
+{
+    const weir_list *list = &l->listener.members;
+    weir_note_queue_merge(&l->queue, &l->listener.early, is_due, l);
+    for (weir_list *n = list->next; n != list; n = n->next) {
+        weir_book_member *m = weir_member_of_listener(n);
+        if (m->state == WEIR_MEMBER_EARLY)
+            m->state = WEIR_MEMBER_ACTIVE;
+    }
+}
+
+static int ask(weir_listening *l, weir_slice text,
+               void (*done)(weir_question *q, const weir_error *err),
+               void (*row)(weir_question *q, const weir_slice *values, unsigned count))
+{
+    weir_conn *conn = l->client->session.conn;
+    l->question = (weir_question){.text = text, .row = row, .done = done};
+    weir_list_init(&l->question.node);
+    l->asking = true;
+    int r = conn->ops->ask(conn, &l->question);
+    if (r < 0)
+        l->asking = false;
+    return r;
+}
+
+static void on_ended(weir_question *q, const weir_error *err)
+{
+    weir_listening *l = WEIR_CONTAINER_OF(q, weir_listening, question);
+    (void)err; /* UNLISTEN fails only with its connection, which then listens no more */
+    l->asking = false;
+    finish(l, WEIR_LISTENING_SETTLED, NULL);
+}
+
+/* The hub listens to everything: the server connection need not. */
+static void end_on_server(weir_listening *l)
+{
+    static const char text[] =
+        "UNLISTEN *;SELECT pg_catalog.set_config('weir.listening', '', false)";
+    const weir_conn *conn = l->client->session.conn;
+    bool needed = (l->restored || l->names.len > 0) && conn && conn->id == l->looked_at;
+    size_t len = l->restored ? sizeof(text) - 1 : sizeof("UNLISTEN *") - 1;
+    l->step = ENDING;
+    if (!needed || ask(l, weir_slice_make(text, len), on_ended, NULL) < 0)
+        finish(l, WEIR_LISTENING_SETTLED, NULL);
+}
+
+static bool name_next(const weir_listening *l, size_t *pos, weir_slice *ret)
+{
+    if (*pos >= l->names.len)
+        return false;
+    *ret = weir_slice_make(l->names.data + *pos + 1, l->names.data[*pos]);
+    *pos += 1 + ret->len;
+    return true;
+}
+
+/* Leaves what the transaction ended, or never brought to be. */
+static void drop_unlistened(weir_listening *l)
+{
+    const weir_list *list = &l->listener.members;
+    weir_slice name;
+    size_t pos = 0;
+    for (weir_list *n = list->next; n != list; n = n->next)
+        weir_member_of_listener(n)->keep = false;
+    while (name_next(l, &pos, &name)) {
+        weir_book_member *m = weir_listener_find(&l->listener, name);
+        if (m)
+            m->keep = true;
+    }
+    for (weir_list *n = list->next; n != list;) {
+        weir_book_member *m = weir_member_of_listener(n);
+        n = n->next;
+        bool ended = l->restored || m->state == WEIR_MEMBER_EARLY || (m->doomed && !l->failed);
+        m->doomed = false;
+        if (!m->keep && ended)
+            weir_listener_leave(&l->listener, m);
+    }
+}
+
+/* Has the hub listen to what no text named. 0, or why it cannot. */
+static int want_rest(weir_listening *l)
+{
+    weir_slice name;
+    size_t pos = 0;
+    int r = 0;
+    l->listener.is_early = false;
+    while (r == 0 && name_next(l, &pos, &name))
+        if (!l->listener.hub || !weir_listener_find(&l->listener, name))
+            r = want(l, name);
+    return r;
+}
+
+static void keep_on_server(weir_listening *l, const weir_error *err)
+{
+    l->kept = true;
+    finish(l, WEIR_LISTENING_KEEP, err);
+}
+
+static void looked(weir_listening *l)
+{
+    weir_error err;
+    if (l->discards && !l->failed)
+        leave_all(l);
+    if (l->listener.hub) {
+        drop_unlistened(l);
+        activate(l);
+    }
+    int r = want_rest(l);
+    if (r != 0) {
+        weir_error_set(&err, "53200", "weir: cannot listen: %s",
+                       r < 0 ? strerror(-r) : "too many channels");
+        keep_on_server(l, &err);
+    } else if (l->listener.hub && weir_listener_waits(&l->listener)) {
+        l->step = WANTING;
+    } else {
+        end_on_server(l);
+    }
+}
+
+static void on_row(weir_question *q, const weir_slice *values, unsigned count)
+{
+    weir_listening *l = WEIR_CONTAINER_OF(q, weir_listening, question);
+    if (count != 2)
+        return;
+    if (weir_slice_eq_cstr(values[0], "t")) {
+        l->restored = weir_slice_eq_cstr(values[1], "1");
+        return;
+    }
+    if (values[1].len == 0 || values[1].len > WEIR_CHANNEL_MAX)
+        return;
+    if (weir_buf_append_u8(&l->names, (uint8_t)values[1].len) < 0)
+        l->question.failed = (weir_error){.sqlstate = "53200", .message = "weir: out of memory"};
+    else if (weir_buf_append(&l->names, values[1]) < 0)
+        l->names.len--;
+}
+
+static void on_looked(weir_question *q, const weir_error *err)
+{
+    weir_listening *l = WEIR_CONTAINER_OF(q, weir_listening, question);
+    l->asking = false;
+    if (!err) {
+        looked(l);
+        return;
+    }
+    if (l->listener.hub)
+        activate(l); /* perhaps it committed: too much does no harm */
+    if (err->sqlstate[0] == '0' && err->sqlstate[1] == '8')
+        finish(l, WEIR_LISTENING_LOST, err);
+    else
+        keep_on_server(l, err);
+}
+
+int weir_listening_settle(weir_client *c, bool failed, weir_listening_done *done)
+{
+    static const char text[] =
+        "SELECT true, pg_catalog.current_setting('weir.listening', true) UNION ALL "
+        "SELECT false, c FROM pg_catalog.pg_listening_channels() AS c";
+    weir_listening *l = c->listening;
+    assert(l && l->unsettled && l->step == IDLE && !l->asking);
+    l->failed = failed;
+    l->restored = false;
+    l->done = done;
+    l->step = LOOKING;
+    l->looked_at = c->session.conn->id;
+    weir_buf_clear(&l->names);
+    return ask(l, weir_slice_make(text, sizeof(text) - 1), on_looked, on_row);
+}
+
+void weir_listening_sync(weir_client *c, weir_listening_done *done)
+{
+    weir_listening *l = c->listening;
+    assert(l && l->listener.hub && l->step == IDLE);
+    l->done = done;
+    l->step = SYNCING;
+    if (weir_listener_sync(&l->listener) < 0)
+        finish(l, WEIR_LISTENING_SETTLED, NULL);
+}
+
+/* ---- what comes ---- */
+
+static void on_answered(weir_listener *listener, const weir_error *err)
+{
+    weir_listening *l = of_listener(listener);
+    switch (l->step) {
+    case TAKING:
+        taken(l, err);
+        break;
+    case ADMITTING: /* an error is the server's to say, when it runs the statement */
+    case MARKING:
+        l->step = l->step == ADMITTING ? ADMITTED : MARKED;
+        resume(l->client);
+        break;
+    case WANTING:
+        if (err)
+            keep_on_server(l, err);
+        else
+            end_on_server(l);
+        break;
+    case SYNCING:
+        finish(l, WEIR_LISTENING_SETTLED, NULL);
+        break;
+    default: /* weir_listening_resume's */
+        if (err)
+            on_missed(listener);
+        break;
+    }
+}
+
+void weir_listening_attached(weir_client *c)
+{
+    weir_conn *conn = c->session.conn;
+    const char *address = NULL;
+    uint32_t pid = 0;
+    weir_gateway *g = c->worker->gateway;
+    if (!atomic_load_explicit(&g->hubs, memory_order_acquire) || !conn->ops->describe)
+        return;
+    conn->ops->describe(conn, &address, &pid);
+    weir_hubs_note_notifier(g, weir_session_database(&c->session), pid, c->id);
+}
+
+/* As a client of ours where the process is one's. */
+static uint32_t shown_pid(const weir_listening *l, uint32_t pid)
+{
+    const char *address = NULL;
+    uint32_t own = 0;
+    const weir_conn *conn = l->client->session.conn;
+    if (conn && conn->ops->describe)
+        conn->ops->describe(conn, &address, &own);
+    if (pid == own)
+        return l->client->id;
+    return l->listener.hub ? weir_hub_notifier(l->listener.hub, pid) : pid;
+}
+
+void weir_listening_from_server(weir_client *c, uint32_t pid, weir_slice channel,
+                                weir_slice payload)
+{
+    weir_listening *l = c->holds ? listening_get(c) : c->listening;
+    if (!l || !(c->holds || is_on_server(l) || l->unsettled))
+        return;
+    const weir_book_member *m = l->listener.hub ? weir_listener_find(&l->listener, channel) : NULL;
+    if (m && m->state != WEIR_MEMBER_ASKED)
+        return; /* the hub brings it */
+    weir_note *note = weir_note_new(shown_pid(l, pid), channel, payload);
+    if (!note) {
+        l->missed = true;
+        return;
+    }
+    if (c->holds || is_on_server(l))
+        keep(l, &l->queue, note, l->listener.hub ? weir_listener_position(&l->listener) : 0);
+    else
+        keep(l, &l->own, note, 0);
+    weir_note_unref(note);
+    const weir_conn *conn = c->session.conn;
+    if (is_quiet(c) && conn && conn->ops->owed(conn) == 0) /* else bytes before it are on the way */
+        weir_listening_deliver(c);
+}
+
+/* ---- handing over ---- */
+
+void weir_listening_each(const weir_client *c, void (*visit)(void *user, weir_slice channel),
+                         void *user)
+{
+    if (!weir_listening_any(c))
+        return;
+    const weir_list *list = &c->listening->listener.members;
+    for (weir_list *n = list->next; n != list; n = n->next)
+        if (weir_member_of_listener(n)->state == WEIR_MEMBER_ACTIVE)
+            visit(user, weir_book_name(weir_member_of_listener(n)->channel));
+}
+
+int weir_listening_resume(weir_client *c, weir_slice channel)
+{
+    weir_listening *l = listening_get(c);
+    if (!l)
+        return -ENOMEM;
+    l->listener.is_early = false;
+    return want(l, channel);
+}

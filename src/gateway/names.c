@@ -1,0 +1,142 @@
+/* Prepared statements that SQL makes and names: PREPARE, EXECUTE, DEALLOCATE. The names are the
+ * client's, as those of the protocol are (PostgreSQL keeps both in one table); on whichever
+ * connection a text runs that mentions one, the name is made to mean what the client means by it
+ * first. The text itself goes out as it is, so results, tags and errors are the server's own.
+ *
+ * Invariant: what a name means changes when the statement that changes it has succeeded; if a text
+ * of several statements failed half way, nobody knows, and the session stays on its connection. */
+#include "gateway/internal.h"
+#include <stdlib.h>
+
+typedef struct naming {
+    weir_naming what;
+    weir_prepared *prepared; /* PREPARE */
+    size_t len;
+    uint8_t name[WEIR_SQL_NAME_MAX];
+} naming;
+
+struct weir_namings {
+    size_t count, cap;
+    bool several; /* statements in the text */
+    naming items[];
+};
+
+typedef struct gathering {
+    weir_client *client;
+    struct weir_namings *namings;
+    bool wanted;
+    int error;
+} gathering;
+
+void weir_namings_free(struct weir_namings *namings)
+{
+    for (size_t i = 0; namings && i < namings->count; i++)
+        weir_client_prepared_unref(namings->items[i].prepared);
+    free(namings);
+}
+
+static naming *add(gathering *g)
+{
+    struct weir_namings *n = g->namings;
+    if (!n || n->count == n->cap) {
+        size_t cap = n ? n->cap * 2 : 2;
+        n = realloc(n, sizeof(*n) + cap * sizeof(n->items[0]));
+        if (!n)
+            return NULL;
+        if (!g->namings)
+            *n = (struct weir_namings){0};
+        n->cap = cap;
+        g->namings = n;
+    }
+    naming *item = &n->items[n->count++];
+    *item = (naming){0};
+    return item;
+}
+
+static int keep(gathering *g, weir_naming what, weir_slice name, weir_slice statement)
+{
+    naming *item = add(g);
+    if (!item)
+        return -ENOMEM;
+    item->what = what;
+    item->len = name.len;
+    if (name.len > 0)
+        memcpy(item->name, name.data, name.len);
+    if (what != WEIR_NAMING_PREPARE)
+        return 0;
+    item->prepared = weir_client_prepared_new(g->client, statement, (weir_slice){0});
+    if (!item->prepared)
+        return -ENOMEM;
+    item->prepared->by_sql = true;
+    return 0;
+}
+
+/* DEALLOCATE drops whatever has the name: a statement of nothing will do. */
+static const weir_prepared *stand_in(weir_naming what, const weir_prepared *p)
+{
+    static const weir_prepared nothing = {.content = {1, 1}};
+    return p && what == WEIR_NAMING_DEALLOCATE ? &nothing : p;
+}
+
+static void on_naming(void *user, weir_naming what, weir_slice name, weir_slice statement)
+{
+    gathering *g = user;
+    weir_client *c = g->client;
+    if (what == WEIR_NAMING_SETTING || g->error < 0)
+        return;
+    weir_conn *conn = c->session.conn;
+    if (what != WEIR_NAMING_DEALLOCATE_ALL && c->relay.status != 'E' && name.len > 0)
+        g->error = conn->ops->name(conn, name, stand_in(what, weir_client_prepared_find(c, name)));
+    if (g->error == 0 && g->wanted && what != WEIR_NAMING_EXECUTE)
+        g->error = keep(g, what, name, statement);
+}
+
+int weir_client_settle_names(weir_client *c, weir_slice text, struct weir_namings **ret)
+{
+    gathering g = {.client = c, .wanted = ret != NULL};
+    weir_sql_each_naming(text, on_naming, &g);
+    if (g.error < 0) {
+        weir_namings_free(g.namings);
+        return g.error;
+    }
+    if (g.namings) {
+        weir_slice rest = text;
+        (void)weir_sql_split(WEIR_DIALECT_POSTGRES, text, &rest);
+        g.namings->several = weir_sql_split(WEIR_DIALECT_POSTGRES, rest, &rest).len > 0;
+    }
+    if (ret)
+        *ret = g.namings;
+    return 0;
+}
+
+static int apply(weir_client *c, naming *n)
+{
+    weir_conn *conn = c->session.conn;
+    weir_slice name = weir_slice_make(n->name, n->len);
+    if (n->what == WEIR_NAMING_DEALLOCATE_ALL) {
+        weir_client_named_clear(c);
+        return conn ? conn->ops->named(conn, (weir_slice){0}, NULL) : 0;
+    }
+    int r = conn ? conn->ops->named(conn, name, n->prepared) : 0;
+    if (n->what == WEIR_NAMING_DEALLOCATE) {
+        weir_client_named_remove(c, name);
+        return r;
+    }
+    if (r == 0)
+        r = weir_client_named_put(c, name, n->prepared);
+    if (r == 0)
+        n->prepared = NULL; /* the table's */
+    return r;
+}
+
+void weir_client_named_by_sql(weir_client *c, struct weir_namings *namings, bool succeeded)
+{
+    int r = 0;
+    weir_error err;
+    for (size_t i = 0; succeeded && r == 0 && i < namings->count; i++)
+        r = apply(c, &namings->items[i]);
+    bool unknown = r != 0 || (!succeeded && namings->several);
+    if (unknown && c->session.conn && weir_session_pin(&c->session, WEIR_EFFECT_PREPARE, &err) != 0)
+        weir_client_fatal(c, &err);
+    weir_namings_free(namings);
+}

@@ -1,0 +1,436 @@
+/* What a session leaves behind: see state.h. Here: what is to be asked and what the answers mean.
+ */
+#include "gateway/state.h"
+#include "base/ascii.h"
+#include "engine/catalog.h"
+#include "gateway/guc.h"
+#include "gateway/internal.h"
+#include <stdlib.h>
+
+#define SETTINGS_MAX ((size_t)256 * 1024)
+#define MENTIONED_MAX ((size_t)8 * 1024)
+#define CUSTOMS_MAX 200u /* of functions */
+
+/* What nothing takes back but the session's end. */
+#define FOR_GOOD (WEIR_EFFECT_LOAD | WEIR_EFFECT_SEED | WEIR_EFFECT_SEQUENCE)
+/* What others decided (names.c, listening.c). */
+#define OF_OTHERS (WEIR_EFFECT_PREPARE | WEIR_EFFECT_LISTEN)
+/* What the server can be asked about. */
+#define VISIBLE                                                                                    \
+    (WEIR_EFFECT_TEMP | WEIR_EFFECT_ADVISORY_LOCK | WEIR_EFFECT_HOLD_CURSOR)
+/* What keeps the session on its connection from the moment the statement goes out. */
+#define PINNING (FOR_GOOD | VISIBLE | WEIR_EFFECT_DO)
+#define TAKING_BACK ((unsigned)(WEIR_EFFECT_UNDO | WEIR_EFFECT_DISCARD))
+#define TRACKED (PINNING | WEIR_EFFECT_SET | WEIR_EFFECT_UNKNOWN | TAKING_BACK)
+
+struct weir_state {
+    weir_question question;
+    weir_client *client;
+    unsigned noted;     /* effects since the last question */
+    unsigned asked;     /* those that it is about; 0: none is on its way */
+    unsigned found;     /* what the answer says is there: of VISIBLE */
+    bool incomplete;    /* memory was short while the answer came */
+    weir_buf mentioned; /* names of settings that no list of the server's has, "name\0" each */
+    weir_buf settings;  /* found */
+    weir_buf text;
+};
+
+static weir_state *state_of(weir_client *c)
+{
+    weir_state *s = c->relay.state;
+    if (s)
+        return s;
+    s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->client = c;
+    weir_buf_init(&s->mentioned, MENTIONED_MAX);
+    weir_buf_init(&s->settings, SETTINGS_MAX);
+    weir_buf_init(&s->text, SETTINGS_MAX);
+    c->relay.state = s;
+    return s;
+}
+
+static void state_free(weir_client *c)
+{
+    weir_state *s = c->relay.state;
+    if (!s)
+        return;
+    weir_buf_fini(&s->mentioned);
+    weir_buf_fini(&s->settings);
+    weir_buf_fini(&s->text);
+    free(s);
+    c->relay.state = NULL;
+}
+
+bool weir_client_state_drop(weir_client *c)
+{
+    weir_state *s = c->relay.state;
+    if (!s)
+        return false;
+    bool asked = s->asked != 0;
+    if (asked)
+        weir_list_remove(&s->question.node);
+    c->session.tainted = true;
+    state_free(c);
+    return asked;
+}
+
+/* ---- settings ---- */
+
+static int copy_pairs(weir_slice pairs, uint8_t **ret)
+{
+    *ret = NULL;
+    if (pairs.len == 0)
+        return 0;
+    uint8_t *copy = malloc(pairs.len);
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, pairs.data, pairs.len);
+    *ret = copy;
+    return 0;
+}
+
+static void put_params(weir_client *c, uint8_t *params, size_t len)
+{
+    if (c->params != c->startup)
+        free(c->params);
+    c->params = params;
+    c->params_len = len;
+    c->fingerprint =
+        weir_parameters_fingerprint(weir_slice_make(params, len), c->worker->gateway->options.seed);
+}
+
+int weir_client_set_startup(weir_client *c, weir_slice pairs)
+{
+    assert(!c->startup && !c->params);
+    int r = copy_pairs(pairs, &c->startup);
+    if (r < 0)
+        return r;
+    c->startup_len = pairs.len;
+    put_params(c, c->startup, c->startup_len);
+    return 0;
+}
+
+int weir_client_set_params(weir_client *c, weir_slice pairs)
+{
+    uint8_t *params;
+    if (weir_slice_eq(pairs, weir_slice_make(c->startup, c->startup_len))) {
+        put_params(c, c->startup, c->startup_len);
+        return 0;
+    }
+    int r = copy_pairs(pairs, &params);
+    if (r == 0)
+        put_params(c, params, pairs.len);
+    return r;
+}
+
+/* ---- noting ---- */
+
+static int mention(weir_state *s, weir_slice name)
+{
+    for (size_t pos = 0; pos < s->mentioned.len;) {
+        weir_slice other = weir_slice_cstr((const char *)s->mentioned.data + pos);
+        if (weir_slice_eq(other, name))
+            return 0;
+        pos += other.len + 1;
+    }
+    int r = weir_buf_append(&s->mentioned, name);
+    return r < 0 ? r : weir_buf_append_u8(&s->mentioned, 0);
+}
+
+static void on_naming(void *user, weir_naming what, weir_slice name, weir_slice statement)
+{
+    weir_state *s = user;
+    (void)statement;
+    if (what == WEIR_NAMING_SETTING && mention(s, name) < 0)
+        s->incomplete = true;
+}
+
+int weir_client_note_value(weir_client *c, weir_slice value)
+{
+    weir_state *s = c->relay.state;
+    uint8_t name[4 * WEIR_SQL_NAME_MAX];
+    if (!s || !weir_sql_is_setting_name(value))
+        return 0;
+    assert(value.len <= sizeof(name));
+    for (size_t i = 0; i < value.len; i++)
+        name[i] = weir_ascii_lower(value.data[i]);
+    return mention(s, weir_slice_make(name, value.len));
+}
+
+/* Nothing of the session is on any connection but what it said at startup. */
+static bool is_blank(const weir_client *c)
+{
+    return !c->relay.state && !c->session.pinned && c->params == c->startup;
+}
+
+/* Its settings are RESET: all of them return to what the login gave. What the startup packet gave
+ * goes with them, and comes back when the connection is adopted the next time. */
+static int note_reset_of_startup(weir_client *c)
+{
+    static const weir_parameters unknown = {.fingerprint = WEIR_PARAMETERS_UNKNOWN};
+    weir_conn *conn = c->session.conn;
+    return c->params_len ? conn->ops->adopted(conn, &unknown) : 0;
+}
+
+static int pin(weir_client *c, unsigned effects, weir_error *err)
+{
+    effects &= PINNING & ~c->session.pinned;
+    return effects ? weir_session_pin(&c->session, effects, err) : 0;
+}
+
+int weir_client_note_effects(weir_client *c, const weir_statement *statement, weir_slice text,
+                             weir_error *err)
+{
+    unsigned effects = statement->effects & TRACKED;
+    if ((c->session.pinned & WEIR_EFFECT_TEMP) && statement->kind == WEIR_KIND_DDL)
+        effects |= WEIR_EFFECT_UNDO; /* DROP TABLE */
+    if (!effects || c->holds)
+        return 0;
+    if ((effects & ~TAKING_BACK) == 0 && is_blank(c))
+        return note_reset_of_startup(c);
+    int r = pin(c, effects, err);
+    if (r != 0)
+        return r;
+    weir_state *s = state_of(c);
+    if (!s)
+        return -ENOMEM;
+    s->noted |= effects;
+    if (effects & (WEIR_EFFECT_SET | WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN))
+        weir_sql_each_naming(text, on_naming, s);
+    return 0;
+}
+
+/* ---- asking ---- */
+
+static int append_text(weir_buf *out, const char *text)
+{
+    return weir_buf_append(out, weir_slice_cstr(text));
+}
+
+static int append_custom(weir_buf *out, weir_slice name)
+{
+    int r = append_text(out, " UNION ALL SELECT 's',n,v FROM (SELECT '");
+    if (r == 0)
+        r = weir_buf_append(out, name); /* letters, digits, '_', '$', '.': weir_sql_each_naming */
+    if (r == 0)
+        r = append_text(out, "' AS n,pg_catalog.current_setting('");
+    if (r == 0)
+        r = weir_buf_append(out, name);
+    return r < 0 ? r : append_text(out, "',true) AS v) AS c WHERE v IS NOT NULL");
+}
+
+/* Custom settings that functions of the database name: no statement's text need mention them. */
+static int append_customs_of_functions(const weir_state *s, weir_buf *out)
+{
+    const weir_server_catalog *catalog =
+        weir_database_catalog(weir_session_database(&s->client->session));
+    weir_server_totals totals = {0};
+    int r = 0;
+    if (catalog)
+        weir_server_total(catalog, &totals);
+    for (uint32_t i = 0; r == 0 && i < totals.customs && i < CUSTOMS_MAX; i++) {
+        weir_slice name = weir_server_custom_at(catalog, i);
+        if (weir_sql_is_setting_name(name))
+            r = append_custom(out, name);
+    }
+    return r;
+}
+
+/* Settings that a statement of the session made, the custom ones that have been heard of, and who
+ * the session is. */
+static int append_settings(weir_state *s, weir_buf *out)
+{
+    weir_slice name, value;
+    const weir_client *c = s->client;
+    int r = append_text(
+        out, "SELECT 's' AS k,pg_catalog.lower(name) AS n,setting AS v FROM pg_catalog.pg_settings "
+             "WHERE source OPERATOR(pg_catalog.=) 'session' AND name OPERATOR(pg_catalog.<>) ALL "
+             "('{transaction_isolation,transaction_read_only,transaction_deferrable}') "
+             "UNION ALL SELECT 'r','role',pg_catalog.current_setting('role') "
+             "UNION ALL SELECT 'u','session_authorization',session_user::text");
+    for (size_t pos = 0; r == 0 && pos < s->mentioned.len; pos += name.len + 1) {
+        name = weir_slice_cstr((const char *)s->mentioned.data + pos);
+        r = append_custom(out, name);
+    }
+    r = r < 0 ? r : append_customs_of_functions(s, out);
+    weir_slice mine = weir_slice_make(c->params, c->params_len);
+    for (size_t pos = 0; r == 0 && weir_pg_param_next(mine, &pos, &name, &value);)
+        if (memchr(name.data, '.', name.len) && weir_sql_is_setting_name(name))
+            r = append_custom(out, name);
+    return r;
+}
+
+static const struct {
+    unsigned effect;
+    char key[2];
+    const char *text;
+} lists[] = {
+    {WEIR_EFFECT_TEMP, "t",
+     "SELECT 't',NULL,NULL WHERE EXISTS (SELECT 1 FROM pg_catalog.pg_depend WHERE refclassid "
+     "OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid "
+     "OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())"},
+    {WEIR_EFFECT_ADVISORY_LOCK, "a",
+     "SELECT 'a',NULL,NULL WHERE EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE locktype "
+     "OPERATOR(pg_catalog.=) 'advisory' AND pid OPERATOR(pg_catalog.=) "
+     "pg_catalog.pg_backend_pid())"},
+    {WEIR_EFFECT_HOLD_CURSOR, "c",
+     "SELECT 'c',NULL,NULL WHERE EXISTS (SELECT 1 FROM pg_catalog.pg_cursors WHERE is_holdable)"},
+};
+
+static int append_lists(weir_buf *out, unsigned about)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sizeof(lists) / sizeof(lists[0]); i++) {
+        if (!(about & lists[i].effect))
+            continue;
+        if (out->len > 0)
+            r = append_text(out, " UNION ALL ");
+        if (r == 0)
+            r = append_text(out, lists[i].text);
+    }
+    return r;
+}
+
+/* Which lists may have changed: those noted and, where something was taken back, those that hold
+ * the session now. DO may have done anything. */
+static unsigned about(const weir_state *s)
+{
+    unsigned what = s->noted | (s->client->session.pinned & VISIBLE);
+    if (s->noted & (WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN))
+        what |= VISIBLE | WEIR_EFFECT_SET;
+    if (s->noted & TAKING_BACK)
+        what |= WEIR_EFFECT_SET;
+    return what;
+}
+
+static void on_row(weir_question *question, const weir_slice *values, unsigned count);
+static void on_done(weir_question *question, const weir_error *err);
+
+static int ask(weir_state *s)
+{
+    weir_conn *conn = s->client->session.conn;
+    unsigned what = about(s);
+    weir_buf_clear(&s->text);
+    weir_buf_clear(&s->settings);
+    int r = what & WEIR_EFFECT_SET ? append_settings(s, &s->text) : 0;
+    if (r == 0)
+        r = append_lists(&s->text, what);
+    if (r < 0)
+        return r;
+    s->asked = what;
+    s->noted = 0;
+    s->found = 0;
+    s->question = (weir_question){.text = weir_buf_slice(&s->text), .row = on_row, .done = on_done};
+    r = conn->ops->ask(conn, &s->question);
+    if (r < 0)
+        s->asked = 0; /* the loss of the connection follows */
+    return 0;
+}
+
+bool weir_client_state_unsettled(weir_client *c)
+{
+    weir_state *s = c->relay.state;
+    if (!s)
+        return false;
+    if (!s->asked && ask(s) < 0) {
+        weir_error err;
+        weir_error_set(&err, "53200", "weir: out of memory");
+        weir_client_fatal(c, &err);
+    }
+    return true;
+}
+
+bool weir_client_state_awaited(const weir_client *c)
+{
+    return c->relay.state && c->relay.state->asked;
+}
+
+bool weir_client_state_changing(const weir_client *c)
+{
+    const weir_state *s = c->relay.state;
+    return s && (s->noted & (WEIR_EFFECT_SET | WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN | TAKING_BACK));
+}
+
+/* ---- the answer ---- */
+
+static int on_setting(weir_state *s, const weir_slice *values)
+{
+    if (values[0].data[0] == 'r' && weir_slice_eq_cstr(values[2], "none"))
+        return 0;
+    if (values[0].data[0] == 'u' &&
+        weir_slice_eq_cstr(values[2], weir_pools_user(s->client->session.pools)))
+        return 0;
+    return weir_guc_put(&s->settings, values[1], values[2]);
+}
+
+static void on_row(weir_question *question, const weir_slice *values, unsigned count)
+{
+    weir_state *s = WEIR_CONTAINER_OF(question, weir_state, question);
+    if (count != 3 || values[0].len != 1)
+        return;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        if (lists[i].key[0] == values[0].data[0])
+            s->found |= lists[i].effect;
+    if (values[1].data && values[2].data && on_setting(s, values) < 0)
+        s->incomplete = true;
+}
+
+/* What the session has now, and what stands on this connection. Settings of the startup packet that
+ * are not there were RESET, which means to what the packet said. */
+static int take_settings(weir_client *c, weir_state *s)
+{
+    weir_conn *conn = c->session.conn;
+    weir_hash_seed seed = c->worker->gateway->options.seed;
+    weir_parameters here = {.pairs = weir_buf_slice(&s->settings)};
+    here.fingerprint = weir_parameters_fingerprint(here.pairs, seed);
+    int r = conn->ops->adopted(conn, &here);
+    if (r == 0)
+        r = weir_guc_fill_up(&s->settings, weir_slice_make(c->startup, c->startup_len));
+    return r < 0 ? r : weir_client_set_params(c, weir_buf_slice(&s->settings));
+}
+
+/* Pins what was found and lets go of what was not. */
+static int take_pins(weir_client *c, const weir_state *s, weir_error *err)
+{
+    unsigned stays = c->session.pinned & (FOR_GOOD | OF_OTHERS);
+    if (s->asked & WEIR_EFFECT_DISCARD)
+        stays &= ~(unsigned)WEIR_EFFECT_SEQUENCE;
+    unsigned pins = stays | s->found | (s->noted & PINNING);
+    return weir_session_set_pins(&c->session, pins, err);
+}
+
+static void on_done(weir_question *question, const weir_error *err)
+{
+    weir_state *s = WEIR_CONTAINER_OF(question, weir_state, question);
+    weir_client *c = s->client;
+    weir_error refused;
+    if (err) { /* a statement timeout, perhaps: asked again behind the next transaction */
+        s->noted |= s->asked;
+        s->asked = 0;
+        weir_stream_resume(c->stream);
+        if (c->session.conn && weir_session_pin(&c->session, WEIR_EFFECT_SET, &refused) != 0)
+            weir_client_fatal(c, &refused);
+        return;
+    }
+    int r = s->incomplete ? -ENOMEM : 0;
+    if (r == 0 && (s->asked & WEIR_EFFECT_SET))
+        r = take_settings(c, s);
+    if (r == 0)
+        r = take_pins(c, s, &refused);
+    if (r < 0)
+        weir_error_set(&refused, "53200", "weir: out of memory");
+    bool settings = s->asked & WEIR_EFFECT_SET;
+    s->asked = 0;
+    if (r != 0) {
+        weir_client_fatal(c, &refused);
+        return;
+    }
+    if (!s->noted)
+        state_free(c);
+    weir_client_settled(c);
+    if (settings && c->session.conn && weir_client_adopt(c) < 0)
+        weir_client_close(c, 0);
+    weir_stream_resume(c->stream);
+}

@@ -1,0 +1,7 @@
+"""The suites, in the order in which they run."""
+
+from suites import go, java, node, python, regress
+
+SUITES = {suite.name: suite for suite in (
+    python.Psycopg3(), python.Asyncpg(), node.NodePostgres(), go.Pgx(), java.Pgjdbc(),
+    regress.Regress())}
