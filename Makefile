@@ -5,9 +5,10 @@ ARGS   ?=
 TRACES ?=
 TIME   ?= 60
 SEEDS  ?= 10000
+SUITES ?=
 
 .DEFAULT_GOAL := build
-.PHONY: help build run test lint bench fuzz sim soak install clean
+.PHONY: help build run test lint bench fuzz sim soak interop install clean
 
 help:
 	@echo 'make build                build/release/weir (installs what building needs)'
@@ -19,6 +20,7 @@ help:
 	@echo 'make bench TRACES=dir     the cache policies on the traces there, nothing else'
 	@echo 'make fuzz TIME=60         the fuzz targets, TIME seconds in all'
 	@echo 'make sim SEEDS=10000      the simulator'
+	@echo 'make interop [SUITES=...]     drivers'\'' own tests, directly and through Weir'
 	@echo 'make soak                 the long versions of the checkers (hours)'
 	@echo 'make install PREFIX=...   binary, man page, systemd unit'
 	@echo 'make clean                removes build/'
@@ -62,6 +64,12 @@ soak:
 	    build/$$b/weir build/$$b/tests/checker/checker build/$$b/tests/checker/outsider \
 	    || exit 1; done
 	@$(MAKE) --no-print-directory fuzz TIME=14400
+
+# Of all targets the only one that may use PyPI, npm, Go's modules and Maven's artifacts.
+interop:
+	@tools/install-deps.sh build test interop
+	@tools/build.sh release src/cli/weir
+	@$(PYTHON) tests/interop/run.py $(SUITES)
 
 install:
 	@tools/install-deps.sh build

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what building, testing, linting or benchmarking needs, from Debian's packages alone.
-# usage: tools/install-deps.sh [build|test|lint|bench]...   (default: build)
+# usage: tools/install-deps.sh [build|test|lint|bench|interop]...   (default: build)
 #
 # Silent and quick when all is there. Starts no service: while packages are being installed,
 # policy-rc.d forbids it, and PostgreSQL is told to make no cluster of its own.
@@ -14,6 +14,10 @@ test='python3-pytest python3-hypothesis python3-psycopg python3-psycopg2
   python3-asyncpg postgresql postgresql-client postgresql-contrib redis-server valgrind'
 lint='clang-format clang-tidy cppcheck'
 bench='pgbouncer gnuplot-nox linux-perf postgresql postgresql-contrib redis-server'
+# postgresql-server-dev-15: PostgreSQL's regression tests compile a library of their own.
+interop='dpkg-dev python3-venv postgresql-server-dev-15'
+# Only where the command is missing: a newer one than Debian's may be installed by other means.
+interop_commands='go:golang-go node:nodejs npm:npm mvn:maven javac:default-jdk-headless'
 
 policy=/usr/sbin/policy-rc.d
 cluster=/etc/postgresql-common/createcluster.conf
@@ -84,8 +88,14 @@ for set in "${@:-build}"; do
     test) wanted="$wanted $test" ;;
     lint) wanted="$wanted $lint" ;;
     bench) wanted="$wanted $bench" ;;
+    interop)
+        wanted="$wanted $interop"
+        for pair in $interop_commands; do
+            command -v "${pair%%:*}" >/dev/null || wanted="$wanted ${pair#*:}"
+        done
+        ;;
     *)
-        echo "usage: $0 [build|test|lint|bench]..." >&2
+        echo "usage: $0 [build|test|lint|bench|interop]..." >&2
         exit 2
         ;;
     esac

@@ -33,9 +33,9 @@ uint64_t weir_server_name(weir_slice name)
         for (len = NAME_CUT; len > 0 && name.data[len - 1] >= 0x80;)
             len--;
     for (size_t i = 0; i < len; i++) {
-        uint8_t c = name.data[i] < 0x80 ? name.data[i] : 0x80;
-        if (c != 0x80 || n == 0 || folded[n - 1] != 0x80)
-            folded[n++] = c;
+        bool ascii = name.data[i] < 0x80;
+        if (ascii || n == 0 || folded[n - 1] < 0x80)
+            folded[n++] = ascii ? name.data[i] : 0xFF;
     }
     return (weir_hash(seed, weir_slice_make(folded, n)) | 16) & ~(uint64_t)15; /* never 0 */
 }

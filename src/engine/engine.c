@@ -82,12 +82,11 @@ static char *copy(const char *text, bool *failed)
 static void settle_label(weir_engine *engine, weir_database *d)
 {
     d->label = d->label_asked ? d->label_asked : d->name;
-    bool serving = engine->started != 0; /* labels in use stay */
     for (unsigned i = 0; i < engine->database_count; i++) {
         weir_database *other = engine->databases[i];
         if (strcmp(other->label, d->label) == 0)
             d->label = d->name;
-        if (!serving && strcmp(other->label, d->name) == 0)
+        if (strcmp(other->label, d->name) == 0)
             other->label = other->name;
     }
 }

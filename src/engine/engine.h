@@ -253,10 +253,14 @@ const char *weir_database_shown(const weir_database *database);
 /* Sessions that use this pool now. */
 unsigned weir_pools_sessions(const weir_pools *pools);
 bool weir_database_paused(const weir_database *database);
+/* Somebody asks this database for currval or lastval: from the first time on, sessions that may
+ * have moved a sequence stay on their connection. Any thread. */
+void weir_database_watch_sequences(weir_database *database);
+bool weir_database_watches_sequences(const weir_database *database);
 /* No pool of it failed to reach the server at its newest attempt. */
 bool weir_database_up(const weir_database *database);
 /* Sessions of a worker that are pinned, by the first bit of WEIR_EFFECT_* that pinned them. */
-#define WEIR_PIN_REASONS 14u
+#define WEIR_PIN_REASONS 15u
 uint64_t weir_worker_pinned(const weir_worker *worker, unsigned reason);
 /* Calls `visit` for each connection that a worker holds of a pool; on that worker's thread. */
 void weir_worker_each_conn(weir_worker *worker, const weir_pools *pools,

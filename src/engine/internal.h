@@ -83,7 +83,7 @@ struct weir_database {
     char *_Atomic name;    /* "*": every name that no other has */
     struct weir_name *old; /* names that it had; as long as it lives */
     char *dbname, *user, *password, *shown, *label_asked, *host;
-    const char *label; /* label_asked, or name where another database has that label */
+    const char *_Atomic label; /* label_asked, or name where another database has that label */
     _Atomic weir_lending lending;
     _Atomic bool leak_ends;
     unsigned port;
@@ -92,6 +92,7 @@ struct weir_database {
     _Atomic bool disabled; /* takes no new clients */
     _Atomic bool closed;   /* lends nothing more: DRAIN, or removed */
     _Atomic bool removed;  /* found by no name any more */
+    _Atomic bool sequences; /* currval was asked for */
     weir_pool_quota *connections;
     weir_server *server; /* NULL: it has no host */
     _Atomic unsigned max_clients, clients;

@@ -84,8 +84,8 @@ void weir_session_close(weir_session *session)
         return;
     if (session->conn) {
         weir_conn *conn = session->conn;
-        bool tainted = session->tainted || session->pinned != 0 ||
-                       session->lending == WEIR_LEND_SESSION;
+        bool tainted =
+            session->tainted || session->pinned != 0 || session->lending == WEIR_LEND_SESSION;
         weir_session_unpin(session);
         if (tainted && conn->ops->reset && conn->ops->clean(conn) == WEIR_CONN_CLEAN)
             (void)conn->ops->reset(conn); /* a failure closes it */
@@ -240,6 +240,17 @@ const char *const weir_parse_settings[] = {
     NULL,
 };
 
+void weir_database_watch_sequences(weir_database *database)
+{
+    if (!weir_database_watches_sequences(database))
+        atomic_store_explicit(&database->sequences, true, memory_order_relaxed);
+}
+
+bool weir_database_watches_sequences(const weir_database *database)
+{
+    return atomic_load_explicit(&database->sequences, memory_order_relaxed);
+}
+
 uint64_t weir_parameters_fingerprint(weir_slice pairs, weir_hash_seed seed)
 {
     uint64_t hash = weir_hash(seed, pairs);
@@ -316,9 +327,8 @@ void weir_session_review(weir_session *session, weir_statement *statement)
 {
     if (statement->template_id == UINT32_MAX || !weir_database_catalog(session->pools->database))
         return;
-    const weir_template *t =
-        weir_template_find(session->worker->engine->templates, statement->template_id,
-                           statement->template_serial);
+    const weir_template *t = weir_template_find(session->worker->engine->templates,
+                                                statement->template_id, statement->template_serial);
     statement->effects =
         statement->words | weir_session_server_effects(session, t, statement->kind);
 }

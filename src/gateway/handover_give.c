@@ -9,8 +9,6 @@
  * So a successor that cannot start, or dies, costs nothing. */
 #include "gateway/handover.h"
 #include "gateway/notify.h"
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -225,7 +225,7 @@ static int dial(const char *path)
     return r;
 }
 
-/* "fd:N" is what our own predecessor passes (handover_spawn.c). */
+/* "fd:N" is what our own predecessor passes (notify.c). */
 static int inherited_socket(const char *from)
 {
     char *rest = NULL;

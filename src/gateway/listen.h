@@ -70,8 +70,8 @@ void weir_listener_mark(weir_listener *listener);
 uint64_t weir_listener_position(const weir_listener *listener);
 
 /* Puts a question to `conn` that makes it listen to the listener's ACTIVE channels, unless it does
- * since this transaction or session began (listen_restore.c). -ENOMEM, …: the connection is
- * unusable. */
+ * since this transaction or session began (listen_restore.c). -EMSGSIZE: they are too many, nothing
+ * was asked; -ENOMEM, …: the connection is unusable. */
 WEIR_MUST_CHECK int weir_listener_restore(const weir_listener *listener, weir_conn *conn);
 
 /* A client of `client_pid` is about to use the server process `server_pid`: what that notifies from

@@ -6,7 +6,7 @@
 #include "gateway/listen_plan.h"
 #include <stdlib.h>
 
-#define TEXT_MAX (4u * 1024 * 1024)
+#define TEXT_MAX (50u * 1024) /* a question may be 128 KiB; escaping may double this */
 
 /* A question whose answer nobody needs. */
 static void question_free(weir_question *q, const weir_error *err)

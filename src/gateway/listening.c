@@ -41,7 +41,6 @@ struct weir_listening {
     bool restored; /* the server listened to all that the client did */
     bool failed;   /* the transaction had an error */
     bool discards; /* it is DISCARD ALL */
-    bool fresh;    /* the hub was asked for this very message */
     bool missed;   /* notifications may have been lost, and it was not said yet */
     bool asking;   /* `question` is under way */
     uint64_t dropped_told;
@@ -405,7 +404,6 @@ int weir_listening_admit(weir_client *c, weir_slice text, bool mid_batch, weir_e
         return wait_for_hub(l, l->step);
     if (is_on_server(l) || l->step == MARKED) /* MARKED: it is the same message again */
         return 0;
-    l->fresh = l->step == ADMITTED;
     if (l->step != ADMITTED) {
         l->command = weir_listen_read(text);
         if (l->command.verb == WEIR_LISTEN_LISTEN && want_early(l))
@@ -416,8 +414,9 @@ int weir_listening_admit(weir_client *c, weir_slice text, bool mid_batch, weir_e
     l->discards = l->discards || l->command.verb == WEIR_LISTEN_DISCARD_ALL;
     if (!weir_listening_any(c) || c->relay.status == 'E')
         return 0;
-    if (!mid_batch)
-        return weir_listener_restore(&l->listener, c->session.conn);
+    int r = mid_batch ? -EMSGSIZE : weir_listener_restore(&l->listener, c->session.conn);
+    if (r != -EMSGSIZE)
+        return r;
     conclude(l);
     return 0;
 }
@@ -438,10 +437,8 @@ int weir_listening_before_commit(weir_client *c)
         return 0;
     if (waits(l))
         return wait_for_hub(l, l->step);
-    if (l->fresh || !has_early(l)) {
-        l->fresh = false;
+    if (!has_early(l))
         return 0;
-    }
     if (l->step != MARKED && weir_listener_sync(&l->listener) == 0)
         return wait_for_hub(l, MARKING);
     l->step = IDLE;
@@ -454,7 +451,7 @@ int weir_listening_before_commit(weir_client *c)
 static void finish(weir_listening *l, weir_listening_outcome outcome, const weir_error *err)
 {
     l->step = IDLE;
-    l->unsettled = l->restored = l->discards = l->fresh = false;
+    l->unsettled = l->restored = l->discards = false;
     for (weir_note *n; (n = weir_note_queue_pop(&l->own)); weir_note_unref(n))
         keep(l, &l->queue, n, l->listener.hub ? weir_listener_position(&l->listener) : 0);
     weir_listening_done *done = l->done;

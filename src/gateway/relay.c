@@ -175,7 +175,8 @@ static bool admit_effects(weir_client *c, uint8_t type, const weir_statement *st
         weir_client_settled(c); /* nothing was done on its connection */
         return false;
     }
-    if (statement->effects == 0 && !c->session.pinned)
+    if (statement->effects == 0 && !c->session.pinned &&
+        (statement->kind == WEIR_KIND_READ || !weir_client_watches_sequences(c)))
         return true;
     int r = weir_client_note_effects(c, statement, text, &err);
     if (r == 0)

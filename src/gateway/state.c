@@ -16,8 +16,7 @@
 /* What others decided (names.c, listening.c). */
 #define OF_OTHERS (WEIR_EFFECT_PREPARE | WEIR_EFFECT_LISTEN)
 /* What the server can be asked about. */
-#define VISIBLE                                                                                    \
-    (WEIR_EFFECT_TEMP | WEIR_EFFECT_ADVISORY_LOCK | WEIR_EFFECT_HOLD_CURSOR)
+#define VISIBLE (WEIR_EFFECT_TEMP | WEIR_EFFECT_ADVISORY_LOCK | WEIR_EFFECT_HOLD_CURSOR)
 /* What keeps the session on its connection from the moment the statement goes out. */
 #define PINNING (FOR_GOOD | VISIBLE | WEIR_EFFECT_DO)
 #define TAKING_BACK ((unsigned)(WEIR_EFFECT_UNDO | WEIR_EFFECT_DISCARD))
@@ -180,19 +179,63 @@ static int pin(weir_client *c, unsigned effects, weir_error *err)
     return effects ? weir_session_pin(&c->session, effects, err) : 0;
 }
 
+/* ---- currval and lastval: what the session's own last nextval gave, on its own connection ----
+ *
+ * No list of the server's shows it and nothing can bring it to another connection, and every INSERT
+ * may move a sequence: so sessions stay where they moved one, but only in databases where somebody
+ * asks for it. That is known from the first time on; then, the value is not there (55000). */
+
+bool weir_client_watches_sequences(const weir_client *c)
+{
+    return weir_database_watches_sequences(weir_session_database(&c->session));
+}
+
+/* Its transaction begins with this statement, so nothing in it can have moved a sequence. */
+static bool begins(const weir_client *c, const weir_statement *statement)
+{
+    return c->relay.status == 'I' && c->relay.sent == 0 && statement->statements == 1;
+}
+
+static int note_sequences(weir_client *c, const weir_statement *statement, unsigned *effects,
+                          weir_error *err)
+{
+    weir_database *database = weir_session_database(&c->session);
+    if ((*effects & WEIR_EFFECT_SEQUENCE) && !(c->session.pinned & WEIR_EFFECT_SEQUENCE)) {
+        weir_database_watch_sequences(database);
+        *effects &= ~(unsigned)WEIR_EFFECT_SEQUENCE;
+        if (begins(c, statement)) {
+            weir_error_set(err, "55000",
+                           "weir: no sequence was moved on this session's connection "
+                           "yet, so currval and lastval are not defined");
+            weir_error_hint(err, "Ask in the transaction that calls nextval, or use RETURNING. "
+                                 "From now on sessions of this database that may move a sequence "
+                                 "keep their connection.");
+            return WEIR_SESSION_REFUSED;
+        }
+    }
+    bool moves = (statement->effects & WEIR_EFFECT_NEXTVAL) || statement->kind == WEIR_KIND_WRITE ||
+                 statement->kind == WEIR_KIND_COPY || statement->kind == WEIR_KIND_UNKNOWN;
+    if (moves && weir_database_watches_sequences(database))
+        *effects |= WEIR_EFFECT_SEQUENCE;
+    return 0;
+}
+
 int weir_client_note_effects(weir_client *c, const weir_statement *statement, weir_slice text,
                              weir_error *err)
 {
     unsigned effects = statement->effects & TRACKED;
     if ((c->session.pinned & WEIR_EFFECT_TEMP) && statement->kind == WEIR_KIND_DDL)
         effects |= WEIR_EFFECT_UNDO; /* DROP TABLE */
-    if (!effects || c->holds)
+    if (c->holds)
         return 0;
+    int r = note_sequences(c, statement, &effects, err);
+    if (r != 0 || !effects)
+        return r;
     if ((effects & ~TAKING_BACK) == 0 && is_blank(c))
         return note_reset_of_startup(c);
-    int r = pin(c, effects, err);
-    if (r != 0)
-        return r;
+    r = pin(c, effects, err);
+    if (r != 0 || !(effects & ~(unsigned)FOR_GOOD))
+        return r; /* there is nothing to ask about */
     weir_state *s = state_of(c);
     if (!s)
         return -ENOMEM;

@@ -24,6 +24,8 @@ typedef struct weir_state weir_state;
  * WEIR_SESSION_REFUSED with words: it would pin the session, and no more may be. */
 WEIR_MUST_CHECK int weir_client_note_effects(struct weir_client *c, const weir_statement *statement,
                                              weir_slice text, weir_error *err);
+/* Statements of its database that may move a sequence matter to their sessions. */
+bool weir_client_watches_sequences(const struct weir_client *c);
 /* A text bound to a parameter of such a statement: it could name a setting. -ENOMEM. */
 WEIR_MUST_CHECK int weir_client_note_value(struct weir_client *c, weir_slice value);
 /* The server is idle, outside a transaction, and owes nothing. True: something has to be found out

@@ -36,7 +36,7 @@ static int tell(kernel_listener *l, bool on)
     if (on == l->told)
         return 0;
     int r = kernel_tell(kernel_loop_of(l->base.loop), l->fd, l, KERNEL_KIND_LISTENER, on ? 0 : all,
-                       on ? all : 0);
+                        on ? all : 0);
     if (r == 0)
         l->told = on;
     return r;

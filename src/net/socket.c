@@ -1,8 +1,8 @@
 /* The kernel's sockets by plain system calls: what the pollers' streams do alike. */
 #include "net/kernel.h"
-#include <poll.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <unistd.h>
 
 enum { KEEPALIVE_IDLE_S = 60, KEEPALIVE_INTERVAL_S = 15, KEEPALIVE_COUNT = 4 };

@@ -16,7 +16,7 @@ void weir_tls_reason(char *out, size_t size)
 {
     unsigned long code = 0, next;
     while ((next = ERR_get_error()) != 0)
-        code = next;
+        code = code && ERR_SYSTEM_ERROR(code) ? code : next; /* what lies beneath says most */
     const char *reason = ERR_reason_error_string(code);
     if (reason)
         (void)snprintf(out, size, "%s", reason);

@@ -331,6 +331,7 @@ static void submit_send(uring_loop *loop, uring_slot *slot, weir_slice bytes)
 static void submit_sends(uring_loop *loop)
 {
     weir_ready_stream *s;
+    weir_loop_flush_tls(&loop->base.ready.base);
     while ((s = loop->base.ready.dirty)) {
         loop->base.ready.dirty = s->next_dirty;
         s->is_dirty = false;

@@ -17,10 +17,10 @@ typedef struct body_scan {
     weir_body *ret;
     const uint8_t *start; /* lines count from here */
     weir_scan at;
-    weir_token previous, before; /* the newest tokens but one and but two */
-    bool begins;                 /* the next token begins a statement */
-    bool set, temp;              /* SET, CREATE TEMP: what follows decides */
-    bool nested;                 /* inside of text that is run */
+    weir_token previous;
+    bool begins;    /* the next token begins a statement */
+    bool set, temp; /* SET, CREATE TEMP: what follows decides */
+    bool nested;    /* inside of text that is run */
 } body_scan;
 
 static void found(body_scan *s, unsigned effects, const char *what, const uint8_t *at)

@@ -69,8 +69,8 @@ const char *weir_effect_name(unsigned effects)
 {
     static const char *const names[] = {"set",     "listen",      "temp",     "advisory_lock",
                                         "prepare", "hold_cursor", "sequence", "load",
-                                        "discard", "do",          "notify",   "seed", "undo",
-                                        "unknown"};
+                                        "discard", "do",          "notify",   "seed",
+                                        "undo",    "nextval",     "unknown"};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (effects & (1u << i))
             return names[i];

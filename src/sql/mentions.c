@@ -98,7 +98,7 @@ uint32_t weir_mentions_collect(weir_slice text, uint64_t *names, bool *ret_over)
     collection c = {.names = names};
     weir_scan scan;
     weir_token t, previous = {.type = TOKEN_END}, before = {.type = TOKEN_END};
-    weir_identifier pending;
+    weir_identifier pending = {0};
     bool waits = false; /* `pending` for the token behind it */
     weir_scan_init(&scan, WEIR_DIALECT_POSTGRES, text);
     do {

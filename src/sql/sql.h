@@ -60,7 +60,9 @@ enum {
     WEIR_EFFECT_SEED = 1 << 11,    /* setseed, SET seed: what random() gives from now on */
     WEIR_EFFECT_UNDO = 1 << 12,    /* takes state back and leaves none: RESET, UNLISTEN, CLOSE,
                                       pg_advisory_unlock, … */
-    WEIR_EFFECT_UNKNOWN = 1 << 13, /* uses what is not known: it is looked for afterwards, and
+    WEIR_EFFECT_NEXTVAL = 1 << 13, /* nextval, setval: what currval gives from now on. INSERTs do it
+                                      unseen, by defaults */
+    WEIR_EFFECT_UNKNOWN = 1 << 14, /* uses what is not known: it is looked for afterwards, and
                                       nothing is pinned beforehand */
 };
 /* The name of the lowest bit set ("set", "listen", …): the reason label of metrics; "none" for 0.

@@ -93,6 +93,10 @@ def loaded(gateway):
     return value(gateway, "state") == "loaded"
 
 
+def who(connection):
+    return connection.execute("SELECT current_setting('app.who', true)").fetchone()[0]
+
+
 def start(weir, postgres, database, **settings):
     gateway = weir(postgres.dsn(database), settings=settings)
     with gateway.connect(dbname=database) as db:
@@ -188,7 +192,7 @@ def test_a_setting_made_by_a_function_stays_with_its_session(weir, postgres, dat
     with gateway.connect(dbname=database) as one, gateway.connect(dbname=database) as two:
         for n in range(20):
             one.execute("SELECT app.outer_login(%s)", (f"one{n}",))
-            assert two.execute("SELECT current_setting('app.who', true)").fetchone()[0] in (None, "")
+            assert who(two) in (None, "")
             (got,) = one.execute("SELECT current_setting('app.who', true)").fetchone()
             assert got == f"one{n}"
 
@@ -210,8 +214,8 @@ def test_a_function_made_through_weir_is_known_at_once(weir, postgres, database)
         db.execute("CREATE OR REPLACE FUNCTION app.harmless(u text) RETURNS text LANGUAGE plpgsql "
                    "AS $$ BEGIN PERFORM set_config('app.who', u, false); RETURN u; END $$")
         db.execute("SELECT app.harmless('now')")
-        assert other.execute("SELECT current_setting('app.who', true)").fetchone()[0] in (None, "")
-        assert db.execute("SELECT current_setting('app.who', true)").fetchone()[0] == "now"
+        assert who(other) in (None, "")
+        assert who(db) == "now"
         wait_until(lambda: "app.harmless" in suspects(gateway))
         wait_until(lambda: loaded(gateway))
 
@@ -226,7 +230,8 @@ def test_a_function_replaced_by_another_connection_is_noticed_by_the_poll(weir, 
     wait_until(lambda: "app.harmless" in suspects(gateway))
     with postgres.connect(database) as db:
         db.execute("ALTER TABLE app.audited RENAME TO renamed")
-    wait_until(lambda: "app.renamed" in suspects(gateway) and "app.audited" not in suspects(gateway))
+    wait_until(lambda: "app.renamed" in suspects(gateway))
+    assert "app.audited" not in suspects(gateway)
     with postgres.connect(database) as db:
         db.execute("DROP TABLE app.renamed CASCADE")
     wait_until(lambda: "app.renamed" not in suspects(gateway))
@@ -270,8 +275,8 @@ def test_a_catalog_that_cannot_be_read_is_said_and_nothing_is_taken_for_harmless
         assert "pg_proc" in value(gateway, "failure")
         assert value(gateway, "state") == "not loaded"
         db.execute("SELECT app.outer_login('weak')")
-        assert other.execute("SELECT current_setting('app.who', true)").fetchone()[0] in (None, "")
-        assert db.execute("SELECT current_setting('app.who', true)").fetchone()[0] == "weak"
+        assert who(other) in (None, "")
+        assert who(db) == "weak"
     with postgres.connect(database) as db:
         db.execute("GRANT SELECT ON pg_catalog.pg_proc TO PUBLIC")
     with gateway.connect(dbname=database) as db:
@@ -283,8 +288,8 @@ def test_names_that_only_look_alike_do_not_shadow_the_questions(weir, postgres, 
     with postgres.connect(database) as db:
         db.execute("CREATE SCHEMA evil")
         db.execute("CREATE TABLE evil.pg_proc (oid int)")
-        db.execute("CREATE FUNCTION evil.hashtextextended(text, int) RETURNS bigint LANGUAGE plpgsql"
-                   " AS $$ BEGIN RAISE EXCEPTION 'called'; END $$")
+        db.execute("CREATE FUNCTION evil.hashtextextended(text, int) RETURNS bigint "
+                   "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'called'; END $$")
         db.execute(f"ALTER DATABASE {database} SET search_path = evil, pg_catalog, public")
     gateway = start(weir, postgres, database)
     assert "app.login" in suspects(gateway)

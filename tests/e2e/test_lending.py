@@ -1,5 +1,5 @@
-"""Lending server connections: pool modes, limits over several pools, the reserve, timeouts, who holds
-a connection for too long, servers that restart or play another role."""
+"""Lending server connections: pool modes, limits over several pools, the reserve, timeouts,
+who holds a connection for too long, servers that restart or play another role."""
 
 import contextlib
 import os

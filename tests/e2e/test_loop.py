@@ -59,7 +59,7 @@ def test_either_loop_serves_and_the_log_says_which(serve, loop):
 @pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSYS])
 def test_where_io_uring_is_forbidden_epoll_serves_and_the_log_says_so_once(
         serve, tmp_path, error):
-    served = serve({"workers": 2}, binary=forbidding(tmp_path, error))
+    served = serve({"workers": 2, "net.loop": "auto"}, binary=forbidding(tmp_path, error))
     ask(served)
     assert served.weir.stderr().count("no io_uring here") == 1
     assert os.strerror(error) in served.weir.stderr()

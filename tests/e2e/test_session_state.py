@@ -275,3 +275,25 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing(gateway):
             assert one(b, "SELECT current_user") == "postgres"
             wait_until(lambda: one(b, "SELECT count(*) FROM pg_locks "
                                       "WHERE locktype = 'advisory'") == 0)
+
+
+def test_currval_is_the_sessions_own(gateway):
+    with gateway.connect() as a, gateway.connect() as b:
+        a.execute("INSERT INTO t (v) VALUES ('a')")
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+            a.execute("SELECT currval('t_id_seq')")  # nobody asked before
+        mine = one(a, "INSERT INTO t (v) VALUES ('a') RETURNING id")
+        theirs = one(b, "INSERT INTO t (v) VALUES ('b') RETURNING id")
+        assert (one(a, "SELECT currval('t_id_seq')"), one(b, "SELECT lastval()")) == (mine, theirs)
+        assert pinned(gateway) == 2
+        with gateway.connect() as c:
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+                c.execute("SELECT lastval()")
+
+
+def test_currval_in_the_transaction_of_its_nextval_needs_no_pin(gateway):
+    with gateway.connect(autocommit=False) as a:
+        value = one(a, "SELECT nextval('t_id_seq')")
+        assert one(a, "SELECT currval('t_id_seq')") == value
+        a.commit()
+        assert pinned(gateway) == 0

@@ -8,6 +8,7 @@ nothing about a gateway are in exclusions.txt and run on neither side. Logs: bui
 
 import json
 import shutil
+import signal
 import sys
 import time
 
@@ -123,4 +124,5 @@ def main(names):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped
     sys.exit(main(sys.argv[1:]))

@@ -105,7 +105,7 @@ static void set_application(fake_session *s, const char *text)
 {
     const char *p = strstr(text, "set_config(E'application_name',E'");
     if (!p) {
-        (void)snprintf(s->application, sizeof(s->application), "weir");
+        s->application[0] = '\0';
         return;
     }
     (void)sscanf(p, "set_config(E'application_name',E'%31[^']", s->application);
@@ -143,7 +143,8 @@ static bool run(fake_session *s, const char *text, bool simple)
             violate(s, "an end without a transaction", text);
         tag = s->status == 'T' && text[0] == 'c' ? "COMMIT" : "ROLLBACK";
         s->status = 'I';
-    } else if (strncmp(text, "SET ", 4) == 0 || strncmp(text, "RESET ", 6) == 0) {
+    } else if (strncmp(text, "RESET ", 6) == 0 ||
+               strncmp(text, "SELECT pg_catalog.set_config(", 29) == 0) {
         set_application(s, text);
         tag = "SET";
     } else if (strcmp(text, "DISCARD ALL") == 0) {
@@ -357,7 +358,7 @@ static void on_accept(weir_listener *listener, weir_stream *stream)
     s->pg = pg;
     s->stream = stream;
     s->status = 'I';
-    (void)snprintf(s->application, sizeof(s->application), "weir");
+    s->application[0] = '\0';
     weir_buf_init(&s->out, 1u << 24);
     weir_list_push_back(&pg->sessions, &s->node);
     weir_stream_set_handler(stream, &handler, s);

@@ -26,6 +26,12 @@ static void test_commands_in_any_case_with_space_and_comments(void **state)
     check("Pause \"My \"\"DB\"\"\";", WEIR_ADMIN_PAUSE, "My \"DB\"", "PAUSE");
     check("RESUME Db", WEIR_ADMIN_RESUME, "db", "RESUME");
     check("drain", WEIR_ADMIN_SHUTDOWN, "", "DRAIN");
+    check("drain app", WEIR_ADMIN_DRAIN, "app", "DRAIN");
+    check("RECONNECT", WEIR_ADMIN_RECONNECT, "", "RECONNECT");
+    check("wait_close app;", WEIR_ADMIN_WAIT_CLOSE, "app", "WAIT_CLOSE");
+    check("Kill \"App\"", WEIR_ADMIN_KILL, "App", "KILL");
+    check("kill_client 17", WEIR_ADMIN_KILL_CLIENT, "17", "KILL_CLIENT");
+    check("disable app", WEIR_ADMIN_DISABLE, "app", "DISABLE");
     check("SHUTDOWN", WEIR_ADMIN_SHUTDOWN, "", "SHUTDOWN");
     check("BEGIN ISOLATION LEVEL SERIALIZABLE", WEIR_ADMIN_BEGIN, "", "BEGIN");
     check("SET extra_float_digits = 3", WEIR_ADMIN_NOTHING, "", "SET");
@@ -143,7 +149,7 @@ static void test_everything_else_is_42601_with_the_commands_as_hint(void **state
                                       "show a b",
                                       "pause a b",
                                       "reload x",
-                                      "drain now",
+                                      "drain app now",
                                       "\"show\" pools",
                                       "show; x",
                                       "; show pools",

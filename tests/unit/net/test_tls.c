@@ -395,9 +395,11 @@ typedef struct watcher {
 static void look(weir_timer *timer, weir_loop *loop)
 {
     watcher *w = WEIR_CONTAINER_OF(timer, watcher, timer);
-    (void)loop;
+    if (!weir_stream_quiet(w->end.stream)) { /* the ticket is still on its way */
+        weir_timer_arm(loop, timer, weir_loop_now(loop) + WEIR_MS);
+        return;
+    }
     w->looks++;
-    assert_true(weir_stream_quiet(w->end.stream));
     assert_int_equal(weir_stream_export(w->end.stream, &(int){0}), -ENOTSUP);
     weir_stream_close(w->end.stream, WEIR_SECOND);
 }
