@@ -252,13 +252,17 @@ void weir_client_out_of_memory(weir_client *c)
     weir_client_fatal(c, &err);
 }
 
+/* Ids stand where PostgreSQL has process ids; from here on none is one (Linux: at most 2^22). */
+#define FIRST_ID 0x4001u
+
 static int give_id(weir_client *c)
 {
     weir_gateway_worker *w = c->worker;
     do {
-        w->next_id = (w->next_id + 1) & 0x007fffff;
+        uint32_t next = (w->next_id + 1) & 0x007fffff;
+        w->next_id = next < FIRST_ID ? FIRST_ID : next;
         c->id = w->next_id << 8 | w->index;
-    } while (w->next_id == 0 || weir_client_find(w, c->id));
+    } while (weir_client_find(w, c->id));
     weir_loop_random(w->loop, c->secret, sizeof(c->secret));
     return weir_map_put(&w->by_id, weir_slice_make(&c->id, sizeof(c->id)), c, NULL);
 }

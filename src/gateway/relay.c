@@ -175,6 +175,8 @@ static bool admit_effects(weir_client *c, uint8_t type, const weir_statement *st
         weir_client_settled(c); /* nothing was done on its connection */
         return false;
     }
+    if (c->listening && statement->kind != WEIR_KIND_READ)
+        c->relay.notified = true; /* a trigger may */
     if (statement->effects == 0 && !c->session.pinned &&
         (statement->kind == WEIR_KIND_READ || !weir_client_watches_sequences(c)))
         return true;
@@ -275,6 +277,19 @@ static int settle_names(weir_client *c, const weir_prepared *p)
                : 0;
 }
 
+/* Before it is parsed, as long as nothing of the batch has gone out: what it listens to is settled
+ * by questions of ours, which cannot go between. 0; WAIT; other: refused, and answered. */
+static int admit_parse(weir_client *c, const weir_pg_frame *f, const weir_prepared *p)
+{
+    unsigned effects = p->statement.effects;
+    int r = effects && !c->relay.batch ? admit_listening(c, f->type, effects, p->text) : 0;
+    if (r == 0 && settle_names(c, p) < 0) {
+        (void)refuse_memory(c, f->type);
+        r = -ENOMEM;
+    }
+    return r;
+}
+
 static int on_parse(weir_client *c, const weir_pg_frame *f)
 {
     weir_pg_parse parse;
@@ -283,8 +298,14 @@ static int on_parse(weir_client *c, const weir_pg_frame *f)
     bool known = parse.name.len == 0 && same_statement(c, &parse);
     weir_prepared *p =
         known ? c->relay.unnamed : weir_client_prepared_new(c, parse.text, parse.oids);
-    if (!p || settle_names(c, p) < 0)
+    if (!p)
         return refuse_memory(c, f->type);
+    int e = admit_parse(c, f, p);
+    if (e != 0) {
+        if (!known)
+            weir_client_prepared_unref(p);
+        return e == WAIT ? WAIT : 0;
+    }
     if (parse.name.len > 0) {
         int r = weir_client_named_put(c, parse.name, p);
         if (r != 0) {
@@ -388,6 +409,8 @@ static int on_target(weir_client *c, const weir_pg_frame *f)
 
 static int on_execute(weir_client *c, const weir_pg_frame *f)
 {
+    if (c->relay.bound.kind == WEIR_KIND_TRANSACTION && before_commit(c) == WAIT)
+        return WAIT;
     struct weir_namings *namings = NULL;
     const weir_prepared *p = c->relay.bound_to;
     if (p && (p->statement.effects & WEIR_NAMING_EFFECTS) &&

@@ -78,11 +78,7 @@ void pg_conn_fail(pg_conn *c, const weir_error *err)
 
 static void on_drained(weir_stream *stream)
 {
-    pg_conn *c = weir_stream_user(stream);
-    if (c->congested && c->base.sink) {
-        c->congested = false;
-        c->base.sink->events->on_room(c->base.sink);
-    }
+    pg_conn_look_roomy(weir_stream_user(stream));
 }
 
 const weir_stream_handler pg_relay_handler = {
@@ -206,11 +202,25 @@ static size_t conn_owed(const weir_conn *conn)
     return weir_pg_owed_count(&pg_const(conn)->owed);
 }
 
+/* Of a pipeline that is sent faster than it is answered, or whose answers are not read. */
+static bool owes_much(const pg_conn *c, unsigned parts)
+{
+    return weir_pg_owed_count(&c->owed) > pg_backend_of(c)->options.replies_max / parts;
+}
+
 static bool conn_congested(weir_conn *conn)
 {
     pg_conn *c = pg_conn_of(conn);
-    c->congested = weir_stream_congested(c->stream);
+    c->congested = weir_stream_congested(c->stream) || owes_much(c, 2);
     return c->congested;
+}
+
+void pg_conn_look_roomy(pg_conn *c)
+{
+    if (!c->congested || !c->base.sink || weir_stream_congested(c->stream) || owes_much(c, 4))
+        return;
+    c->congested = false;
+    c->base.sink->events->on_room(c->base.sink);
 }
 
 static void conn_sink_drained(weir_conn *conn)

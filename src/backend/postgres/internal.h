@@ -168,6 +168,8 @@ void pg_conn_forget_login(pg_conn *c);
 void pg_conn_fail(pg_conn *c, const weir_error *err);
 /* Closed or failed: what was held back by cancels or owed replies may have become clean. */
 void pg_conn_look_clean(pg_conn *c);
+/* There may be room again for what is relayed: tells who waits for it. */
+void pg_conn_look_roomy(pg_conn *c);
 /* Sends a Query of our own, whose replies nobody sees; `tag`: PG_ADOPTS, … */
 WEIR_MUST_CHECK int pg_conn_query(pg_conn *c, weir_slice text, uint64_t tag);
 

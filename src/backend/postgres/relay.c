@@ -384,15 +384,15 @@ static void on_complete(pg_conn *c, weir_slice tag)
     }
 }
 
-/* Copies the server's words; a FATAL is not passed on: the loss of the connection that follows is
- * told by an error of ours, after which the client lives on. */
+/* Keeps the server's words; a FATAL is not passed on as such: the loss of the connection that
+ * follows is told by an error of the same words, after which the client lives on. */
 static void remember_fatal(pg_conn *c, const weir_pg_error_fields *e)
 {
     char state[6] = "57P01";
     if (e->sqlstate.len == 5)
         memcpy(state, e->sqlstate.data, 5);
-    weir_error_set(&c->lost, state, "weir: the database server ended the connection: %.*s",
-                   (int)e->message.len, (const char *)e->message.data);
+    weir_error_set(&c->lost, state, "%.*s", (int)e->message.len, (const char *)e->message.data);
+    weir_error_detail(&c->lost, "The database server ended its connection.");
 }
 
 /* Returns true when the frame goes to the client. */
@@ -413,8 +413,9 @@ static bool on_error(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
     if (of_ours) {
         weir_error err;
         weir_error_set(&err, "08006",
-                       v->tag == PG_ADOPTS ? "weir: the database server refused a session parameter: %.*s"
-                                   : "weir: the database server failed a check: %.*s",
+                       v->tag == PG_ADOPTS
+                           ? "weir: the database server refused a session parameter: %.*s"
+                           : "weir: the database server failed a check: %.*s",
                        (int)e.message.len, (const char *)e.message.data);
         pg_conn_fail(c, &err);
         return false;
@@ -634,6 +635,7 @@ static bool take_frame(pg_conn *c, weir_slice in, size_t *from, size_t *pos)
             *from = *pos;
             on_ready(c, &f, &v);
         }
+        pg_conn_look_roomy(c);
         if (!weir_pg_owed_is_empty(&c->owed)) {
             hand_on(c, in, *from, *pos);
             *from = *pos;

@@ -28,8 +28,8 @@ class PythonSuite(Suite):
         environment = {**self.environment(target), "INTEROP_PLAN": json.dumps(plan)}
         environment["PYTHONPATH"] = ":".join([str(COLLECT), *self.python_path()])
         files = sorted({test.split("::")[0] for test in selected}) if selected else ["tests"]
-        self.execute([self.python, "-m", "pytest", "-p", "collect", "-o", f"cache_dir={directory}/cache",
-                      "-q", "--tb=short", *self.arguments, *files],
+        self.execute([self.python, "-m", "pytest", "-p", "collect", "-q", "--tb=short",
+                      "-o", f"cache_dir={directory}/cache", *self.arguments, *files],
                      directory / "pytest.log", environment, self.source)
         return outcomes.read_lines(output)
 
