@@ -264,10 +264,12 @@ static bool waits(const weir_listening *l)
     return l->step != IDLE && l->step != ADMITTED && l->step != MARKED;
 }
 
-static int want(weir_listening *l, weir_slice name)
+/* `early`: it counts when its transaction has committed. */
+static int want(weir_listening *l, weir_slice name, bool early)
 {
     weir_client *c = l->client;
-    int r = join_hub(l);
+    int r = join_hub(l); /* may make the listener anew */
+    l->listener.is_early = early;
     if (r == 0)
         r = weir_listener_want(&l->listener, weir_slice_cstr(c->user), name);
     return r;
@@ -319,8 +321,7 @@ static void answer(weir_client *c, weir_listen_verb verb, const weir_error *err)
 static int take_listen(weir_listening *l)
 {
     weir_slice name = weir_slice_make(l->command.name, l->command.len);
-    l->listener.is_early = false;
-    int r = want(l, name);
+    int r = want(l, name, false);
     if (r != 0)
         return WEIR_LISTENING_NOT_OURS; /* the server, and then the settling, will say why */
     (void)wait_for_hub(l, TAKING);
@@ -388,8 +389,7 @@ static bool want_early(weir_listening *l)
     weir_slice name = weir_slice_make(l->command.name, l->command.len);
     if (l->listener.hub && weir_listener_find(&l->listener, name))
         return false;
-    l->listener.is_early = true;
-    return want(l, name) == 0;
+    return want(l, name, true) == 0;
 }
 
 int weir_listening_admit(weir_client *c, weir_slice text, bool mid_batch, weir_error *err)
@@ -552,10 +552,9 @@ static int want_rest(weir_listening *l)
     weir_slice name;
     size_t pos = 0;
     int r = 0;
-    l->listener.is_early = false;
     while (r == 0 && name_next(l, &pos, &name))
         if (!l->listener.hub || !weir_listener_find(&l->listener, name))
-            r = want(l, name);
+            r = want(l, name, false);
     return r;
 }
 
@@ -742,6 +741,5 @@ int weir_listening_resume(weir_client *c, weir_slice channel)
     weir_listening *l = listening_get(c);
     if (!l)
         return -ENOMEM;
-    l->listener.is_early = false;
-    return want(l, channel);
+    return want(l, channel, false);
 }

@@ -244,7 +244,7 @@ static int on_query(weir_client *c, const weir_pg_frame *f)
         return -EPROTO;
     weir_session_understand(&c->session, text, &st);
     int r = st.effects ? admit_listening(c, f->type, st.effects, text) : 0;
-    if (r == 0)
+    if (r == 0 && !(st.effects & WEIR_EFFECT_LISTEN)) /* (what is said now counts from now) */
         r = before_commit(c);
     if (r != 0)
         return r == WAIT ? WAIT : 0;

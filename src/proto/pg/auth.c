@@ -284,6 +284,10 @@ int weir_pg_md5_answer(weir_slice user, weir_slice password, const uint8_t salt[
 
 /* ---- the client's side ---- */
 
+static const char PLAIN[] = "SCRAM-SHA-256", PLUS[] = "SCRAM-SHA-256-PLUS";
+static const char NOT_BOUND[] = "channel_binding=require, and it asks for no SCRAM-SHA-256-PLUS "
+                                "on TLS";
+
 static int refuse(weir_error *err, const char *why)
 {
     weir_error_set(err, "08006", "weir: authentication to the server failed: %s", why);
@@ -294,6 +298,8 @@ static int refuse(weir_error *err, const char *why)
 static int require_means(const weir_pg_auth_client *auth, uint32_t code, weir_error *err)
 {
     bool md5 = weir_pg_is_md5_secret(auth->password);
+    if (auth->must_bind && code != AUTH_SASL)
+        return refuse(err, NOT_BOUND);
     if (auth->has_proof ? code == AUTH_SASL : auth->password.len > 0 && (!md5 || code == AUTH_MD5))
         return 0;
     if (!auth->has_proof && auth->password.len == 0)
@@ -328,29 +334,43 @@ static int answer_md5(weir_pg_auth_client *auth, weir_slice salt, weir_buf *out,
     return r != 0 ? r : answer_password(auth, weir_slice_cstr(answer), out);
 }
 
-static bool offers_scram(weir_slice mechanisms)
+static bool offers(weir_slice mechanisms, const char *mechanism)
 {
     weir_pg_reader in = weir_pg_reader_make(mechanisms);
     while (in.ok) {
         weir_slice name = weir_pg_read_cstr(&in);
-        if (weir_slice_eq_cstr(name, "SCRAM-SHA-256"))
+        if (weir_slice_eq_cstr(name, mechanism))
             return true;
     }
     return false;
 }
 
+/* NULL: none that we speak, or may. */
+static const char *choose_mechanism(weir_pg_auth_client *auth, weir_slice offered, weir_error *err)
+{
+    auth->bound = auth->binding_len > 0 && offers(offered, PLUS);
+    if (auth->bound)
+        return PLUS;
+    if (auth->must_bind)
+        (void)refuse(err, NOT_BOUND);
+    else if (offers(offered, PLAIN))
+        return PLAIN;
+    else
+        weir_error_set(err, "08006", "weir: the server offers no SASL mechanism that Weir speaks");
+    weir_error_hint(err, "Weir speaks SCRAM-SHA-256, on TLS also SCRAM-SHA-256-PLUS.");
+    return NULL;
+}
+
 static int begin_sasl(weir_pg_auth_client *auth, weir_slice mechanisms, weir_buf *out,
                       weir_error *err)
 {
-    if (!offers_scram(mechanisms)) {
-        weir_error_set(err, "08006", "weir: the server offers no SASL mechanism that Weir speaks");
-        weir_error_hint(err, "Weir speaks SCRAM-SHA-256.");
+    const char *mechanism = choose_mechanism(auth, mechanisms, err);
+    if (!mechanism)
         return -ENOTSUP;
-    }
     char first[128];
     weir_pg_scram_client_first(auth, first);
     weir_pg_writer w = weir_pg_begin(out, WEIR_PG_F_PASSWORD);
-    weir_pg_put_cstr(&w, WEIR_SLICE_LIT("SCRAM-SHA-256"));
+    weir_pg_put_cstr(&w, weir_slice_cstr(mechanism));
     weir_pg_put_u32(&w, (uint32_t)strlen(first));
     weir_pg_put_bytes(&w, weir_slice_cstr(first));
     int r = weir_pg_end(&w);
@@ -395,6 +415,8 @@ static int finish(weir_pg_auth_client *auth, weir_slice rest, weir_error *err)
         return refuse(err, "malformed or repeated AuthenticationOk");
     if (in_scram && !auth->server_verified)
         return refuse(err, "the server ended it before proving that it knows the password");
+    if (auth->must_bind && !auth->bound)
+        return refuse(err, NOT_BOUND);
     auth->state = WEIR_PG_AUTHC_OK;
     return 0;
 }

@@ -61,6 +61,16 @@ int weir_pg_scram_attribute(weir_slice *rest, char name, weir_slice *ret_value)
     return r;
 }
 
+void weir_pg_scram_bound(const uint8_t *binding, size_t len, char ret[WEIR_PG_SCRAM_BOUND_SIZE])
+{
+    enum { HEADER_LEN = sizeof(WEIR_PG_SCRAM_BOUND) - 1 };
+    uint8_t bytes[HEADER_LEN + WEIR_PG_BINDING_MAX];
+    assert(len <= WEIR_PG_BINDING_MAX);
+    memcpy(bytes, WEIR_PG_SCRAM_BOUND, HEADER_LEN);
+    memcpy(bytes + HEADER_LEN, binding, len);
+    weir_pg_base64_encode(weir_slice_make(bytes, HEADER_LEN + len), ret);
+}
+
 bool weir_pg_scram_is_nonce(weir_slice nonce)
 {
     for (size_t i = 0; i < nonce.len; i++) {

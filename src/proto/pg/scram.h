@@ -2,9 +2,16 @@
 #ifndef WEIR_PROTO_PG_SCRAM_H
 #define WEIR_PROTO_PG_SCRAM_H
 
-#include "proto/pg/auth.h"
+#include "proto/pg/crypt.h"
 
 #define WEIR_PG_SCRAM_MESSAGE_MAX 512u /* of any message of an exchange */
+/* What begins an exchange that is bound to the server's certificate (GS2 header, RFC 5802). */
+#define WEIR_PG_SCRAM_BOUND "p=tls-server-end-point,,"
+/* In base64, what c= says: the header, and the binding behind it. */
+#define WEIR_PG_SCRAM_BOUND_SIZE                                                                   \
+    WEIR_PG_BASE64_SIZE(sizeof(WEIR_PG_SCRAM_BOUND) - 1 + WEIR_PG_BINDING_MAX)
+
+void weir_pg_scram_bound(const uint8_t *binding, size_t len, char ret[WEIR_PG_SCRAM_BOUND_SIZE]);
 
 /* Server: reads the client-first-message and makes the server-first-message (both kept in `auth`).
  * -EPROTO: malformed, too long, or it wants what we do not speak (channel binding, authzid). */

@@ -1,5 +1,7 @@
-/* SCRAM-SHA-256, the client's three steps, without channel binding ("n"). The user name is left
- * empty, as libpq does: the startup packet's counts. */
+/* SCRAM-SHA-256, the client's three steps. The user name is left empty, as libpq does: the startup
+ * packet's counts. The header says whether the exchange is bound to the server's certificate ("p"),
+ * could be, had the server offered it ("y": it did, if somebody between us took the offer out), or
+ * cannot be ("n"). */
 #include "proto/pg/crypt.h"
 #include "proto/pg/scram.h"
 
@@ -7,12 +9,28 @@
 
 #define SALT_MAX 128u
 
+static const char *header_of(const weir_pg_auth_client *auth)
+{
+    if (auth->bound)
+        return WEIR_PG_SCRAM_BOUND;
+    return auth->binding_len > 0 ? "y,," : "n,,";
+}
+
+/* The header once more, and behind it the binding; in base64. */
+static void encode_binding(const weir_pg_auth_client *auth, char ret[WEIR_PG_SCRAM_BOUND_SIZE])
+{
+    if (auth->bound)
+        weir_pg_scram_bound(auth->binding, auth->binding_len, ret);
+    else
+        weir_pg_base64_encode(weir_slice_cstr(header_of(auth)), ret);
+}
+
 void weir_pg_scram_client_first(weir_pg_auth_client *auth, char ret[128])
 {
     char nonce[WEIR_PG_BASE64_SIZE(sizeof(auth->random))];
     weir_pg_base64_encode(weir_slice_make(auth->random, sizeof(auth->random)), nonce);
     snprintf(auth->client_first_bare, sizeof(auth->client_first_bare), "n=,r=%s", nonce);
-    snprintf(ret, 128, "n,,%s", auth->client_first_bare);
+    snprintf(ret, 128, "%s%s", header_of(auth), auth->client_first_bare);
 }
 
 typedef struct first_message {
@@ -79,7 +97,9 @@ int weir_pg_scram_client_final(weir_pg_auth_client *auth, weir_slice message,
         r = make_keys(auth, &first, &keys);
     if (r != 0)
         return r;
-    int len = snprintf(ret, WEIR_PG_SCRAM_MESSAGE_MAX, "c=biws,r=%.*s", (int)first.nonce.len,
+    char binding[WEIR_PG_SCRAM_BOUND_SIZE];
+    encode_binding(auth, binding);
+    int len = snprintf(ret, WEIR_PG_SCRAM_MESSAGE_MAX, "c=%s,r=%.*s", binding, (int)first.nonce.len,
                        (const char *)first.nonce.data);
     uint8_t proof[WEIR_PG_SCRAM_KEY];
     r = sign(auth, &keys, message, weir_slice_make(ret, (size_t)len), proof);

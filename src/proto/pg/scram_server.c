@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#define BOUND "p=tls-server-end-point,,"
+#define BOUND WEIR_PG_SCRAM_BOUND
 #define BOUND_LEN (sizeof(BOUND) - 1)
 
 /* "n,,", "y,," or BOUND: the flag, no authorisation identity. */
@@ -98,13 +98,10 @@ static int read_proof(weir_slice *rest, uint8_t ret[WEIR_PG_SCRAM_KEY])
 /* What c= must say: the header as begun, and behind it the binding. */
 static bool binding_is_right(const weir_pg_auth_server *auth, weir_slice given)
 {
-    uint8_t bytes[BOUND_LEN + WEIR_PG_BINDING_MAX];
-    char expected[WEIR_PG_BASE64_SIZE(sizeof(bytes))];
+    char expected[WEIR_PG_SCRAM_BOUND_SIZE];
     if (auth->gs2_flag != 'p')
         return weir_slice_eq_cstr(given, auth->gs2_flag == 'y' ? "eSws" : "biws");
-    memcpy(bytes, BOUND, BOUND_LEN);
-    memcpy(bytes + BOUND_LEN, auth->binding, auth->binding_len);
-    weir_pg_base64_encode(weir_slice_make(bytes, BOUND_LEN + auth->binding_len), expected);
+    weir_pg_scram_bound(auth->binding, auth->binding_len, expected);
     return weir_slice_eq_cstr(given, expected);
 }
 
