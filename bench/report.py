@@ -8,6 +8,7 @@ import statistics
 import subprocess
 
 COLOURS = {"direct": "#9aa5b1", "PgBouncer": "#d98e3f", "Weir": "#2f6fad", "bare relay": "#c9ced6"}
+OTHERS = ("#b5651d", "#7a9e59", "#a05a8c")  # of competitors that are not everywhere
 
 
 def median(runs, key):
@@ -74,15 +75,6 @@ def ratio_table(cells):
     return lines + [""]
 
 
-def memory_table(cells):
-    lines = ["## (c) Memory of an idle client", "",
-             "Resident bytes per client, over 2 000 clients.", ""]
-    lines += heading("", "after login", "after one query each")
-    for name, runs in cells.items():
-        lines.append(row(name, number(median(runs, "logged in")), number(median(runs, "asked"))))
-    return lines + [""]
-
-
 def limits_table(cells):
     lines = ["## (d) Loopback TCP round trip, 64 bytes", ""]
     lines += heading("clients", "round trips/s", "CPU of the echoing side, s per 100k")
@@ -93,13 +85,26 @@ def limits_table(cells):
 
 # ---- bars ----
 
-def bars(cells, key, title, colours=None):
+CHARTS = (("b", "throughput", "rate", "pgbench -S: queries/s (by protocol and clients)"),
+          ("b", "cpu", "cpu", "pgbench -S: CPU of the pooler, s per 100k queries"),
+          ("h", "rows", "rate", "results of a megabyte: results/s, 8 clients"),
+          ("i", "connect", "rate", "a connection for each query: connections/s, 8 clients"))
+
+
+def colours_for(cells):
+    names = dict.fromkeys(k[2] for k in cells)
+    rare = [n for n in names if n not in COLOURS]
+    return {n: COLOURS.get(n) or OTHERS[rare.index(n) % len(OTHERS)] for n in names}
+
+
+def bars(cells, key, title):
     """One group per protocol and number of clients, one bar per competitor."""
-    colours = colours or COLOURS
+    colours = colours_for(cells)
     groups = list(dict.fromkeys((k[0], k[1]) for k in cells))
     names = [n for n in colours if any(k[2] == n and median(r, key) for k, r in cells.items())]
     top = max((median(r, key) or 0 for r in cells.values()), default=0) or 1
-    step, width, height, left = 96, 18, 220, 60
+    width, height, left = 16, 220, 60
+    step = max(96, width * len(names) + 24)
     total = left + step * len(groups) + 20
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{total}" height="{height + 110}" '
            'font-family="sans-serif" font-size="11">',
@@ -146,17 +151,16 @@ def write(plan, tables, more):
     """Writes bench/results/; returns the Markdown. `more`: letter → maker of further tables."""
     plan.results.mkdir(parents=True, exist_ok=True)
     lines = ["# Weir beside its peers and its limits", "", *circumstances(plan)]
-    makers = {"a": sqlite_table, "b": postgres_table, "c": memory_table, "d": limits_table,
-              **more}
+    makers = {"a": sqlite_table, "b": postgres_table, "d": limits_table, **more}
     for letter, make in makers.items():
         if tables.get(letter):
             lines += make(tables[letter])
-    if tables.get("b"):
-        lines += ["![queries per second](throughput.svg)", "", "![CPU per query](cpu.svg)", ""]
-        (plan.results / "throughput.svg").write_text(
-            bars(tables["b"], "rate", "pgbench -S: queries/s (by protocol and clients)"))
-        (plan.results / "cpu.svg").write_text(
-            bars(tables["b"], "cpu", "pgbench -S: CPU of the pooler, s per 100k queries"))
+    for letter, name, _, title in CHARTS:
+        if tables.get(letter):
+            lines += [f"![{title}]({name}.svg)", ""]
     text = "\n".join(lines)
+    for letter, name, key, title in CHARTS:
+        if tables.get(letter):
+            (plan.results / f"{name}.svg").write_text(bars(tables[letter], key, title))
     (plan.results / "results.md").write_text(text)
     return text

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """make bench: Weir beside its peers and its limits, in one run. See bench/README.md.
 
-usage: bench/run.py [--quick] [--scale N] [--rounds N] [--seconds S] [--only a,b,c,d,e,f]
+usage: bench/run.py [--quick] [--scale N] [--rounds N] [--seconds S] [--only a,b,d,e,f,g,h,i,j]
+                    [--peers DIR] [--pairs N]
        bench/run.py --traces DIR"""
 
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -15,14 +17,17 @@ import sys
 import time
 
 import cached
+import peers
+import pgbench
+import pooling
 import report
 import servers
 import traces
 
 CLIENTS = (1, 8, 32)
+POOLED_CLIENTS = (1, 8, 32, 256)
 MODES = ("simple", "extended", "prepared")
 ROWS = 100000  # of SQLite's table
-IDLE_CLIENTS = 2000
 
 
 def say(text):
@@ -35,10 +40,6 @@ def program(name, *arguments):
     if done.returncode != 0:
         raise SystemExit(f"bench: bench_{name} failed: {done.stderr.strip()}")
     return json.loads(done.stdout)
-
-
-def per_100k(seconds, count):
-    return seconds * 1e5 / count if count else 0.0
 
 
 # ---- (a) SQLite ----
@@ -66,7 +67,7 @@ def bench_sqlite(directory, plan):
                 before = gateway.cpu()
                 got = program("load", "-c", clients, "-k", ROWS, "-s", plan.seconds, gateway.port,
                               "SELECT abalance FROM accounts WHERE aid = $1::int8")
-                got["cpu"] = per_100k(gateway.cpu() - before, got["count"])
+                got["cpu"] = pgbench.per_100k(gateway.cpu() - before, got["count"])
                 got["ratio"] = got["rate"] / floor["rate"]
                 cells.setdefault(("Weir", clients), []).append(got)
     finally:
@@ -76,90 +77,24 @@ def bench_sqlite(directory, plan):
 
 # ---- (b) PostgreSQL ----
 
-def latencies(directory):
-    """p50 and p99 in microseconds, from pgbench's sampled logs, which are removed."""
-    values = []
-    for log in directory.glob("pgbench_log.*"):
-        values += [int(line.split()[2]) for line in log.read_text().splitlines()]
-        log.unlink()
-    values.sort()
-    return [values[int(len(values) * part)] if values else 0 for part in (0.5, 0.99)]
-
-
-def run_pgbench(directory, postgres, competitor, mode, clients, seconds):
-    gateway_cpu, server_cpu = competitor.cpu(), postgres.cpu()
-    done = subprocess.run(
-        ["pgbench", "-n", "-S", "-M", mode, "-c", str(clients), "-j", str(min(clients, 2)),
-         "-T", str(int(seconds)), "--log", "--sampling-rate=0.05",
-         *postgres.arguments(competitor.port)],
-        capture_output=True, text=True, cwd=directory, env=servers.environment())
-    text = done.stdout
-    if done.returncode != 0 or "failed transactions: 0 " not in text:
-        raise SystemExit(f"bench: pgbench on {competitor.name}: {text}{done.stderr}")
-    time.sleep(0.1)  # the backends of direct clients end, and are counted with the postmaster
-    count = int(text.split("actually processed: ")[1].split()[0].split("/")[0])
-    rate = float(text.split("tps = ")[1].split()[0])
-    p50, p99 = latencies(directory)
-    own = competitor is not postgres
-    return {"rate": rate, "p50": p50, "p99": p99, "count": count,
-            "cpu": per_100k(competitor.cpu() - gateway_cpu, count) if own else None,
-            "server_cpu": per_100k(postgres.cpu() - server_cpu, count)}
-
-
 def bench_postgres(directory, postgres, plan):
-    competitors = [postgres, servers.pgbouncer(directory, postgres),
-                   servers.weir_postgres(directory, postgres), servers.relay(postgres)]
+    made = pooling.start_all(directory, postgres, plan)
     cells = {}
     try:
-        for c in competitors:  # every pool is open and every page cached
-            run_pgbench(directory, postgres, c, "simple", 16, 1)
+        for c in made:  # every pool is open and every page cached
+            pgbench.run(directory, postgres, c, clients=16)
         for turn in range(plan.rounds):
             for mode in MODES:
-                for clients in CLIENTS:
-                    order = competitors[turn % 4:] + competitors[:turn % 4]
-                    for c in order:
+                for clients in POOLED_CLIENTS:
+                    for c in pooling.rotated(made, turn):
                         if mode == "prepared" and not c.knows_prepared:
                             continue
-                        got = run_pgbench(directory, postgres, c, mode, clients, plan.seconds)
+                        got = pgbench.run(directory, postgres, c, mode=mode, clients=clients,
+                                          seconds=plan.seconds)
                         cells.setdefault((mode, clients, c.name), []).append(got)
             say(f"PostgreSQL: round {turn + 1} of {plan.rounds} done")
     finally:
-        for c in competitors[1:]:
-            c.stop()
-    return cells
-
-
-# ---- (c) memory of idle clients ----
-
-def memory_of(directory, server, postgres):
-    run_pgbench(directory, postgres, server, "simple", 16, 1)  # what is made once is made
-    before = server.rss()
-    idle = subprocess.Popen([servers.BUILD / "bench/bench_idle", str(server.port), "postgres",
-                             "postgres", str(IDLE_CLIENTS)], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True)
-    figures = {}
-    for said in ("logged in", "asked"):
-        if idle.stdout.readline().strip() != said:
-            raise SystemExit(f"bench: {server.name} did not take {IDLE_CLIENTS} clients")
-        figures[said] = (server.rss() - before) / IDLE_CLIENTS
-        idle.stdin.write("\n")
-        idle.stdin.flush()
-    idle.communicate()
-    return figures
-
-
-def bench_memory(directory, postgres, plan):
-    if servers.raise_file_limit() < IDLE_CLIENTS + 500:
-        say("memory: the limit of open files is too low (ulimit -n), left out")
-        return {}
-    cells = {}
-    for _ in range(min(plan.rounds, 3)):
-        for start in (servers.pgbouncer, servers.weir_postgres):
-            server = start(directory, postgres)
-            try:
-                cells.setdefault(server.name, []).append(memory_of(directory, server, postgres))
-            finally:
-                server.stop()
+        pooling.stop_all(made)
     return cells
 
 
@@ -173,21 +108,35 @@ def bench_limits(plan):
     return cells
 
 
+POOLED = {"b": ("pgbench", bench_postgres), "g": ("pairs", pooling.bench_pairs),
+          "h": ("large results", pooling.bench_rows),
+          "i": ("a connection per query", pooling.bench_connect),
+          "j": ("idle clients", pooling.bench_idle)}
+
+
 def parse():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--quick", action="store_true", help="about 3 minutes instead of about 15")
+    p.add_argument("--quick", action="store_true", help="about 5 minutes instead of about 25")
     p.add_argument("--scale", type=int, help="of pgbench (20; quick: 5)")
-    p.add_argument("--rounds", type=int, help="interleaved runs of each cell (3; quick: 1)")
-    p.add_argument("--seconds", type=int, help="of one run (5; quick: 2)")
-    p.add_argument("--only", default="a,b,c,d,e,f", help="tables, by their letters")
+    p.add_argument("--rounds", type=int, help="interleaved runs of each cell (2; quick: 1)")
+    p.add_argument("--seconds", type=int, help="of one run (3; quick: 1)")
+    p.add_argument("--only", default="a,b,d,e,f,g,h,i,j",
+                   help="tables, by their letters")
+    p.add_argument("--pairs", type=int, help="rounds of table g (15; quick: 3)")
+    p.add_argument("--peers", type=pathlib.Path, metavar="DIR",
+                   default=os.environ.get("WEIR_BENCH_PEERS"),
+                   help="where programs named pgbouncer and odyssey may be")
     p.add_argument("--traces", type=pathlib.Path, metavar="DIR",
                    help="nothing but the cache's policies on the traces there (traces.py)")
     p.add_argument("--results", type=pathlib.Path, default=servers.ROOT / "bench/results")
     plan = p.parse_args()
     plan.scale = plan.scale or (5 if plan.quick else 20)
-    plan.rounds = plan.rounds or (1 if plan.quick else 3)
-    plan.seconds = plan.seconds or (2 if plan.quick else 5)
+    plan.rounds = plan.rounds or (1 if plan.quick else 2)
+    plan.seconds = plan.seconds or (1 if plan.quick else 3)
+    plan.pairs = plan.pairs or (3 if plan.quick else pooling.PAIRS)
+    plan.pair_clients, plan.pair_seconds = ((8,), 1) if plan.quick else ((8, 32), 1)
     plan.only = plan.only.split(",")
+    plan.peers = peers.Peers(plan.peers)
     return plan
 
 
@@ -212,18 +161,19 @@ def main():
         if "f" in plan.only:
             tables["f"] = cached.bench_granularity(directory, plan, program)
             say("granularity: done")
-        if "b" in plan.only or "c" in plan.only:
+        if set(POOLED) & set(plan.only):
             postgres = servers.Postgres(directory, plan.scale)
-        if "c" in plan.only:
-            tables["c"] = bench_memory(directory, postgres, plan)
-            say("memory: done")
-        if "b" in plan.only:
-            tables["b"] = bench_postgres(directory, postgres, plan)
+        for letter, (name, measure) in POOLED.items():
+            if letter in plan.only:
+                tables[letter] = measure(directory, postgres, plan)
+                say(f"{name}: done")
     finally:
         if postgres:
             postgres.stop(signal.SIGINT)  # its fast shutdown
         shutil.rmtree(directory, ignore_errors=True)
-    print(report.write(plan, tables, {"e": cached.wire_table, "f": cached.granularity_table}))
+    print(report.write(plan, tables, {
+        "e": cached.wire_table, "f": cached.granularity_table, "g": pooling.pairs_table,
+        "h": pooling.rows_table, "i": pooling.connect_table, "j": pooling.idle_table}))
     return 0
 
 

@@ -16,6 +16,31 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = pathlib.Path(os.environ.get("WEIR_BUILD") or ROOT / "build/release")
 TICK = os.sysconf("SC_CLK_TCK")
 POOL_SIZE = 8
+USER, PASSWORD = "scrammed", "not much of a secret"  # where clients have to prove who they are
+HBA = f"""host all {USER} 127.0.0.1/32 scram-sha-256
+local all all trust
+host all all 127.0.0.1/32 trust
+"""
+
+
+class Access:
+    """How clients come in. With TLS, a key and certificate are made in the directory."""
+
+    def __init__(self, scram=False, tls=False, directory=None):
+        self.scram, self.tls, self.key, self.cert = scram, tls, None, None
+        if tls:
+            self.key, self.cert = directory / "bench.key", directory / "bench.crt"
+            subprocess.run(["openssl", "req", "-new", "-x509", "-nodes", "-days", "2", "-newkey",
+                            "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj",
+                            "/CN=localhost", "-keyout", self.key, "-out", self.cert], check=True,
+                           capture_output=True)
+            self.key.chmod(0o600)
+            if os.geteuid() == 0:
+                user = pwd.getpwnam("postgres")
+                os.chown(self.key, user.pw_uid, user.pw_gid)
+
+
+TRUST = Access()
 
 
 def free_port():
@@ -132,9 +157,10 @@ class Postgres(Server):
         subprocess.run([*(as_postgres() if os.geteuid() == 0 else []), self.bin / "initdb", "-D",
                         data, "-U", "postgres", "--auth=trust", "--no-sync", "--locale=C.UTF-8"],
                        check=True, stdout=subprocess.DEVNULL, cwd=directory, env=environment())
+        (data / "pg_hba.conf").write_text(HBA)
         port = free_port()
         settings = {"port": port, "listen_addresses": "127.0.0.1", "fsync": "off",
-                    "unix_socket_directories": directory, "max_connections": 200,
+                    "unix_socket_directories": directory, "max_connections": 400,
                     "shared_buffers": "512MB", "autovacuum": "off", "log_min_messages": "fatal"}
         options = [o for k, v in settings.items() for o in ("-c", f"{k}={v}")]
         super().__init__("direct", [self.bin / "postgres", "-D", data, *options], port, True,
@@ -142,6 +168,10 @@ class Postgres(Server):
         self.ready()
         subprocess.run(["pgbench", "-q", "-i", "-I", "dtGvp", "-s", str(scale), *self.arguments()],
                        check=True, capture_output=True, env=environment())
+
+    def sql(self, text):
+        subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-c", text, *self.arguments()],
+                       check=True, stdout=subprocess.DEVNULL, env=environment())
 
     def arguments(self, port=None):
         return ["-h", "127.0.0.1", "-p", str(port or self.port), "-U", "postgres", "postgres"]
@@ -159,35 +189,6 @@ class Postgres(Server):
                 return total
 
 
-def pgbouncer(directory, postgres):
-    program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
-    port = free_port()
-    version = subprocess.run([program, "-V"], capture_output=True, text=True).stdout.split()[1]
-    # In transaction mode from 1.21 on, and only when told.
-    knows_prepared = tuple(map(int, version.split(".")[:2])) >= (1, 21)
-    config = directory / f"pgbouncer-{port}.ini"
-    config.write_text(f"""[databases]
-postgres = host=127.0.0.1 port={postgres.port} dbname=postgres user=postgres
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-default_pool_size = {POOL_SIZE}
-min_pool_size = {POOL_SIZE}
-max_client_conn = 10000
-ignore_startup_parameters = extra_float_digits
-log_connections = 0
-log_disconnections = 0
-{"max_prepared_statements = 200" if knows_prepared else ""}
-""")
-    server = Server("PgBouncer", [program, "-q", config], port, True,
-                    stderr=(directory / "pgbouncer.log").open("w")).ready()
-    server.knows_prepared = knows_prepared
-    return server
-
-
 def weir(directory, dsn, *options):
     port = free_port()
     return Server("Weir", [BUILD / "src/cli/weir", "serve", dsn, "--listen", f"127.0.0.1:{port}",
@@ -196,9 +197,16 @@ def weir(directory, dsn, *options):
                   stderr=(directory / "weir.log").open("a")).ready()
 
 
-def weir_postgres(directory, postgres):
+def weir_postgres(directory, postgres, access=TRUST):
+    options = {"pool.min_size": POOL_SIZE, "pool.max_size": POOL_SIZE, "limits.clients": 12000}
+    if access.scram:
+        users = directory / "weir-users.txt"
+        users.write_text(f'"{USER}" "{PASSWORD}"\n')
+        options |= {"auth.method": "scram", "auth.users_file": users}
+    if access.tls:
+        options |= {"tls.cert": access.cert, "tls.key": access.key}
     return weir(directory, f"postgres://postgres@127.0.0.1:{postgres.port}/postgres",
-                "--set", f"pool.min_size={POOL_SIZE}", "--set", f"pool.max_size={POOL_SIZE}")
+                *(word for key, value in options.items() for word in ("--set", f"{key}={value}")))
 
 
 def relay(postgres):

@@ -19,6 +19,14 @@ static const char *ssl_mode(unsigned mode)
     return mode < sizeof(names) / sizeof(*names) ? names[mode] : NULL;
 }
 
+static const char *channel_binding(unsigned binding)
+{
+    static const char *const names[] = {[WEIR_CONFIG_BINDING_DISABLE] = "disable",
+                                        [WEIR_CONFIG_BINDING_PREFER] = "prefer",
+                                        [WEIR_CONFIG_BINDING_REQUIRE] = "require"};
+    return binding < sizeof(names) / sizeof(*names) ? names[binding] : NULL;
+}
+
 /* libpq takes parallel lists. */
 static void put_hosts(const weir_config_database *db, char *hosts, char *ports)
 {
@@ -43,6 +51,7 @@ static PGconn *connect_to(const weir_config_database *db)
                               {"sslrootcert", db->tls.ca},
                               {"sslcert", db->tls.cert},
                               {"sslkey", db->tls.key},
+                              {"channel_binding", channel_binding(db->tls.binding)},
                               {"connect_timeout", "10"},
                               {"application_name", "weir explain"}};
     const char *names[sizeof(pairs) / sizeof(*pairs) + 1] = {NULL};

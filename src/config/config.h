@@ -44,6 +44,7 @@ enum {
 enum { WEIR_CONFIG_TLS_1_0 = 1, WEIR_CONFIG_TLS_1_1, WEIR_CONFIG_TLS_1_2, WEIR_CONFIG_TLS_1_3 };
 enum { WEIR_CONFIG_NEGOTIATION_POSTGRES = 1, WEIR_CONFIG_NEGOTIATION_DIRECT };
 enum { WEIR_CONFIG_SNI_OFF = 1, WEIR_CONFIG_SNI_ON };
+enum { WEIR_CONFIG_BINDING_DISABLE = 1, WEIR_CONFIG_BINDING_PREFER, WEIR_CONFIG_BINDING_REQUIRE };
 enum {
     WEIR_CONFIG_SSLMODE_DISABLE = 1, /* from weak to strong, as libpq has them */
     WEIR_CONFIG_SSLMODE_ALLOW,
@@ -55,7 +56,7 @@ enum {
 /* Toward a server; files as net/tls.h takes them. */
 typedef struct weir_config_server_tls {
     const char *ca, *crl, *cert, *key; /* NULL: none */
-    uint8_t mode, direct, sni, min_version;
+    uint8_t mode, direct, sni, min_version, binding;
 } weir_config_server_tls;
 
 typedef enum weir_config_auth {

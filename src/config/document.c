@@ -62,9 +62,10 @@ static const char dsn_rules[] =
     "\nDSNs: `sqlite:PATH`, `sqlite:///ABSOLUTE/PATH`, `sqlite::memory:`, or PostgreSQL's URIs "
     "`postgres://user:password@host:port,host2:port/dbname?sslmode=prefer` with percent-encoding, "
     "IPv6 addresses in brackets, and the options `host`, `port`, `user`, `password`, `dbname`, "
-    "`sslmode` (`disable`, `allow`, `prefer`: TLS to servers is not there yet). A `host` that "
-    "begins "
-    "with `/` is the directory of a UNIX socket.\n";
+    "`target_session_attrs`, `load_balance_hosts`, `connect_timeout`, `sslmode`, `sslrootcert`, "
+    "`sslcrl`, `sslcert`, `sslkey`, `sslnegotiation`, `sslsni`, `ssl_min_protocol_version` and "
+    "`channel_binding`, all as libpq has them. A `host` that begins with `/` is the directory of a "
+    "UNIX socket.\n";
 
 static const char cache_rules[] =
     "\n## Cache rules\n\n"

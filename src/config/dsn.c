@@ -253,7 +253,8 @@ static int option_connect_timeout(uri *u, weir_slice value)
 static bool option_tls(uri *u, weir_slice name, weir_slice value, int *ret)
 {
     const char *decoded = NULL, *why = NULL;
-    if (name.len < 3 || memcmp(name.data, "ssl", 3) != 0)
+    bool ssl = name.len >= 3 && memcmp(name.data, "ssl", 3) == 0;
+    if (!ssl && !weir_slice_eq_cstr(name, "channel_binding"))
         return false;
     *ret = decode(u, value, &decoded);
     if (*ret == 0 && !config_server_tls_option(&u->tls, name, decoded, &why))

@@ -94,6 +94,12 @@ static const key_choice sslnegotiations[] = {
     {"direct", WEIR_CONFIG_NEGOTIATION_DIRECT, false},
     {NULL, 0, false},
 };
+static const key_choice bindings[] = {
+    {"disable", WEIR_CONFIG_BINDING_DISABLE, false},
+    {"prefer", WEIR_CONFIG_BINDING_PREFER, false},
+    {"require", WEIR_CONFIG_BINDING_REQUIRE, false},
+    {NULL, 0, false},
+};
 static const key_choice switches[] = {
     {"true", WEIR_CONFIG_SNI_ON, false},
     {"false", WEIR_CONFIG_SNI_OFF, false},

@@ -1,11 +1,11 @@
 /* tls.*: what its keys mean together, and the ssl* options of DSNs, which are libpq's (libpq
- * documentation, 34.1.2 and 34.19). */
+ * documentation, 34.1.2 and 34.19), as is channel_binding. */
 #include "config/draft.h"
 #include "config/server_tls.h"
 
 const char *const config_server_tls_options =
     "sslmode, sslrootcert, sslcrl, sslcert, sslkey, sslnegotiation, sslsni, "
-    "ssl_min_protocol_version";
+    "ssl_min_protocol_version, channel_binding";
 
 /* ---- a DSN's options ---- */
 
@@ -53,6 +53,7 @@ bool config_server_tls_option(weir_config_server_tls *given, weir_slice name, co
     static const char *const negotiations[] = {"postgres", "direct", NULL};
     static const char *const flags[] = {"0", "1", NULL};
     static const char *const versions[] = {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", NULL};
+    static const char *const bindings[] = {"disable", "prefer", "require", NULL};
     if (weir_slice_eq_cstr(name, "sslmode"))
         return set_choice(index_of(modes, value), WEIR_CONFIG_SSLMODE_DISABLE,
                           "sslmode of the DSN must be disable, allow, prefer, require, verify-ca "
@@ -70,6 +71,10 @@ bool config_server_tls_option(weir_config_server_tls *given, weir_slice name, co
                           "ssl_min_protocol_version of the DSN must be TLSv1, TLSv1.1, TLSv1.2 or "
                           "TLSv1.3",
                           &given->min_version, ret_why);
+    if (weir_slice_eq_cstr(name, "channel_binding"))
+        return set_choice(index_of(bindings, value), WEIR_CONFIG_BINDING_DISABLE,
+                          "channel_binding of the DSN must be disable, prefer or require",
+                          &given->binding, ret_why);
     return text_option(given, name, value);
 }
 
@@ -109,6 +114,9 @@ const char *config_server_tls_finish(weir_config_server_tls *own,
     own->direct = own->direct ? own->direct : defaults->direct;
     own->sni = own->sni ? own->sni : defaults->sni;
     own->min_version = own->min_version ? own->min_version : defaults->min_version;
+    if (own->mode == WEIR_CONFIG_SSLMODE_DISABLE && own->binding == WEIR_CONFIG_BINDING_REQUIRE)
+        return "channel_binding=require needs TLS: sslmode must not be disable";
+    own->binding = own->binding ? own->binding : defaults->binding;
     /* Where there is no TLS at all, what the defaults say of it does not matter. */
     return own->mode == WEIR_CONFIG_SSLMODE_DISABLE ? NULL : check_server(own);
 }

@@ -60,7 +60,8 @@ typedef struct weir_conn_ops {
     /* The server session's parameters are those now, by statements of the session's own: from what
      * a later adopt tells the difference. */
     int (*adopted)(weir_conn *conn, const weir_parameters *parameters);
-    /* Makes `name` on the server mean `prepared`; NULL: nothing. For texts that say the name. */
+    /* Makes `name` on the server mean `prepared`; NULL: nothing. For texts that say the name. Without
+     * a name: what goes out next may make an end of all of them. */
     int (*name)(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
     /* It means that now, by a statement of the session's own. NULL name: no name means anything. */
     int (*named)(weir_conn *conn, weir_slice name, const weir_prepared *prepared);

@@ -191,6 +191,7 @@ static void worker_free(weir_worker *w)
     free(w->stats.databases);
     free(w->stats.chunks);
     weir_lexed_fini(&w->lexed);
+    free(w->recall);
     weir_buf_fini(&w->identity);
     if (w->epoch)
         weir_epoch_leave(w->epoch);
@@ -211,6 +212,7 @@ int weir_worker_start(weir_engine *engine, unsigned index, struct weir_loop *loo
     weir_list_init(&w->lenders);
     weir_list_init(&w->answers);
     weir_lexed_init(&w->lexed);
+    w->recall = calloc(1, sizeof(*w->recall));
     int r = stats_init(w);
     if (r == 0)
         r = weir_epoch_join(engine->options.epoch, &w->epoch);

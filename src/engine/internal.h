@@ -3,9 +3,9 @@
 #define WEIR_ENGINE_INTERNAL_H
 
 #include "base/spin.h"
-#include "base/spin.h"
 #include "engine/catalog.h"
 #include "engine/engine.h"
+#include "engine/recall.h"
 #include "engine/stats.h"
 
 #define WEIR_DATABASES_MAX 256u
@@ -112,6 +112,7 @@ struct weir_worker {
     weir_list lenders;
     weir_time wake_at;
     weir_lexed lexed;
+    weir_recall *recall; /* NULL: no memory for it */
     weir_buf identity;  /* scratch of the newest question to the cache */
     unsigned miss;      /* … and why it had no answer */
     weir_time sweep_at; /* when the store is looked through for what has expired; NEVER */

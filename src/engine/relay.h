@@ -46,8 +46,10 @@ typedef struct weir_prepared {
     weir_slice oids;     /* parameter types as given, 4 bytes each, big-endian */
     weir_slice settings; /* in force when it was parsed, of those that say what a text means
                           * (weir_parameters) */
-    uint64_t content[2]; /* keyed hash of the three; the server-side name is made of it */
+    uint64_t content[2]; /* keyed hash of them; the server-side name is made of it */
+    uint64_t schema;     /* weir_backend.changes when it was parsed */
     bool by_sql;         /* `text` is a PREPARE statement, which names it */
+    bool unsettled;      /* `settings` were not known */
     weir_statement statement;
     uint32_t refs; /* of its session */
 } weir_prepared;
@@ -57,7 +59,8 @@ typedef struct weir_relay {
     weir_slice whole;              /* the message's bytes; of CopyData perhaps the first part: the
                                     * rest follows by weir_conn_ops.relay_more */
     const weir_prepared *prepared; /* PARSE, BIND, DESCRIBE and CLOSE of a statement: what its name
-                                      stands for; NULL: nothing (the server will say so) */
+                                      stands for; NULL: nothing, or for PARSE something else (the
+                                      server will say so) */
     bool unnamed;                  /* PARSE, BIND, DESCRIBE: the client gave no name */
     uint8_t target;                /* DESCRIBE, CLOSE: 'S' or 'P' */
 } weir_relay;
@@ -70,6 +73,8 @@ typedef struct weir_relay_events {
      * `sqlstate`
      * "" or its error's; NULL: an earlier error made the server skip it. */
     void (*on_statement)(weir_relay_sink *sink, uint64_t rows, const char *sqlstate);
+    /* An error went through. May be NULL. */
+    void (*on_error)(weir_relay_sink *sink);
     /* A ReadyForQuery is about to go through, behind which nothing is owed to the client. False:
      * it is kept back, and the sink gives one of its own when it likes. May be NULL: always. */
     bool (*may_be_ready)(weir_relay_sink *sink, char status);

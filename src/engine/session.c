@@ -272,12 +272,55 @@ static void unknown(weir_statement *ret, const weir_lexed *lexed)
     };
 }
 
+/* As the template says; the text is its only statement. */
+static void as_template(const weir_session *session, const weir_template *t, weir_statement *ret)
+{
+    const weir_footprint *f = atomic_load_explicit(&t->footprint, memory_order_acquire);
+    *ret = (weir_statement){
+        .template_id = t->id,
+        .template_serial = t->serial,
+        .kind = f->kind,
+        .transaction = f->transaction,
+        .effects = f->effects | weir_session_server_effects(session, t, f->kind),
+        .words = f->effects,
+        .statements = 1,
+    };
+}
+
+/* A text of a shape that was lexed before. False: lex it. */
+static bool recall_shape(weir_session *session, weir_slice text, weir_statement *ret)
+{
+    weir_worker *w = session->worker;
+    weir_engine *e = w->engine;
+    const weir_recalled *known =
+        w->recall ? weir_recall_find(w->recall, e->options.seed, text) : NULL;
+    const weir_template *t =
+        known ? weir_template_find(e->templates, known->template_id, known->template_serial) : NULL;
+    if (!t || !atomic_load_explicit(&t->analysis_asked, memory_order_relaxed))
+        return false;
+    weir_template_touch(t, (uint32_t)(weir_worker_now(w) / WEIR_SECOND));
+    as_template(session, t, ret);
+    return true;
+}
+
+/* Whether texts of its shape can be told by it alone. */
+static bool is_plain(const weir_lexed *lexed, const weir_statement *st)
+{
+    return lexed->statements == 1 && lexed->effects == 0 && st->words == 0 &&
+           lexed->transaction == WEIR_TRANSACTION_NONE && !lexed->over_caps &&
+           !lexed->unterminated && lexed->kind == st->kind &&
+           (st->kind == WEIR_KIND_READ || st->kind == WEIR_KIND_WRITE);
+}
+
 void weir_session_understand(weir_session *session, weir_slice text, weir_statement *ret)
 {
     weir_worker *w = session->worker;
     weir_engine *e = w->engine;
     weir_dialect dialect = session->pools->database->backend->ops->dialect;
     const weir_template *t = NULL;
+    bool by_shape = dialect == WEIR_DIALECT_POSTGRES;
+    if (by_shape && recall_shape(session, text, ret))
+        return;
     if (weir_sql_lex(dialect, text, &w->lexed) < 0) {
         *ret =
             (weir_statement){.template_id = UINT32_MAX, .kind = WEIR_KIND_UNKNOWN, .statements = 1};
@@ -299,6 +342,8 @@ void weir_session_understand(weir_session *session, weir_slice text, weir_statem
     if (!f->from_grammar && !w->lexed.over_caps && e->options.host.analyze &&
         !atomic_load_explicit(&t->analysis_asked, memory_order_relaxed))
         e->options.host.analyze(e->options.host.user, w, t);
+    if (by_shape && w->recall && is_plain(&w->lexed, ret))
+        weir_recall_keep(w->recall, t->id, t->serial);
 }
 
 void weir_session_recall(weir_session *session, uint32_t template_id, uint32_t template_serial,
@@ -311,16 +356,7 @@ void weir_session_recall(weir_session *session, uint32_t template_id, uint32_t t
         ret->effects = weir_session_server_effects(session, NULL, WEIR_KIND_UNKNOWN);
         return;
     }
-    const weir_footprint *f = atomic_load_explicit(&t->footprint, memory_order_acquire);
-    *ret = (weir_statement){
-        .template_id = template_id,
-        .template_serial = template_serial,
-        .kind = f->kind,
-        .transaction = f->transaction,
-        .effects = f->effects | weir_session_server_effects(session, t, f->kind),
-        .words = f->effects,
-        .statements = 1,
-    };
+    as_template(session, t, ret);
 }
 
 void weir_session_review(weir_session *session, weir_statement *statement)

@@ -16,6 +16,14 @@ static weir_client *client_of(weir_relay_sink *sink)
 
 /* ---- measuring ---- */
 
+/* CREATE TABLE AS and SELECT INTO have a SELECT's tag: the backend does not know them. */
+static void count_change(weir_client *c)
+{
+    weir_backend *b = weir_database_backend(weir_session_database(&c->session));
+    atomic_fetch_add_explicit(&b->changes, 1, memory_order_relaxed);
+    c->relay.changed = true; /* once more when it is committed */
+}
+
 static void record(weir_client *c, uint64_t rows, const char *sqlstate)
 {
     weir_sent f;
@@ -23,6 +31,8 @@ static void record(weir_client *c, uint64_t rows, const char *sqlstate)
         return;
     if (f.namings)
         weir_client_named_by_sql(c, f.namings, sqlstate && !sqlstate[0]);
+    if (f.statement.kind == WEIR_KIND_DDL || (f.statement.effects & WEIR_EFFECT_TEMP))
+        count_change(c);
     if (sqlstate)
         weir_session_record(&c->session, &f.statement, WEIR_TARGET_PRIMARY, f.started, rows,
                             sqlstate);
@@ -48,6 +58,11 @@ static void on_statement(weir_relay_sink *sink, uint64_t rows, const char *sqlst
     weir_client *c = client_of(sink);
     c->relay.failed = c->relay.failed || !sqlstate || sqlstate[0];
     record(c, rows, sqlstate);
+}
+
+static void on_error(weir_relay_sink *sink)
+{
+    client_of(sink)->relay.erred = true;
 }
 
 static void settle(weir_client *c);
@@ -137,11 +152,16 @@ static void on_ready(weir_relay_sink *sink, char status, size_t owed)
     weir_client *c = client_of(sink);
     c->relay.status = status;
     weir_client_seen(c);
+    if (owed == 0 && !c->relay.batch)
+        weir_client_named_answered(c);
     if (status != 'I') {
         if (c->session.lending == WEIR_LEND_STATEMENT)
             weir_client_end_transaction_block(c);
         return;
     }
+    if (c->relay.changed)
+        count_change(c);
+    c->relay.changed = false;
     weir_session_count_transaction(&c->session);
 #ifdef WEIR_TEST_FAULT_EARLY_RELEASE /* a build that the simulator must see through */
     owed = 0;
@@ -190,6 +210,7 @@ static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_o
     bool told = weir_client_state_drop(c);
     bool pinned = c->session.pinned != 0 || told;
     weir_session_lost(&c->session);
+    weir_listening_lost(c);
     while (c->relay.sent > 0)
         record(c, 0, err->sqlstate);
     if (c->state != WEIR_CLIENT_ACTIVE)
@@ -202,6 +223,8 @@ static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_o
         weir_client_fatal(c, err);
         return;
     }
+    c->relay.erred = true;
+    weir_client_named_answered(c);
     answer_owed(c, err, ready_owed);
     if (c->relay.held)
         weir_client_ready(c, 'I'); /* its answer was whole */
@@ -216,6 +239,7 @@ static const weir_relay_events events = {.may_be_ready = may_be_ready,
                                          .on_notification = on_notification,
                                          .on_bytes = on_bytes,
                                          .on_statement = on_statement,
+                                         .on_error = on_error,
                                          .on_ready = on_ready,
                                          .congested = on_congested,
                                          .on_room = on_room,

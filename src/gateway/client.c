@@ -7,6 +7,7 @@
  * Invariant: a client is freed once its stream is gone and nothing else (a message, a run) names
  * it; its connection is given back before that. */
 #include "gateway/handover.h"
+#include "gateway/spelling.h"
 #include <stdlib.h>
 
 void weir_client_write(weir_client *c, weir_slice bytes)
@@ -40,6 +41,7 @@ void weir_client_ready(weir_client *c, char status)
 void weir_client_release(weir_client *c)
 {
     (void)weir_client_state_drop(c);
+    weir_client_spelling_free(c);
     weir_listening_fini(c);
     weir_local_free(c->local);
     c->local = NULL;

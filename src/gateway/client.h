@@ -32,7 +32,12 @@ typedef struct weir_sent {
 
 /* A statement that the client named. */
 typedef struct weir_named {
+    weir_list node; /* of those that the server has not answered for */
     weir_prepared *prepared;
+    uint32_t batch; /* in which it was parsed */
+    uint32_t serial;
+    bool certain;   /* the server has it, as far as names of clients go */
+    bool ending;    /* a DEALLOCATE of it is on its way */
     size_t name_len;
     uint8_t name[];
 } weir_named;
@@ -41,14 +46,21 @@ typedef struct weir_named {
 typedef struct weir_relay_state {
     weir_relay_sink sink;
     weir_map named; /* name -> weir_named */
+    weir_list unanswered; /* weir_named */
+    uint32_t batches;     /* counts the Syncs */
+    uint32_t name_serial; /* counts what was named */
+    bool unsettled;       /* some were parsed under settings not known then */
+    bool erred;           /* there was an error since nothing was owed */
     weir_prepared *unnamed;
-    uint64_t unnamed_under; /* fingerprint of the settings that it was parsed under */
+    uint64_t unnamed_under; /* weir_client_meaning as it was parsed */
     weir_statement bound; /* of the newest Bind */
     weir_prepared *bound_to; /* ... what is bound, where its text will be asked for; else NULL */
     weir_sent first;      /* the common case: one statement on its way */
     weir_sent *more;      /* a ring for pipelines */
     uint32_t more_cap, more_head, sent;
-    uint16_t own_contents; /* counts statements that mean something to this client alone */
+    uint32_t own_contents; /* counts statements that mean something to this client alone */
+    uint32_t own_meaning;  /* counts what makes texts mean something else to this client than to
+                            * others with its settings, while there may be such; else 0 */
     char status;           /* of the last ReadyForQuery */
     bool skipping;         /* after an error of ours, up to Sync */
     bool batch;            /* extended messages were relayed since the last Sync */
@@ -58,6 +70,7 @@ typedef struct weir_relay_state {
     bool held;             /* a ReadyForQuery is kept back: notifications come first */
     bool notified;         /* this transaction may have notified */
     bool failed;           /* it had an error */
+    bool changed;          /* it may have changed the schema */
     weir_error *refused;   /* why none came: told to the message that waits */
     size_t passing;        /* of a large CopyData under way */
     bool passing_on;
@@ -81,6 +94,7 @@ typedef struct weir_client {
     uint64_t fingerprint; /* of these */
     struct weir_auth *auth; /* while AUTH */
     weir_local *local;
+    struct weir_spelling *spelling; /* asks for it; NULL: it does not */
     weir_console *console; /* in database `weir` */
     weir_time since;       /* connected; then: state of the timer's concern */
     bool relays;
@@ -163,15 +177,32 @@ void weir_client_sent_name(weir_client *c, struct weir_namings *namings);
 /* The oldest has ended; false: there is none. The namings are the caller's then. */
 bool weir_client_sent_pop(weir_client *c, weir_sent *ret);
 /* NULL: out of memory. */
+/* What was parsed under settings that are only known now gets them. -ENOMEM. */
+WEIR_MUST_CHECK int weir_client_settle_statements(weir_client *c);
+/* Changes with whatever a text may mean something else for. */
+uint64_t weir_client_meaning(const weir_client *c);
 weir_prepared *weir_client_prepared_new(weir_client *c, weir_slice text, weir_slice oids);
 /* As it was parsed elsewhere, under these settings. */
 weir_prepared *weir_client_prepared_restore(weir_client *c, weir_slice text, weir_slice oids,
                                             weir_slice settings);
+/* Its text is a PREPARE statement; what it does when it is run is what stands behind that. */
+void weir_client_prepared_by_sql(weir_prepared *p);
 void weir_client_prepared_unref(weir_prepared *p);
-/* 0, WEIR_MAP_FULL, -ENOMEM. Takes the reference. */
-int weir_client_named_put(weir_client *c, weir_slice name, weir_prepared *p);
-void weir_client_named_remove(weir_client *c, weir_slice name);
+/* 0, WEIR_MAP_FULL, -ENOMEM. Takes the reference. `certain`: the server has answered. */
+int weir_client_named_put(weir_client *c, weir_slice name, weir_prepared *p, bool certain);
+/* The server answered everything: names parsed since are certain, if it all went well. */
+void weir_client_named_answered(weir_client *c);
+/* A Parse of this name would fail. */
+bool weir_client_name_taken(weir_client *c, weir_slice name);
+/* Unless it was put later than `serial`. */
+void weir_client_named_remove(weir_client *c, weir_slice name, uint32_t serial);
+/* All that were put up to then. */
+void weir_client_named_forget(weir_client *c, uint32_t serial);
+/* What goes out makes an end of it, or did not; "": of all. Until then it means nothing. */
+void weir_client_named_ending(weir_client *c, weir_slice name, bool ending);
 void weir_client_named_clear(weir_client *c);
+/* As much of a name as counts. */
+weir_slice weir_client_name_key(weir_slice name);
 /* What a name stands for; "" is the unnamed statement. NULL: nothing. */
 weir_prepared *weir_client_prepared_find(weir_client *c, weir_slice name);
 
@@ -183,15 +214,22 @@ WEIR_MUST_CHECK int weir_client_set_params(weir_client *c, weir_slice pairs);
 /* ---- names.c ---- */
 #define WEIR_NAMING_EFFECTS (WEIR_EFFECT_PREPARE | WEIR_EFFECT_DISCARD)
 /* Makes the names of prepared statements that a text with WEIR_NAMING_EFFECTS mentions mean on the
- * connection what they mean to the client. `*ret` (if not NULL): what it does with them when it
- * succeeds; NULL for nothing. -ENOMEM. */
+ * connection what they mean to the client. `ret` not NULL: it is about to run, with what it
+ * executes; `*ret`: what it does with names when it succeeds; NULL for nothing. -ENOMEM;
+ * WEIR_SESSION_REFUSED with words. */
 WEIR_MUST_CHECK int weir_client_settle_names(weir_client *c, weir_slice text,
-                                             struct weir_namings **ret);
+                                             struct weir_namings **ret, weir_error *err);
+/* `name` of the protocol is to mean something on the connection, so that Parse fails over it. */
+WEIR_MUST_CHECK int weir_client_take_name(weir_client *c, weir_slice name);
+/* `name` means `p` on the connection, for a message that goes out as it is. */
+WEIR_MUST_CHECK int weir_client_give_name(weir_client *c, weir_slice name, const weir_prepared *p);
 /* The statement ended. Frees them. */
 void weir_client_named_by_sql(weir_client *c, struct weir_namings *namings, bool succeeded);
 void weir_namings_free(struct weir_namings *namings);
 
 /* ---- relay.c ---- */
+/* The text has this word (lower case), or something that looks like it. */
+bool weir_client_mentions(weir_slice text, const char *word);
 /* Has the connection held adopt the client's settings. -ENOMEM. */
 WEIR_MUST_CHECK int weir_client_adopt(weir_client *c);
 void weir_client_relay_init(weir_client *c);

@@ -3,6 +3,7 @@
 #include "gateway/gateway.h"
 #include "gateway/handover.h"
 #include "gateway/listen.h"
+#include "gateway/spelling.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -348,6 +349,7 @@ void weir_gateway_stop_worker(weir_gateway *gateway, unsigned index)
     weir_timer_disarm(w->loop, &w->sweep);
     weir_map_fini(&w->by_id);
     weir_lookups_free(w);
+    weir_spellings_free(w);
     weir_worker_stop(w->engine);
     w->engine = NULL;
 }

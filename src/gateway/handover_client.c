@@ -315,13 +315,14 @@ static int restore_statements(weir_client *c, weir_slice statements)
         weir_prepared *p = weir_client_prepared_restore(c, s.text, s.oids, s.settings);
         if (!p)
             return -ENOMEM;
-        p->by_sql = s.by_sql;
+        if (s.by_sql)
+            weir_client_prepared_by_sql(p);
         if (s.name.len == 0) {
             weir_client_prepared_unref(c->relay.unnamed);
             c->relay.unnamed = p;
             continue;
         }
-        r = weir_client_named_put(c, s.name, p);
+        r = weir_client_named_put(c, s.name, p, true);
         if (r != 0)
             weir_client_prepared_unref(p);
     }

@@ -17,6 +17,7 @@ struct weir_gateway_worker {
     weir_worker *engine;
     weir_list clients;
     weir_map by_id; /* cancel keys name clients by id */
+    struct weir_spellings *spellings; /* spelling.c; NULL: none yet */
     struct weir_lookups *lookups; /* auth_lookup.c; NULL: none yet */
     weir_list listeners;
     weir_list catalogs; /* catalog.c: of the databases that it served first */
@@ -151,6 +152,10 @@ WEIR_MUST_CHECK int weir_gateway_server_tls(weir_gateway *g, const weir_config_s
                                             weir_tls_context **ret, weir_error *err);
 /* WEIR_POSTGRES_DISABLE and so on. */
 unsigned weir_gateway_sslmode(const weir_config_server_tls *tls);
+/* Reads the files of a database's servers anew; what is wrong with them is logged, and the old ones
+ * stay. */
+void weir_gateway_reload_server_tls(weir_gateway *g, weir_database *d,
+                                    const weir_config_server_tls *tls);
 /* tls.mode is require, and the client has not got any. */
 bool weir_client_needs_tls(const weir_client *c);
 /* SSLRequest: answers and, if it is S, begins. */

@@ -43,6 +43,7 @@ struct weir_listening {
     bool discards; /* it is DISCARD ALL */
     bool missed;   /* notifications may have been lost, and it was not said yet */
     bool asking;   /* `question` is under way */
+    unsigned orphans; /* answers of the hub that nobody waits for any more */
     uint64_t dropped_told;
     weir_listen_command command; /* TAKING */
     weir_question question;
@@ -611,11 +612,25 @@ static void on_looked(weir_question *q, const weir_error *err)
         return;
     }
     if (l->listener.hub)
+        activate(l); /* what it says is not known: too much does no harm */
+    keep_on_server(l, err);
+}
+
+void weir_listening_lost(weir_client *c)
+{
+    weir_listening *l = c->listening;
+    if (!l)
+        return;
+    if (l->asking)
+        weir_list_remove(&l->question.node);
+    l->asking = false;
+    if (l->step == LOOKING && l->listener.hub)
         activate(l); /* perhaps it committed: too much does no harm */
-    if (err->sqlstate[0] == '0' && err->sqlstate[1] == '8')
-        finish(l, WEIR_LISTENING_LOST, err);
-    else
-        keep_on_server(l, err);
+    if (l->step == ADMITTED || l->step == MARKED)
+        l->step = IDLE;
+    l->orphans += l->step == SYNCING || l->step == WANTING;
+    if (l->done)
+        finish(l, WEIR_LISTENING_LOST, NULL);
 }
 
 int weir_listening_settle(weir_client *c, bool failed, weir_listening_done *done)
@@ -649,6 +664,10 @@ void weir_listening_sync(weir_client *c, weir_listening_done *done)
 static void on_answered(weir_listener *listener, const weir_error *err)
 {
     weir_listening *l = of_listener(listener);
+    if (l->orphans > 0) {
+        l->orphans--;
+        return;
+    }
     switch (l->step) {
     case TAKING:
         taken(l, err);

@@ -1,6 +1,7 @@
 /* Startup and greeting (between them: auth.c); and cancel requests, which come by the same door. */
 #include "gateway/guc.h"
 #include "gateway/handover.h"
+#include "gateway/spelling.h"
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
@@ -343,43 +344,35 @@ void weir_client_admit(weir_client *c)
         weir_client_fatal(c, &err);
 }
 
-/* PostgreSQL reports its own spelling of an encoding. */
-static weir_slice canonical(weir_slice name, weir_slice value)
+/* What the client asked for is in force: as the server spells it. */
+static weir_slice asked_for(const weir_client *c, weir_slice spelled, weir_slice name,
+                            weir_slice value)
 {
-    if (!weir_slice_eq_nocase(name, "client_encoding"))
-        return value;
-    if (weir_slice_eq_nocase(value, "utf8") || weir_slice_eq_nocase(value, "utf-8") ||
-        weir_slice_eq_nocase(value, "unicode"))
-        return WEIR_SLICE_LIT("UTF8");
-    return value;
-}
-
-static bool names_equal(weir_slice a, weir_slice b)
-{
-    return a.len == b.len && strncasecmp((const char *)a.data, (const char *)b.data, a.len) == 0;
+    weir_slice params = weir_slice_make(c->startup, c->startup_len);
+    weir_slice found = weir_guc_find(spelled, name);
+    if (!found.data && weir_slice_eq_cstr(name, "application_name"))
+        found = weir_guc_find(params, name);
+    return found.data ? found : value;
 }
 
 /* The server's parameters, overlaid with those this client asked for. */
-static int append_parameters(const weir_client *c, weir_slice messages, weir_buf *out)
+static int append_parameters(const weir_client *c, weir_slice messages, weir_slice spelled,
+                             weir_buf *out)
 {
-    weir_slice params = weir_slice_make(c->params, c->params_len);
     int r = 0;
     while (r == 0 && messages.len > 0) {
         weir_pg_frame f;
-        weir_slice name, value, asked_name, asked;
+        weir_slice name, value;
         if (weir_pg_frame_next(messages, WEIR_PG_STARTUP_SIZE_MAX * 8, &f) != 0 ||
             weir_pg_param_status_read(f.body, &name, &value) != 0)
             return -EPROTO;
-        for (size_t pos = 0; weir_pg_param_next(params, &pos, &asked_name, &asked);)
-            if (names_equal(asked_name, name))
-                value = canonical(name, asked);
-        r = weir_pg_write_param_status(out, name, value);
+        r = weir_pg_write_param_status(out, name, asked_for(c, spelled, name, value));
         messages = weir_slice_skip(messages, f.whole.len);
     }
     return r;
 }
 
-static int write_greeting(weir_client *c, weir_buf *out)
+static int write_greeting(weir_client *c, weir_slice spelled, weir_buf *out)
 {
     weir_slice messages;
     int r = 0;
@@ -393,7 +386,7 @@ static int write_greeting(weir_client *c, weir_buf *out)
         bool known = weir_session_welcome(&c->session, &messages);
         assert(known);
         (void)known;
-        r = append_parameters(c, messages, out);
+        r = append_parameters(c, messages, spelled, out);
     }
     size_t key = c->version >= WEIR_PG_VERSION_3_2 ? sizeof(c->secret) : 4;
     if (r == 0)
@@ -405,9 +398,12 @@ void weir_client_welcome(weir_client *c)
 {
     weir_gateway *g = c->worker->gateway;
     weir_session_return(&c->session);
+    weir_slice spelled = {0};
+    if (c->relays && !weir_client_spell(c, &spelled))
+        return;
     weir_buf out;
     weir_buf_init(&out, 128 * 1024);
-    int r = write_greeting(c, &out);
+    int r = write_greeting(c, spelled, &out);
     if (r == 0)
         weir_client_write(c, weir_buf_slice(&out));
     weir_buf_fini(&out);

@@ -11,6 +11,7 @@
 typedef struct naming {
     weir_naming what;
     weir_prepared *prepared; /* PREPARE */
+    uint32_t serial;         /* of the newest name when it was sent */
     size_t len;
     uint8_t name[WEIR_SQL_NAME_MAX];
 } naming;
@@ -26,6 +27,7 @@ typedef struct gathering {
     struct weir_namings *namings;
     bool wanted;
     int error;
+    weir_error *refused;
 } gathering;
 
 void weir_namings_free(struct weir_namings *namings)
@@ -59,6 +61,7 @@ static int keep(gathering *g, weir_naming what, weir_slice name, weir_slice stat
     if (!item)
         return -ENOMEM;
     item->what = what;
+    item->serial = g->client->relay.name_serial;
     item->len = name.len;
     if (name.len > 0)
         memcpy(item->name, name.data, name.len);
@@ -67,35 +70,68 @@ static int keep(gathering *g, weir_naming what, weir_slice name, weir_slice stat
     item->prepared = weir_client_prepared_new(g->client, statement, (weir_slice){0});
     if (!item->prepared)
         return -ENOMEM;
-    item->prepared->by_sql = true;
+    weir_client_prepared_by_sql(item->prepared);
     return 0;
 }
 
-/* DEALLOCATE drops whatever has the name: a statement of nothing will do. */
+/* DEALLOCATE drops whatever has the name, PREPARE fails over it: a statement of nothing will do. */
+static const weir_prepared nothing = {.content = {1, 1}};
+
 static const weir_prepared *stand_in(weir_naming what, const weir_prepared *p)
 {
-    static const weir_prepared nothing = {.content = {1, 1}};
-    return p && what == WEIR_NAMING_DEALLOCATE ? &nothing : p;
+    return p && what != WEIR_NAMING_EXECUTE ? &nothing : p;
+}
+
+int weir_client_take_name(weir_client *c, weir_slice name)
+{
+    return c->session.conn->ops->name(c->session.conn, weir_client_name_key(name), &nothing);
+}
+
+int weir_client_give_name(weir_client *c, weir_slice name, const weir_prepared *p)
+{
+    return c->relay.status == 'E'
+               ? 0
+               : c->session.conn->ops->name(c->session.conn, weir_client_name_key(name), p);
+}
+
+static bool is_all(weir_naming what)
+{
+    return what == WEIR_NAMING_DEALLOCATE_ALL || what == WEIR_NAMING_DISCARD_ALL;
 }
 
 static void on_naming(void *user, weir_naming what, weir_slice name, weir_slice statement)
 {
     gathering *g = user;
     weir_client *c = g->client;
-    if (what == WEIR_NAMING_SETTING || g->error < 0)
+    if (what == WEIR_NAMING_SETTING || g->error != 0)
         return;
     weir_conn *conn = c->session.conn;
-    if (what != WEIR_NAMING_DEALLOCATE_ALL && c->relay.status != 'E' && name.len > 0)
+    const weir_prepared *runs =
+        g->wanted && what == WEIR_NAMING_EXECUTE ? weir_client_prepared_find(c, name) : NULL;
+    if (runs)
+        g->error = weir_client_note_effects(c, &runs->statement, runs->text, g->refused);
+    if (g->error != 0)
+        return;
+    if (is_all(what) && g->wanted)
+        g->error = conn->ops->name(conn, (weir_slice){0}, NULL);
+    else if (c->relay.status != 'E' && name.len > 0)
         g->error = conn->ops->name(conn, name, stand_in(what, weir_client_prepared_find(c, name)));
     if (g->error == 0 && g->wanted && what != WEIR_NAMING_EXECUTE)
         g->error = keep(g, what, name, statement);
 }
 
-int weir_client_settle_names(weir_client *c, weir_slice text, struct weir_namings **ret)
+static void mark_ending(weir_client *c, const naming *n, bool ending)
 {
-    gathering g = {.client = c, .wanted = ret != NULL};
+    if (is_all(n->what) || n->what == WEIR_NAMING_DEALLOCATE)
+        weir_client_named_ending(c, weir_slice_make(n->name, n->len), ending);
+}
+
+int weir_client_settle_names(weir_client *c, weir_slice text, struct weir_namings **ret,
+                             weir_error *err)
+{
+    gathering g = {.client = c, .wanted = ret != NULL, .refused = err};
     weir_sql_each_naming(text, on_naming, &g);
-    if (g.error < 0) {
+    if (g.error != 0) {
         weir_namings_free(g.namings);
         return g.error;
     }
@@ -104,6 +140,8 @@ int weir_client_settle_names(weir_client *c, weir_slice text, struct weir_naming
         (void)weir_sql_split(WEIR_DIALECT_POSTGRES, text, &rest);
         g.namings->several = weir_sql_split(WEIR_DIALECT_POSTGRES, rest, &rest).len > 0;
     }
+    for (size_t i = 0; g.namings && i < g.namings->count; i++)
+        mark_ending(c, &g.namings->items[i], true);
     if (ret)
         *ret = g.namings;
     return 0;
@@ -113,17 +151,19 @@ static int apply(weir_client *c, naming *n)
 {
     weir_conn *conn = c->session.conn;
     weir_slice name = weir_slice_make(n->name, n->len);
-    if (n->what == WEIR_NAMING_DEALLOCATE_ALL) {
-        weir_client_named_clear(c);
+    if (n->what == WEIR_NAMING_DISCARD_ALL)
+        weir_client_state_discarded(c);
+    if (is_all(n->what)) {
+        weir_client_named_forget(c, n->serial);
         return conn ? conn->ops->named(conn, (weir_slice){0}, NULL) : 0;
     }
     int r = conn ? conn->ops->named(conn, name, n->prepared) : 0;
     if (n->what == WEIR_NAMING_DEALLOCATE) {
-        weir_client_named_remove(c, name);
+        weir_client_named_remove(c, name, n->serial);
         return r;
     }
     if (r == 0)
-        r = weir_client_named_put(c, name, n->prepared);
+        r = weir_client_named_put(c, name, n->prepared, true);
     if (r == 0)
         n->prepared = NULL; /* the table's */
     return r;
@@ -135,6 +175,8 @@ void weir_client_named_by_sql(weir_client *c, struct weir_namings *namings, bool
     weir_error err;
     for (size_t i = 0; succeeded && r == 0 && i < namings->count; i++)
         r = apply(c, &namings->items[i]);
+    for (size_t i = 0; !succeeded && i < namings->count; i++)
+        mark_ending(c, &namings->items[i], false);
     bool unknown = r != 0 || (!succeeded && namings->several);
     if (unknown && c->session.conn && weir_session_pin(&c->session, WEIR_EFFECT_PREPARE, &err) != 0)
         weir_client_fatal(c, &err);

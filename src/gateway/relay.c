@@ -49,6 +49,7 @@ static void refuse(weir_client *c, uint8_t type, const weir_error *err)
     else if (c->session.conn->ops->interject(c->session.conn,
                                              weir_slice_make(ready, sizeof(ready))) < 0)
         weir_client_close(c, 0);
+    weir_client_settled(c); /* nothing was sent that would be answered, and give it back */
 }
 
 static int refuse_memory(weir_client *c, uint8_t type)
@@ -172,7 +173,6 @@ static bool admit_effects(weir_client *c, uint8_t type, const weir_statement *st
     weir_error err;
     if (c->session.lending == WEIR_LEND_STATEMENT && !weir_client_may_run(c, statement, &err)) {
         refuse(c, type, &err);
-        weir_client_settled(c); /* nothing was done on its connection */
         return false;
     }
     if (c->listening && statement->kind != WEIR_KIND_READ)
@@ -189,13 +189,19 @@ static bool admit_effects(weir_client *c, uint8_t type, const weir_statement *st
     return false;
 }
 
-static bool mentions_listen(weir_slice text)
+bool weir_client_mentions(weir_slice text, const char *word)
 {
-    for (size_t i = 0; i + 6 <= text.len; i++)
-        if ((text.data[i] | 0x20) == 'l' &&
-            weir_slice_eq_nocase(weir_slice_make(text.data + i, 6), "listen"))
+    size_t n = strlen(word);
+    for (size_t i = 0; i + n <= text.len; i++)
+        if ((text.data[i] | 0x20) == word[0] &&
+            weir_slice_eq_nocase(weir_slice_make(text.data + i, n), word))
             return true;
     return false;
+}
+
+static bool mentions_listen(weir_slice text)
+{
+    return weir_client_mentions(text, "listen");
 }
 
 /* What a statement's transaction may listen to or notify. 0; WAIT; other: refused, and answered. */
@@ -236,6 +242,19 @@ static int forward(weir_client *c, const weir_relay *m)
     return 0;
 }
 
+/* False: refused, and answered. */
+static bool settle_names_to_run(weir_client *c, uint8_t type, unsigned effects, weir_slice text,
+                                struct weir_namings **ret)
+{
+    weir_error err;
+    int r = effects & WEIR_NAMING_EFFECTS ? weir_client_settle_names(c, text, ret, &err) : 0;
+    if (r < 0)
+        weir_error_set(&err, "53200", "weir: out of memory");
+    if (r != 0)
+        refuse(c, type, &err);
+    return r == 0;
+}
+
 static int on_query(weir_client *c, const weir_pg_frame *f)
 {
     weir_slice text;
@@ -251,8 +270,8 @@ static int on_query(weir_client *c, const weir_pg_frame *f)
     if (!admit_effects(c, f->type, &st, text))
         return 0;
     struct weir_namings *namings = NULL;
-    if ((st.effects & WEIR_NAMING_EFFECTS) && weir_client_settle_names(c, text, &namings) < 0)
-        return refuse_memory(c, f->type);
+    if (!settle_names_to_run(c, f->type, st.effects, text, &namings))
+        return 0;
     if (weir_client_sent_push(c, &st) < 0) {
         weir_namings_free(namings);
         return refuse_memory(c, f->type);
@@ -265,7 +284,8 @@ static int on_query(weir_client *c, const weir_pg_frame *f)
 static bool same_statement(const weir_client *c, const weir_pg_parse *parse)
 {
     const weir_prepared *p = c->relay.unnamed;
-    return p && c->relay.unnamed_under == c->fingerprint && weir_slice_eq(p->text, parse->text) &&
+    return p && c->relay.unnamed_under == weir_client_meaning(c) &&
+           !weir_client_state_changing(c) && weir_slice_eq(p->text, parse->text) &&
            weir_slice_eq(p->oids, parse->oids) && !(p->statement.effects & WEIR_NAMING_EFFECTS);
 }
 
@@ -273,7 +293,7 @@ static bool same_statement(const weir_client *c, const weir_pg_parse *parse)
 static int settle_names(weir_client *c, const weir_prepared *p)
 {
     return p && (p->statement.effects & WEIR_NAMING_EFFECTS)
-               ? weir_client_settle_names(c, p->text, NULL)
+               ? weir_client_settle_names(c, p->text, NULL, NULL)
                : 0;
 }
 
@@ -290,11 +310,21 @@ static int admit_parse(weir_client *c, const weir_pg_frame *f, const weir_prepar
     return r;
 }
 
+/* A name that is taken: the server is to say so, in its words and at its place. */
+static int parse_over(weir_client *c, const weir_pg_frame *f, weir_slice name)
+{
+    if (weir_client_take_name(c, name) < 0)
+        return refuse_memory(c, f->type);
+    return forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE, .whole = f->whole});
+}
+
 static int on_parse(weir_client *c, const weir_pg_frame *f)
 {
     weir_pg_parse parse;
     if (weir_pg_parse_read(f->body, &parse) != 0)
         return -EPROTO;
+    if (weir_client_name_taken(c, parse.name))
+        return parse_over(c, f, parse.name);
     bool known = parse.name.len == 0 && same_statement(c, &parse);
     weir_prepared *p =
         known ? c->relay.unnamed : weir_client_prepared_new(c, parse.text, parse.oids);
@@ -307,7 +337,7 @@ static int on_parse(weir_client *c, const weir_pg_frame *f)
         return e == WAIT ? WAIT : 0;
     }
     if (parse.name.len > 0) {
-        int r = weir_client_named_put(c, parse.name, p);
+        int r = weir_client_named_put(c, parse.name, p, false);
         if (r != 0) {
             weir_error err;
             weir_error_set(&err, "53400",
@@ -320,7 +350,7 @@ static int on_parse(weir_client *c, const weir_pg_frame *f)
     } else if (!known) {
         weir_client_prepared_unref(c->relay.unnamed);
         c->relay.unnamed = p;
-        c->relay.unnamed_under = c->fingerprint;
+        c->relay.unnamed_under = weir_client_meaning(c);
     }
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE,
                                     .whole = f->whole,
@@ -369,6 +399,26 @@ static int bind_effects(weir_client *c, const weir_pg_frame *f, weir_prepared *p
     return 0;
 }
 
+/* What SQL prepared stands on the server under the client's own name, which does as it is. */
+static int by_own_name(weir_client *c, weir_slice name, weir_prepared **p)
+{
+    if (!*p || !(*p)->by_sql)
+        return 0;
+    weir_conn *conn = c->session.conn;
+    int r = c->relay.status == 'E' ? 0 : conn->ops->name(conn, weir_client_name_key(name), *p);
+    *p = NULL;
+    return r;
+}
+
+/* A statement that SQL made goes by its client's name. */
+static int forward_by_sql(weir_client *c, const weir_pg_frame *f, weir_relay_kind kind,
+                          weir_slice name, const weir_prepared *p)
+{
+    if (weir_client_give_name(c, name, p) < 0)
+        return refuse_memory(c, f->type);
+    return forward(c, &(weir_relay){.kind = kind, .whole = f->whole, .target = 'S'});
+}
+
 static int on_bind(weir_client *c, const weir_pg_frame *f)
 {
     weir_pg_reader r = weir_pg_reader_make(f->body);
@@ -380,6 +430,10 @@ static int on_bind(weir_client *c, const weir_pg_frame *f)
     int e = p ? bind_effects(c, f, p) : 0;
     if (e != 0)
         return e == WAIT ? WAIT : 0;
+    if (p && p->by_sql)
+        return forward_by_sql(c, f, WEIR_RELAY_BIND, name, p);
+    if (by_own_name(c, name, &p) < 0)
+        return refuse_memory(c, f->type);
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_BIND,
                                     .whole = f->whole,
                                     .prepared = p,
@@ -393,13 +447,17 @@ static int on_target(weir_client *c, const weir_pg_frame *f)
         return -EPROTO;
     bool close = f->type == WEIR_PG_F_CLOSE;
     weir_prepared *p = t.kind == 'S' ? weir_client_prepared_find(c, t.name) : NULL;
+    if (p && p->by_sql && !close)
+        return forward_by_sql(c, f, WEIR_RELAY_DESCRIBE, t.name, p);
+    if (!close && by_own_name(c, t.name, &p) < 0)
+        return refuse_memory(c, f->type);
     int r = forward(c, &(weir_relay){.kind = close ? WEIR_RELAY_CLOSE : WEIR_RELAY_DESCRIBE,
                                      .whole = f->whole,
                                      .prepared = p,
                                      .unnamed = t.name.len == 0,
                                      .target = t.kind});
     if (close && t.kind == 'S' && t.name.len > 0)
-        weir_client_named_remove(c, t.name);
+        weir_client_named_remove(c, t.name, c->relay.name_serial);
     if (close && t.kind == 'S' && t.name.len == 0) {
         weir_client_prepared_unref(c->relay.unnamed);
         c->relay.unnamed = NULL;
@@ -413,9 +471,8 @@ static int on_execute(weir_client *c, const weir_pg_frame *f)
         return WAIT;
     struct weir_namings *namings = NULL;
     const weir_prepared *p = c->relay.bound_to;
-    if (p && (p->statement.effects & WEIR_NAMING_EFFECTS) &&
-        weir_client_settle_names(c, p->text, &namings) < 0)
-        return refuse_memory(c, f->type);
+    if (p && !settle_names_to_run(c, f->type, p->statement.effects, p->text, &namings))
+        return 0;
     if (weir_client_sent_push(c, &c->relay.bound) < 0) {
         weir_namings_free(namings);
         return refuse_memory(c, f->type);
@@ -424,10 +481,47 @@ static int on_execute(weir_client *c, const weir_pg_frame *f)
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_EXECUTE, .whole = f->whole});
 }
 
+/* Large objects' functions: of a transaction, and all that libpq calls so. */
+static bool is_large_object(uint32_t function)
+{
+    static const struct {
+        uint32_t from, to;
+    } ranges[] = {{715, 715}, {764, 764}, {767, 767}, {952, 957}, {964, 964}, {1004, 1004},
+                  {3170, 3172}, {3457, 3460}};
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+        if (function >= ranges[i].from && function <= ranges[i].to)
+            return true;
+    return false;
+}
+
+/* Behind the function: formats, then values. */
+static int note_arguments(weir_client *c, weir_pg_reader reader)
+{
+    (void)weir_pg_read_bytes(&reader, 2 * (size_t)weir_pg_read_u16(&reader));
+    uint16_t count = weir_pg_read_u16(&reader);
+    int r = 0;
+    for (uint16_t i = 0; r == 0 && reader.ok && i < count; i++) {
+        uint32_t len = weir_pg_read_u32(&reader);
+        if (len != UINT32_MAX)
+            r = weir_client_note_value(c, weir_pg_read_bytes(&reader, len));
+    }
+    return r;
+}
+
 static int on_function(weir_client *c, const weir_pg_frame *f)
 {
     weir_statement unknown = {
         .template_id = UINT32_MAX, .kind = WEIR_KIND_UNKNOWN, .statements = 1};
+    weir_pg_reader reader = weir_pg_reader_make(f->body);
+    uint32_t function = weir_pg_read_u32(&reader);
+    if (!reader.ok)
+        return -EPROTO;
+    if (!is_large_object(function))
+        unknown.effects = WEIR_EFFECT_DO; /* any: it is looked at as what DO does */
+    if (!admit_effects(c, f->type, &unknown, (weir_slice){0}))
+        return 0;
+    if (unknown.effects && note_arguments(c, reader) < 0)
+        return refuse_memory(c, f->type);
     if (weir_client_sent_push(c, &unknown) < 0)
         return refuse_memory(c, f->type);
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_FUNCTION, .whole = f->whole});
@@ -439,6 +533,7 @@ static int on_sync(weir_client *c, const weir_pg_frame *f)
     if (before_commit(c) == WAIT)
         return WAIT;
     c->relay.skipping = false;
+    c->relay.batches++;
     if (c->session.conn)
         return forward(c, &(weir_relay){.kind = WEIR_RELAY_SYNC, .whole = f->whole});
     weir_client_ready(c, 'I');
@@ -490,7 +585,7 @@ static int on_message(weir_client *c, const weir_pg_frame *f)
             weir_stream_pause(c->stream);
             return WAIT;
         }
-        if (f->type == WEIR_PG_F_QUERY && !c->session.conn) {
+        if (f->type == WEIR_PG_F_QUERY && !c->session.conn && !c->relay.lost_transaction) {
             int r = answer_here(c, f);
             if (r != NOT_HERE)
                 return r;
@@ -615,6 +710,7 @@ size_t weir_client_on_relay(weir_client *c, weir_slice in)
 void weir_client_relay_init(weir_client *c)
 {
     weir_client_hear(c);
+    weir_list_init(&c->relay.unanswered);
     c->relay.status = 'I';
     weir_map_init(&c->relay.named, c->worker->gateway->options.seed,
                   weir_gateway_config(c->worker->gateway)->limits.prepared);

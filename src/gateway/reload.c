@@ -155,6 +155,7 @@ static void configure_database(weir_gateway *g, weir_database *d, const weir_con
         log_database(g, WEIR_LOG_ERROR, "out of memory: pool limits stay", weir_database_label(d));
     if (strcmp(now->name, weir_database_name(d)) != 0 && weir_database_rename(d, now->name) < 0)
         log_database(g, WEIR_LOG_ERROR, "out of memory: the name stays", weir_database_label(d));
+    weir_gateway_reload_server_tls(g, d, &now->tls);
     if (strcmp(now->dsn_shown, weir_database_shown(d)) != 0)
         log_database(g, WEIR_LOG_WARN, "changed dsn needs a restart", weir_database_label(d));
 }

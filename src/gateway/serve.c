@@ -125,6 +125,8 @@ static int open_postgres(serving *s, const weir_config_database *d, weir_backend
                                      .sslmode = weir_gateway_sslmode(&d->tls),
                                      .direct = d->tls.direct == WEIR_CONFIG_NEGOTIATION_DIRECT,
                                      .sni = d->tls.sni != WEIR_CONFIG_SNI_OFF,
+                                     .binds = d->tls.binding != WEIR_CONFIG_BINDING_DISABLE,
+                                     .must_bind = d->tls.binding == WEIR_CONFIG_BINDING_REQUIRE,
                                      .dns_ttl = s->config->timeouts.dns,
                                      .dns_check = d->pool.dns_check,
                                      .resolver = s->resolver,

@@ -20,6 +20,10 @@
 /* What keeps the session on its connection from the moment the statement goes out. */
 #define PINNING (FOR_GOOD | VISIBLE | WEIR_EFFECT_DO)
 #define TAKING_BACK ((unsigned)(WEIR_EFFECT_UNDO | WEIR_EFFECT_DISCARD))
+/* What may change settings. */
+#define SETTING                                                                                    \
+    ((unsigned)(WEIR_EFFECT_SET | WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN | WEIR_EFFECT_UNDO |        \
+                WEIR_EFFECT_DISCARD))
 #define TRACKED (PINNING | WEIR_EFFECT_SET | WEIR_EFFECT_UNKNOWN | TAKING_BACK)
 
 struct weir_state {
@@ -28,6 +32,7 @@ struct weir_state {
     unsigned noted;     /* effects since the last question */
     unsigned asked;     /* those that it is about; 0: none is on its way */
     unsigned found;     /* what the answer says is there: of VISIBLE */
+    bool discarded;     /* DISCARD ALL went well */
     bool incomplete;    /* memory was short while the answer came */
     weir_buf mentioned; /* names of settings that no list of the server's has, "name\0" each */
     weir_buf settings;  /* found */
@@ -158,19 +163,40 @@ int weir_client_note_value(weir_client *c, weir_slice value)
     return mention(s, weir_slice_make(name, value.len));
 }
 
+void weir_client_state_discarded(weir_client *c)
+{
+    if (c->relay.state)
+        c->relay.state->discarded = true;
+}
+
 /* Nothing of the session is on any connection but what it said at startup. */
 static bool is_blank(const weir_client *c)
 {
     return !c->relay.state && !c->session.pinned && c->params == c->startup;
 }
 
-/* Its settings are RESET: all of them return to what the login gave. What the startup packet gave
- * goes with them, and comes back when the connection is adopted the next time. */
-static int note_reset_of_startup(weir_client *c)
+/* What is set on the connection is not known until it was asked for. */
+static int doubt_settings(weir_client *c)
 {
     static const weir_parameters unknown = {.fingerprint = WEIR_PARAMETERS_UNKNOWN};
     weir_conn *conn = c->session.conn;
-    return c->params_len ? conn->ops->adopted(conn, &unknown) : 0;
+    return conn->ops->adopted(conn, &unknown);
+}
+
+/* Its settings are RESET: all of them return to what the login gave. What the startup packet gave
+ * goes with them, and comes back when the connection is adopted the next time. */
+static int note_reset_of_startup(weir_client *c, weir_slice text)
+{
+    bool resets = weir_client_mentions(text, "reset") || weir_client_mentions(text, "discard");
+    return c->params_len && resets ? doubt_settings(c) : 0;
+}
+
+/* What statements of the session's mean from here on may not be what its settings say. */
+static int note_meaning(weir_client *c, unsigned effects)
+{
+    if ((effects & WEIR_EFFECT_TEMP) || (c->holds && (effects & SETTING)))
+        c->relay.own_meaning++;
+    return effects & SETTING ? doubt_settings(c) : 0;
 }
 
 static int pin(weir_client *c, unsigned effects, weir_error *err)
@@ -227,13 +253,15 @@ int weir_client_note_effects(weir_client *c, const weir_statement *statement, we
     if ((c->session.pinned & WEIR_EFFECT_TEMP) && statement->kind == WEIR_KIND_DDL)
         effects |= WEIR_EFFECT_UNDO; /* DROP TABLE */
     if (c->holds)
-        return 0;
+        return note_meaning(c, effects);
     int r = note_sequences(c, statement, &effects, err);
     if (r != 0 || !effects)
         return r;
     if ((effects & ~TAKING_BACK) == 0 && is_blank(c))
-        return note_reset_of_startup(c);
+        return note_reset_of_startup(c, text);
     r = pin(c, effects, err);
+    if (r == 0)
+        r = note_meaning(c, effects);
     if (r != 0 || !(effects & ~(unsigned)FOR_GOOD))
         return r; /* there is nothing to ask about */
     weir_state *s = state_of(c);
@@ -342,8 +370,8 @@ static unsigned about(const weir_state *s)
 {
     unsigned what = s->noted | (s->client->session.pinned & VISIBLE);
     if (s->noted & (WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN))
-        what |= VISIBLE | WEIR_EFFECT_SET;
-    if (s->noted & TAKING_BACK)
+        what |= VISIBLE;
+    if (s->noted & SETTING)
         what |= WEIR_EFFECT_SET;
     return what;
 }
@@ -393,10 +421,18 @@ bool weir_client_state_awaited(const weir_client *c)
 bool weir_client_state_changing(const weir_client *c)
 {
     const weir_state *s = c->relay.state;
-    return s && (s->noted & (WEIR_EFFECT_SET | WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN | TAKING_BACK));
+    return s && (s->noted & SETTING);
 }
 
 /* ---- the answer ---- */
+
+/* RESET leaves a custom setting empty, not absent: the startup packet's value comes back. */
+static bool is_reset_custom(const weir_state *s, weir_slice name, weir_slice value)
+{
+    const weir_client *c = s->client;
+    return value.len == 0 && (s->asked & TAKING_BACK) && memchr(name.data, '.', name.len) &&
+           weir_guc_find(weir_slice_make(c->startup, c->startup_len), name).data;
+}
 
 static int on_setting(weir_state *s, const weir_slice *values)
 {
@@ -404,6 +440,8 @@ static int on_setting(weir_state *s, const weir_slice *values)
         return 0;
     if (values[0].data[0] == 'u' &&
         weir_slice_eq_cstr(values[2], weir_pools_user(s->client->session.pools)))
+        return 0;
+    if (is_reset_custom(s, values[1], values[2]))
         return 0;
     return weir_guc_put(&s->settings, values[1], values[2]);
 }
@@ -431,16 +469,20 @@ static int take_settings(weir_client *c, weir_state *s)
     int r = conn->ops->adopted(conn, &here);
     if (r == 0)
         r = weir_guc_fill_up(&s->settings, weir_slice_make(c->startup, c->startup_len));
-    return r < 0 ? r : weir_client_set_params(c, weir_buf_slice(&s->settings));
+    if (r == 0)
+        r = weir_client_set_params(c, weir_buf_slice(&s->settings));
+    return r < 0 ? r : weir_client_settle_statements(c);
 }
 
 /* Pins what was found and lets go of what was not. */
 static int take_pins(weir_client *c, const weir_state *s, weir_error *err)
 {
     unsigned stays = c->session.pinned & (FOR_GOOD | OF_OTHERS);
-    if (s->asked & WEIR_EFFECT_DISCARD)
-        stays &= ~(unsigned)WEIR_EFFECT_SEQUENCE;
+    if (s->discarded)
+        stays &= ~(unsigned)(WEIR_EFFECT_SEQUENCE | WEIR_EFFECT_PREPARE);
     unsigned pins = stays | s->found | (s->noted & PINNING);
+    if (!(pins & WEIR_EFFECT_TEMP))
+        c->relay.own_meaning = 0;
     return weir_session_set_pins(&c->session, pins, err);
 }
 
@@ -466,6 +508,7 @@ static void on_done(weir_question *question, const weir_error *err)
         weir_error_set(&refused, "53200", "weir: out of memory");
     bool settings = s->asked & WEIR_EFFECT_SET;
     s->asked = 0;
+    s->discarded = false;
     if (r != 0) {
         weir_client_fatal(c, &refused);
         return;

@@ -36,6 +36,8 @@ bool weir_client_state_unsettled(struct weir_client *c);
 bool weir_client_state_awaited(const struct weir_client *c);
 /* Statements under way may have changed settings that are not known yet. */
 bool weir_client_state_changing(const struct weir_client *c);
+/* DISCARD ALL has succeeded: nothing of the session is left but what no command takes back. */
+void weir_client_state_discarded(struct weir_client *c);
 /* The connection is lost, or the client leaves: whatever was on it is gone. True: among it what the
  * client was told is done. */
 bool weir_client_state_drop(struct weir_client *c);

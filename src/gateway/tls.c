@@ -1,5 +1,6 @@
 /* TLS of clients: the certificate in force, SSLRequest and PostgreSQL 17's direct negotiation, and
  * what is said of a certificate's end. Servers' contexts are made here too. */
+#include "backend/postgres/postgres.h"
 #include "gateway/internal.h"
 #include <stdio.h>
 #include <time.h>
@@ -74,6 +75,22 @@ int weir_gateway_server_tls(weir_gateway *g, const weir_config_server_tls *tls,
     if (r == 0)
         log_expiry(g, tls->cert, weir_tls_context_expiry(*ret));
     return r;
+}
+
+void weir_gateway_reload_server_tls(weir_gateway *g, weir_database *d,
+                                    const weir_config_server_tls *tls)
+{
+    weir_tls_context *context = NULL;
+    weir_error err = {{0}, {0}, {0}, {0}};
+    weir_backend *backend = weir_database_backend(d);
+    int r = backend->ops->relays ? weir_gateway_server_tls(g, tls, &context, &err) : 0;
+    if (r < 0)
+        weir_log_event(g->log, WEIR_LOG_CONFIG, WEIR_LOG_ERROR,
+                       "TLS of servers cannot be reloaded, the old files' contents stay",
+                       WEIR_F_STR("db", weir_database_label(d)), WEIR_F_STR("reason", err.message));
+    else if (context)
+        weir_postgres_set_tls(backend, context);
+    weir_tls_context_unref(context);
 }
 
 unsigned weir_gateway_sslmode(const weir_config_server_tls *tls)

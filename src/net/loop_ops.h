@@ -66,10 +66,10 @@ struct weir_stream {
     void *user;
     weir_loop *loop;
     struct weir_tls *tls; /* NULL: plain */
-    size_t queued;       /* unsent bytes */
-    uint32_t queue_high; /* high-water mark */
-    uint32_t kept_max;   /* largest unconsumed run */
-    bool congested;      /* went over the mark, not yet drained */
+    size_t queued;        /* unsent bytes */
+    uint32_t queue_high;  /* high-water mark */
+    uint32_t kept_max;    /* largest unconsumed run */
+    bool congested;       /* went over the mark, not yet drained */
     bool local;
 };
 

@@ -39,7 +39,7 @@ typedef enum weir_loop_kind {
 } weir_loop_kind;
 
 typedef struct weir_loop_options {
-    const char *name;                             /* of the thread, at most 15 bytes */
+    const char *name; /* of the thread, at most 15 bytes */
     weir_loop_kind kind;
     weir_memory *memory;                          /* buffers are charged here; may be NULL */
     size_t read_size;                             /* of the shared read buffer; 0: 64 KiB */
@@ -162,7 +162,8 @@ const char *weir_stream_peer(const weir_stream *stream);
 /* The peer is on this machine (loopback address or UNIX socket). */
 bool weir_stream_local(const weir_stream *stream);
 
-/* What a stream's TLS came to, once its handshake is through. Strings live as long as the stream. */
+/* What a stream's TLS came to, once its handshake is through. Strings live as long as the stream.
+ */
 typedef struct weir_tls_info {
     const char *version; /* "TLSv1.3" */
     const char *cipher;  /* "TLS_AES_256_GCM_SHA384" */

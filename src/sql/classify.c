@@ -160,6 +160,10 @@ static void inner_word(weir_classifier *c, weir_word_code code)
         if (c->previous == WORD_WITH && (c->first == WORD_DECLARE || c->first == WORD_EXPLAIN))
             c->effects |= WEIR_EFFECT_HOLD_CURSOR;
         break;
+    case WORD_EXECUTE: /* CREATE TABLE ... AS EXECUTE */
+        if (c->first == WORD_CREATE && c->previous == WORD_SPACED)
+            c->effects |= WEIR_EFFECT_PREPARE;
+        break;
     case WORD_TO:
         c->to = true;
         break;

@@ -23,7 +23,8 @@ static void next(naming *n)
 static bool is_word(const naming *n, const char *lower)
 {
     return n->t.type == TOKEN_WORD &&
-           weir_slice_eq_nocase(weir_slice_make(n->t.start, (size_t)(n->t.end - n->t.start)), lower);
+           weir_slice_eq_nocase(weir_slice_make(n->t.start, (size_t)(n->t.end - n->t.start)),
+                                lower);
 }
 
 static bool is_name(const naming *n)
@@ -44,6 +45,21 @@ static size_t append_identifier(const naming *n, uint8_t *out, size_t len, size_
     return len;
 }
 
+/* A letter of UTF-8 is not cut. */
+static size_t whole_letters(const uint8_t *name, size_t len)
+{
+    size_t n = len, tail = 0;
+    while (n > 0 && (name[n - 1] & 0xc0) == 0x80) {
+        n--;
+        tail++;
+    }
+    size_t want = n == 0 || name[n - 1] < 0xc0 ? 0
+                  : name[n - 1] >= 0xf0        ? 3
+                  : name[n - 1] >= 0xe0        ? 2
+                                               : 1;
+    return want > tail ? n - 1 : len;
+}
+
 static void tell(naming *n, weir_naming what, weir_slice name)
 {
     n->visit(n->user, what, name, n->statement);
@@ -60,7 +76,7 @@ static void statement_name(naming *n, weir_naming what)
         return;
     }
     size_t len = append_identifier(n, name, 0, sizeof(name));
-    tell(n, what, weir_slice_make(name, len));
+    tell(n, what, weir_slice_make(name, len < sizeof(name) ? len : whole_letters(name, len)));
 }
 
 /* Behind SET or RESET: a.b, perhaps behind SESSION or LOCAL. */
@@ -135,8 +151,8 @@ static void literal(naming *n, unsigned depth)
         walk(n, weir_slice_make(p + tag, (size_t)(end - p) - 2 * tag), depth + 1);
 }
 
-/* One token and what belongs to it. `first`: of its statement. Returns whether it ended one. */
-static void take(naming *n, unsigned depth)
+/* One token and what belongs to it; PREPARE and its like are what they are as first words only. */
+static void take(naming *n, unsigned depth, bool first)
 {
     if (n->t.type == TOKEN_LITERAL) {
         literal(n, depth);
@@ -144,19 +160,21 @@ static void take(naming *n, unsigned depth)
     } else if (is_word(n, "set") || is_word(n, "reset")) {
         next(n);
         setting_name(n);
-    } else if (depth == 0 && (is_word(n, "prepare") || is_word(n, "execute"))) {
-        bool makes = is_word(n, "prepare");
+    } else if (depth == 0 && is_word(n, "execute")) {
         next(n);
-        statement_name(n, makes ? WEIR_NAMING_PREPARE : WEIR_NAMING_EXECUTE);
-    } else if (depth == 0 && is_word(n, "deallocate")) {
+        statement_name(n, WEIR_NAMING_EXECUTE);
+    } else if (first && is_word(n, "prepare")) {
+        next(n);
+        statement_name(n, WEIR_NAMING_PREPARE);
+    } else if (first && is_word(n, "deallocate")) {
         next(n);
         if (is_word(n, "prepare"))
             next(n);
         statement_name(n, WEIR_NAMING_DEALLOCATE);
-    } else if (depth == 0 && is_word(n, "discard")) {
+    } else if (first && is_word(n, "discard")) {
         next(n);
-        if (is_word(n, "all") || is_word(n, "plans"))
-            tell(n, WEIR_NAMING_DEALLOCATE_ALL, (weir_slice){0});
+        if (is_word(n, "all"))
+            tell(n, WEIR_NAMING_DISCARD_ALL, (weir_slice){0});
     } else {
         next(n);
     }
@@ -168,8 +186,8 @@ static void walk(naming *n, weir_slice text, unsigned depth)
     weir_token token = n->t;
     weir_scan_init(&n->scan, WEIR_DIALECT_POSTGRES, text);
     next(n);
-    while (n->t.type != TOKEN_END)
-        take(n, depth);
+    for (bool first = depth == 0; n->t.type != TOKEN_END; first = false)
+        take(n, depth, first);
     n->scan = outer;
     n->t = token;
 }

@@ -117,6 +117,11 @@ void weir_lexed_fini(weir_lexed *lexed);
  * accepted; what is no SQL gives kind UNKNOWN. -ENOMEM. */
 WEIR_MUST_CHECK int weir_sql_lex(weir_dialect dialect, weir_slice text, weir_lexed *ret);
 
+/* PostgreSQL: the text with its plain numbers and strings made alike (shape.c), into `out`. Texts of
+ * one shape have one template, and lex alike but for the values of literals. Returns its length; 0:
+ * it has none, or no room. */
+size_t weir_sql_shape(weir_slice text, uint8_t *out, size_t room);
+
 /* Splits off the first statement of a text at its top-level `;` (as this dialect's lexer sees
  * quotes and comments; SQLite: also CREATE TRIGGER … BEGIN …; END). Returns the statement without
  * the `;`; `*rest` gets what follows. Empty when nothing but space, comments and `;` is left. */
@@ -129,7 +134,8 @@ typedef enum weir_naming {
     WEIR_NAMING_PREPARE,        /* PREPARE name … */
     WEIR_NAMING_EXECUTE,        /* EXECUTE name … */
     WEIR_NAMING_DEALLOCATE,     /* DEALLOCATE name */
-    WEIR_NAMING_DEALLOCATE_ALL, /* DEALLOCATE ALL, DISCARD ALL or PLANS */
+    WEIR_NAMING_DEALLOCATE_ALL,
+    WEIR_NAMING_DISCARD_ALL,
 } weir_naming;
 #define WEIR_SQL_NAME_MAX 63u /* PostgreSQL cuts identifiers to this many bytes */
 /* Calls `visit` for each: `name` as PostgreSQL folds and cuts it (borrowed for the call; of
@@ -238,6 +244,8 @@ WEIR_MUST_CHECK int weir_template_intern(weir_template_table *table, weir_epoch_
                                          const weir_template **ret);
 /* By id and serial; NULL if evicted since. The caller is online. */
 const weir_template *weir_template_find(weir_template_table *table, uint32_t id, uint32_t serial);
+/* It was seen again, as weir_template_intern notes. */
+void weir_template_touch(const weir_template *t, uint32_t tick);
 /* Calls `visit` for each template until it returns false. The caller is online. */
 void weir_template_each(weir_template_table *table,
                         bool (*visit)(void *user, const weir_template *t), void *user);

@@ -302,6 +302,12 @@ static weir_template *mutable_template(const weir_template *t)
     return (weir_template *)(uintptr_t)t;
 }
 
+void weir_template_touch(const weir_template *t, uint32_t tick)
+{
+    if (atomic_load_explicit(&t->last_used, memory_order_relaxed) != tick)
+        atomic_store_explicit(&mutable_template(t)->last_used, tick, memory_order_relaxed);
+}
+
 bool weir_template_ask_analysis(const weir_template *t)
 {
     return !atomic_exchange_explicit(&mutable_template(t)->analysis_asked, true,

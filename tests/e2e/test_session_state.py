@@ -217,6 +217,14 @@ def test_prepared_statements_by_sql_are_the_clients_own(gateway):
             b.execute("EXECUTE q (1)")
 
 
+def test_a_table_is_created_from_what_the_clients_own_name_stands_for(gateway):
+    with gateway.connect(prepare_threshold=None) as a, gateway.connect() as b:
+        a.execute("PREPARE q AS SELECT 'a' AS v")
+        b.execute("PREPARE q AS SELECT 'b' AS v")
+        a.execute("CREATE TABLE made AS EXECUTE q")
+        assert one(b, "SELECT v FROM made") == "a"
+
+
 def test_a_failed_prepare_is_none(gateway):
     with gateway.connect() as a:
         a.prepare_threshold = None

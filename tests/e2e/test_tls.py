@@ -343,12 +343,69 @@ def test_a_cancel_goes_over_tls_too(weir, tls_postgres):
 
 
 def test_idle_tls_connections_are_lent_again(weir, tls_postgres):
-    gateway = weir(server_dsn(tls_postgres, sslmode="require"))
+    gateway = weir(server_dsn(tls_postgres, sslmode="require"),
+                   settings={"pool.min_size": 0, "pool.max_size": 2})
     pids = set()
     for _ in range(10):
         with gateway.connect() as c:
             pids.add(c.execute("select pg_backend_pid()").fetchone()[0])
-    assert len(pids) <= 3
+    assert len(pids) <= 2
+
+
+@pytest.fixture
+def scram_postgres(tls_postgres):
+    """... that asks for a password of "bound" by SCRAM, on TLS and without."""
+    with tls_postgres.connect() as db:
+        db.execute("CREATE ROLE bound LOGIN PASSWORD 'secret'")
+        (tls_postgres.data / "pg_hba.conf").write_text(
+            "host all bound 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n")
+        db.execute("SELECT pg_reload_conf()")
+    return tls_postgres
+
+
+def bound_dsn(server, **options):
+    return server_dsn(server, **options).replace("postgres@", "bound:secret@")
+
+
+@pytest.mark.parametrize("binding", ["disable", "prefer", "require", None])
+def test_passwords_are_bound_to_the_servers_certificate(weir, scram_postgres, binding):
+    options = {"channel_binding": binding} if binding else {}
+    gateway = weir(bound_dsn(scram_postgres, sslmode="require", **options))
+    with gateway.connect() as c:
+        assert c.execute("select current_user").fetchone() == ("bound",)
+
+
+def test_a_login_that_cannot_be_bound_is_not_made_where_it_must(weir, scram_postgres):
+    plain = bound_dsn(scram_postgres, sslmode="allow", channel_binding="require")
+    trusting = server_dsn(scram_postgres, sslmode="require", channel_binding="require")
+    for dsn in (plain, trusting):
+        gateway = weir(dsn)
+        with pytest.raises(psycopg.OperationalError, match="channel_binding=require"):
+            gateway.connect()
+
+
+def test_files_toward_servers_are_read_again_at_reload(weir, tls_postgres, ca, tmp_path):
+    other = Authority(tmp_path, "others")
+    authorities = tmp_path / "authorities.pem"
+    shutil.copy(other.pem, authorities)
+    gateway = weir(server_dsn(tls_postgres, sslmode="verify-ca", sslrootcert=authorities))
+    with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+        gateway.connect()
+    shutil.copy(ca.pem, authorities)
+    os.kill(gateway.pid, signal.SIGHUP)
+
+    def connects():
+        try:
+            gateway.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    wait_until(connects)
+    authorities.write_text("nonsense")
+    os.kill(gateway.pid, signal.SIGHUP)
+    wait_until(lambda: "the old files' contents stay" in gateway.stderr())
+    assert connects()
 
 
 def test_what_does_not_go_together_stops_the_start(weir):
@@ -356,6 +413,7 @@ def test_what_does_not_go_together_stops_the_start(weir):
                            ("sslmode=prefer&sslnegotiation=direct", "needs an sslmode"),
                            ("sslmode=require&sslrootcert=system", "must be verify-full"),
                            ("sslmode=always", "must be disable, allow, prefer"),
+                           ("sslmode=disable&channel_binding=require", "needs TLS"),
                            ("sslmode=verify-ca&sslrootcert=/nonexistent.pem",
                             "/nonexistent.pem")):
         gateway = weir(f"postgres://localhost/app?{options}", start=False)

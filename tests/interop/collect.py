@@ -1,12 +1,13 @@
-"""A pytest plugin for suites of others: leaves out what INTEROP_PLAN excludes or does not select,
-bounds each test's time, writes each outcome as a line of JSON."""
+"""A pytest plugin for suites of others: leaves out what the plan, a file that INTEROP_PLAN names,
+excludes or does not select, bounds each test's time, writes each outcome as a line of JSON."""
 
 import json
 import os
+import pathlib
 import re
 import signal
 
-PLAN = json.loads(os.environ["INTEROP_PLAN"])
+PLAN = json.loads(pathlib.Path(os.environ["INTEROP_PLAN"]).read_text())
 EXCLUDED = [re.compile(p, re.DOTALL) for p in PLAN["excluded"]]
 SELECTED = set(PLAN["selected"]) if PLAN["selected"] is not None else None
 

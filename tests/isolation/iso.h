@@ -70,6 +70,8 @@ extern const char *const setting_names[SETTINGS];
 /* Of a direct connection without any wishes. */
 extern char fresh[SETTINGS][TEXT_MAX];
 const char *setting_text(const client *c, int setting, int id, char out[TEXT_MAX]);
+/* What a row of the probe shows for it: the roles as current_user and session_user. */
+const char *setting_shown(const client *c, const level *l, int setting, char out[TEXT_MAX]);
 level *top(model *m);
 void model_set(model *m, int setting, int id, bool local);
 void model_begin(model *m);
@@ -113,15 +115,29 @@ struct client {
     char reported[REPORTED][TEXT_MAX];
     uint8_t key[64];
     size_t key_len;
-    bool lost, refused, pin, cancelled, guard, forget_names, forget_channels, copying_fails;
+    bool lost, refused, pin, cancelled, guard, forget_names, forget_channels;
+    bool spoilt;        /* an error that nothing explains: its session is not what the model says */
+    bool untold;        /* what the lost transaction set is gone, and was not reported back */
+    bool was_reset;     /* settings of the startup packet come back with the next message */
     unsigned own_notes; /* received */
-    unsigned pending_shared;
+    int slot;           /* of w.locks, that its step is about; -1: none */
+    bool watching;      /* it only looks whether it is held */
     uint32_t heard[CLIENTS_MAX + 1];
     char last[TEXT_MAX];
 };
 
+/* Of all clients, one at a time holds it. Its key changes when its holder vanished, whose lock may
+ * live on for a while. */
+typedef struct shared_lock {
+    int owner; /* 0: free */
+    bool changing;
+    unsigned watchers, epoch;
+} shared_lock;
+
 typedef struct world {
     unsigned port, server_port, clients, pins_max, pins;
+    int trace;                           /* the client whose steps are printed */
+    const char *without;                 /* names of steps to be left out, ',' between */
     const char *user, *login, *database; /* the client's name, and what the server knows it as */
     uint64_t seed;
     bool kills, ending;
@@ -129,7 +145,7 @@ typedef struct world {
         vanished, notes;
     int epoll;
     client *client[CLIENTS_MAX + 1]; /* from 1 */
-    int lock_owner[SHARED_LOCKS];
+    shared_lock locks[SHARED_LOCKS];
 } world;
 
 extern world w;
@@ -147,8 +163,8 @@ void want(client *c, char type, const char *format, ...) __attribute__((format(p
 void want_ready(client *c);
 void query(client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void parse(client *c, const char *name, const char *text);
-void bind(client *c, const char *portal, const char *statement, const char *const *values,
-          unsigned count);
+void bind_values(client *c, const char *portal, const char *statement, const char *const *values,
+                 unsigned count);
 void execute(client *c, const char *portal, unsigned rows);
 void close_statement(client *c, const char *name);
 void sync_batch(client *c);
@@ -158,6 +174,8 @@ void client_connect(client *c);
 void client_on_event(client *c, unsigned events);
 /* Closes without a word, in the middle of whatever it is. */
 void client_vanish(client *c);
+/* Others are looking whether it holds a lock: it must not leave now. */
+bool is_watched(const client *c);
 void client_cancel(client *c);
 void client_flush(client *c);
 

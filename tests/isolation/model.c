@@ -5,10 +5,20 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const setting_names[SETTINGS] = {
-    "application_name", "TimeZone",          "DateStyle",    "IntervalStyle", "standard_conforming_strings",
-    "work_mem",         "statement_timeout", "lock_timeout", "search_path",   "extra_float_digits",
-    "app.a",            "app.b",             "role",         "session_authorization"};
+const char *const setting_names[SETTINGS] = {"application_name",
+                                             "TimeZone",
+                                             "DateStyle",
+                                             "IntervalStyle",
+                                             "standard_conforming_strings",
+                                             "work_mem",
+                                             "statement_timeout",
+                                             "lock_timeout",
+                                             "search_path",
+                                             "extra_float_digits",
+                                             "app.a",
+                                             "app.b",
+                                             "role",
+                                             "session_authorization"};
 
 char fresh[SETTINGS][TEXT_MAX];
 
@@ -56,6 +66,15 @@ const char *setting_text(const client *c, int setting, int id, char out[TEXT_MAX
         snprintf(out, TEXT_MAX, "c%d-%d", c->number, id);
     }
     return out;
+}
+
+const char *setting_shown(const client *c, const level *l, int setting, char out[TEXT_MAX])
+{
+    if (setting == ROLE && l->set[ROLE].effective)
+        return setting_text(c, ROLE, 1, out);
+    if (setting < ROLE)
+        return setting_text(c, setting, l->set[setting].effective, out);
+    return l->set[AUTHORIZATION].effective ? setting_text(c, AUTHORIZATION, 1, out) : w.login;
 }
 
 level *top(model *m)

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BLAMES_SHOWN = 20 };
+enum { BLAMES_SHOWN = 10 };
 
 /* ---- faults ---- */
 
@@ -103,8 +103,8 @@ void parse(client *c, const char *name, const char *text)
     end(c, at);
 }
 
-void bind(client *c, const char *portal, const char *statement, const char *const *values,
-          unsigned count)
+void bind_values(client *c, const char *portal, const char *statement, const char *const *values,
+                 unsigned count)
 {
     size_t at = begin(c, 'B');
     append_text(&c->out, portal);
@@ -182,11 +182,30 @@ static void watch(int fd, void *of, int operation, bool writing)
         wire_fail("epoll_ctl");
 }
 
+/* Whoever held them is gone or was told so; the server may take a while. */
 static void leave_locks(client *c)
 {
+    for (int i = 0; i < SHARED_LOCKS; i++) {
+        shared_lock *l = &w.locks[i];
+        if (l->owner == c->number)
+            *l = (shared_lock){.watchers = l->watchers, .epoch = l->epoch + 1};
+    }
+}
+
+bool is_watched(const client *c)
+{
     for (int i = 0; i < SHARED_LOCKS; i++)
-        if (w.lock_owner[i] == c->number)
-            w.lock_owner[i] = 0;
+        if (w.locks[i].owner == c->number && w.locks[i].watchers)
+            return true;
+    return false;
+}
+
+static void leave_slot(client *c)
+{
+    if (c->slot >= 0 && c->watching)
+        w.locks[c->slot].watchers--;
+    c->slot = -1;
+    c->watching = false;
 }
 
 static void forget(client *c)
@@ -199,8 +218,9 @@ static void forget(client *c)
     if (c->pin)
         w.pins--;
     leave_locks(c);
+    leave_slot(c);
     c->pin = c->lost = c->refused = c->doubt = c->adopting = c->cancelled = c->guard = false;
-    c->forget_names = c->forget_channels = c->copying_fails = false;
+    c->forget_names = c->forget_channels = c->spoilt = false;
     c->in.len = c->out.len = c->out_at = c->want_at = c->want_len = 0;
     c->own_notes = 0;
     c->phase = PHASE_AWAY;
@@ -390,14 +410,14 @@ static void adopt_row(client *c, const char *got)
 {
     char a[TEXT_MAX], b[TEXT_MAX];
     const char *g = got + strcspn(got, "|");
-    for (int i = 0; i < ROLE; i++) {
+    for (int i = 0; i < SETTINGS; i++) {
         g += *g == '|';
         size_t gl = strcspn(g, "|");
-        const char *before = setting_text(c, i, c->now.levels[0].set[i].session, a);
-        const char *after = setting_text(c, i, c->other.set[i].session, b);
+        const char *before = setting_shown(c, &c->now.levels[0], i, a);
+        const char *after = setting_shown(c, &c->other, i, b);
         w.checks++;
         if (gl == strlen(after) && memcmp(g, after, gl) == 0)
-            c->next.levels[0].set[i] = (value){c->other.set[i].session, c->other.set[i].session};
+            c->next.levels[0].set[i] = c->other.set[i];
         else if (gl != strlen(before) || memcmp(g, before, gl) != 0)
             blame(c, LEAK, "after a loss %s is in \"%s\", not \"%s\" or \"%s\"", setting_names[i],
                   got, before, after);
@@ -426,7 +446,7 @@ static void on_error(client *c, const uint8_t *body, size_t len)
         blame(c, WRONG, "error %s \"%s\", wanted '%c' \"%s\"", state, message,
               c->want_at < c->want_len ? x->type : '-', c->want_at < c->want_len ? x->text : "");
         skip_to_ready(c);
-        c->lost = true;
+        c->lost = c->spoilt = true;
     }
 }
 
@@ -442,15 +462,22 @@ static void on_status(client *c, const uint8_t *body)
 static void check_reported(client *c, model *m)
 {
     char text[TEXT_MAX];
-    for (int i = 0; i < REPORTED && m->status != 'E' && !c->doubt; i++) {
+    if (m->status == 'E' || c->doubt)
+        return;
+    for (int i = 0; i < REPORTED; i++) {
         const char *x = setting_text(c, i, top(m)->set[i].effective, text);
         w.checks++;
+        if (c->untold)
+            snprintf(c->reported[i], TEXT_MAX, "%s", x);
+        if (c->was_reset && c->startup[i] && strcmp(c->reported[i], fresh[i]) == 0)
+            continue;
         if (strcmp(c->reported[i], x) != 0) {
             blame(c, LEAK, "reported %s is \"%s\", not \"%s\"", setting_names[i], c->reported[i],
                   x);
             snprintf(c->reported[i], TEXT_MAX, "%s", x);
         }
     }
+    c->untold = false;
 }
 
 /* A notification: for a channel that it listens to, later than all of that sender before. */
@@ -497,11 +524,17 @@ static void settle_loss(client *c)
     c->own_notes = c->now.noted;
 }
 
-static void settle_locks(client *c)
+static void settle_lock(client *c)
 {
-    for (int i = 0; i < SHARED_LOCKS; i++)
-        if (c->next.shared_locks & 1u << i)
-            w.lock_owner[i] = c->number;
+    if (c->slot < 0)
+        return;
+    shared_lock *l = &w.locks[c->slot];
+    if (!c->watching) {
+        bool held = c->now.shared_locks & 1u << c->slot;
+        l->changing = false;
+        l->owner = held ? c->number : 0;
+    }
+    leave_slot(c);
 }
 
 static void step_done(client *c, char status)
@@ -509,21 +542,22 @@ static void step_done(client *c, char status)
     c->steps++;
     if (c->lost) {
         settle_loss(c);
-        if (status != 'I')
+        if (status != 'I' && !c->spoilt)
             blame(c, WRONG, "status %c after the loss of a server", status);
     } else if (c->refused) {
         w.refusals++;
     } else {
         if (c->adopting)
             c->doubt = false;
+        c->untold = c->untold || c->adopting;
         c->now = c->next;
-        settle_locks(c);
         check_reported(c, &c->now);
         if (!w.kills && c->now.status == 'I' && c->own_notes != c->now.noted) {
             blame(c, WRONG, "%u notifications of its own, not %u", c->own_notes, c->now.noted);
             c->own_notes = c->now.noted;
         }
     }
+    settle_lock(c);
     c->lost = c->refused = c->adopting = false;
     c->want_at = c->want_len = 0;
     if (c->pin && c->now.status == 'I' && !model_pins(&c->now)) {

@@ -1,11 +1,13 @@
-/* Names of clients' own on a server connection, for texts that say them (EXECUTE name): made to mean
- * what the client at hand means, and left there for it or the next that means the same. */
+/* Names of clients' own on a server connection, for texts that say them (EXECUTE name): made to
+ * mean what the client at hand means, and left there for it or the next that means the same. */
 #include "backend/postgres/internal.h"
 #include <stdlib.h>
 
 typedef struct pg_alias {
     weir_list node;
     uint64_t content[2];
+    uint32_t batch; /* in which it was made */
+    bool certain;   /* ... and that has been answered */
     size_t len;
     uint8_t name[WEIR_SQL_NAME_MAX];
 } pg_alias;
@@ -32,11 +34,17 @@ void pg_aliases_clear(pg_conn *c)
         forget(WEIR_CONTAINER_OF(n, pg_alias, node));
 }
 
+void pg_aliases_doubt(pg_conn *c)
+{
+    pg_aliases_clear(c);
+    c->aliases_unknown = true;
+}
+
 int pg_named(weir_conn *conn, weir_slice name, const weir_prepared *prepared)
 {
     pg_conn *c = pg_conn_of(conn);
     if (name.len == 0) {
-        pg_aliases_clear(c);
+        pg_aliases_doubt(c); /* some may have been made behind what made an end of them */
         return 0;
     }
     pg_alias *a = find(c, name);
@@ -56,7 +64,21 @@ int pg_named(weir_conn *conn, weir_slice name, const weir_prepared *prepared)
         weir_list_push_back(&c->aliases, &a->node);
     }
     memcpy(a->content, prepared->content, sizeof(a->content));
+    a->certain = true;
     return 0;
+}
+
+static void make_certain(pg_conn *c)
+{
+    for (weir_list *n = c->aliases.next; n != &c->aliases; n = n->next)
+        WEIR_CONTAINER_OF(n, pg_alias, node)->certain = true;
+}
+
+/* What was sent in the batch that is open fares as what follows there. */
+static bool is_there(const pg_conn *c, const pg_alias *a, const weir_prepared *prepared)
+{
+    return a && prepared && memcmp(a->content, prepared->content, sizeof(a->content)) == 0 &&
+           (a->certain || (c->owed.batch_open && a->batch == c->batch));
 }
 
 /* Closed first also where no such name is known: after an error it is not known which are there. */
@@ -65,10 +87,12 @@ static int make(pg_conn *c, weir_slice name, const weir_prepared *prepared)
     pg_ours b;
     pg_ours_begin(&b, c, PG_NAMES);
     pg_ours_close(&b, 'S', name);
+    unsigned set = prepared ? pg_ours_set(&b, prepared) : 0;
     if (prepared && prepared->by_sql)
         pg_ours_run(&b, prepared->text);
     else if (prepared)
         pg_ours_parse(&b, name, prepared->text, prepared->oids, PG_NAMES);
+    pg_ours_set_back(&b, set);
     return pg_ours_send(&b, false);
 }
 
@@ -77,10 +101,23 @@ int pg_name(weir_conn *conn, weir_slice name, const weir_prepared *prepared)
     pg_conn *c = pg_conn_of(conn);
     if (c->state != PG_READY)
         return 0; /* on_lost follows */
-    const pg_alias *a = find(c, name);
-    bool there = a && prepared && memcmp(a->content, prepared->content, sizeof(a->content)) == 0;
-    if (there || (!a && !prepared && !c->aliases_unknown))
+    if (name.len == 0) {
+        pg_prepared_outdate(&c->prepared);
         return 0;
+    }
+    if (weir_pg_owed_is_empty(&c->owed))
+        make_certain(c);
+    pg_alias *a = find(c, name);
+    if (is_there(c, a, prepared) || (!a && !prepared && !c->aliases_unknown))
+        return 0;
+    uint32_t batch = c->batch;
     int r = make(c, name, prepared);
-    return r < 0 ? r : pg_named(conn, name, prepared);
+    if (r == 0)
+        r = pg_named(conn, name, prepared);
+    a = find(c, name);
+    if (r == 0 && a) {
+        a->certain = false;
+        a->batch = batch;
+    }
+    return r;
 }

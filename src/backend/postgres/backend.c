@@ -12,7 +12,7 @@ static void pg_destroy(weir_backend *backend)
     pg_backend *b = WEIR_CONTAINER_OF(backend, pg_backend, base);
     for (unsigned i = 0; i < WEIR_POSTGRES_HOSTS_MAX; i++)
         free(b->hosts[i]);
-    weir_tls_context_unref(b->options.tls);
+    weir_tls_slot_put(&b->tls, NULL);
     free(b);
 }
 
@@ -25,17 +25,26 @@ static const weir_backend_ops ops = {
     .destroy = pg_destroy,
 };
 
+void weir_postgres_set_tls(weir_backend *backend, weir_tls_context *context)
+{
+    pg_backend *b = WEIR_CONTAINER_OF(backend, pg_backend, base);
+    if (backend->ops == &ops)
+        weir_tls_slot_put(&b->tls, weir_tls_context_ref(context));
+}
+
 int weir_postgres_open(const weir_postgres_options *options, weir_backend **ret)
 {
-    if (options->host_count == 0 || options->host_count > WEIR_POSTGRES_HOSTS_MAX)
+    if (options->host_count == 0 || options->host_count > WEIR_POSTGRES_HOSTS_MAX ||
+        (options->sslmode != WEIR_POSTGRES_DISABLE && !options->tls))
         return -EINVAL;
     pg_backend *b = calloc(1, sizeof(*b));
     if (!b)
         return -ENOMEM;
     b->base.ops = &ops;
     b->options = *options;
-    if (b->options.tls)
-        (void)weir_tls_context_ref(b->options.tls);
+    b->options.tls = NULL; /* kept where it can be replaced */
+    if (options->tls)
+        weir_postgres_set_tls(&b->base, options->tls);
     if (b->options.replies_max == 0)
         b->options.replies_max = 65536;
     for (unsigned i = 0; i < options->host_count; i++) {

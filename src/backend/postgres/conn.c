@@ -32,6 +32,7 @@ void pg_conn_free(pg_conn *c)
     pg_prepared_fini(&c->prepared);
     weir_buf_fini(&c->welcome);
     weir_buf_fini(&c->set);
+    weir_buf_fini(&c->names_error);
     pg_aliases_clear(c);
     free(c->database);
     free(c->user);
@@ -174,6 +175,7 @@ static int conn_reset(weir_conn *conn)
         return r;
     pg_prepared_clear(&c->prepared);
     pg_aliases_clear(c);
+    c->aliases_unknown = false;
     pg_parameters_clear(c);
     c->validating = true; /* as a validation: the answer decides whether it lives */
     return 0;

@@ -29,6 +29,7 @@ typedef struct pg_host {
 typedef struct pg_backend {
     weir_backend base;
     weir_postgres_options options;
+    weir_tls_slot tls; /* empty: there is none */
     char *hosts[WEIR_POSTGRES_HOSTS_MAX];
     _Atomic uint32_t generation; /* of the schema, as far as we saw it change */
     bool has_names;              /* some host is not an address */
@@ -49,6 +50,7 @@ typedef struct pg_prepared {
     uint32_t batch;      /* ... and the batch (up to a Sync) that it was sent in */
     uint32_t pending;    /* Parses and Closes of it that are not answered yet */
     bool on_server;      /* as of the newest answer */
+    bool outdated;       /* it may be gone when what was sent since has run (DEALLOCATE ALL) */
 } pg_prepared;
 
 typedef struct pg_prepared_table {
@@ -120,6 +122,7 @@ typedef struct pg_conn {
     weir_buf set;     /* these: pairs, sorted by name (weir_parameters) */
     weir_list questions; /* of ours, in order of asking */
     weir_list aliases;   /* names of clients' own that mean something here */
+    weir_buf names_error; /* why one could not be made: an ErrorResponse */
     bool aliases_unknown; /* ... and perhaps others: making one failed */
     weir_list cancels;  /* flying toward this backend */
     weir_error lost;    /* why, once known */
@@ -182,8 +185,10 @@ size_t pg_relay_on_bytes(weir_stream *stream, weir_slice in);
 /* ---- prepared.c ---- */
 void pg_prepared_init(pg_prepared_table *t, weir_hash_seed seed, unsigned size_max);
 void pg_prepared_fini(pg_prepared_table *t);
-/* All names are gone (DISCARD ALL, DEALLOCATE ALL). */
+/* All names are gone (DISCARD ALL, DEALLOCATE ALL), but for those that are being made. */
 void pg_prepared_clear(pg_prepared_table *t);
+/* They may be gone when what follows has run. */
+void pg_prepared_outdate(pg_prepared_table *t);
 pg_prepared *pg_prepared_find(pg_prepared_table *t, const uint64_t content[2]);
 /* NULL when out of memory. */
 pg_prepared *pg_prepared_add(pg_prepared_table *t, const uint64_t content[2]);
@@ -217,9 +222,11 @@ void pg_questions_lost(pg_conn *c, const weir_error *err);
 int pg_name(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
 int pg_named(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
 void pg_aliases_clear(pg_conn *c);
+/* Making one failed: it is not known which are there. */
+void pg_aliases_doubt(pg_conn *c);
 
 /* ---- ours.c ---- */
-#define PG_OURS_MAX 160u
+#define PG_OURS_MAX 24u
 /* Messages being gathered; sent whole or, after an error, not at all. */
 typedef struct pg_ours {
     pg_conn *conn;
@@ -235,11 +242,13 @@ typedef struct pg_ours {
 void pg_ours_begin(pg_ours *b, pg_conn *c, uint64_t tag);
 void pg_ours_close(pg_ours *b, uint8_t kind, weir_slice name);
 void pg_ours_parse(pg_ours *b, weir_slice name, weir_slice text, weir_slice oids, uint64_t tag);
-/* Parses, executes and forgets a statement. Five entries. */
+/* Parses, executes and forgets a statement. Six entries. */
 void pg_ours_run(pg_ours *b, weir_slice text);
-/* Sets those settings that say what a text means as they were for a weir_prepared; `back`: as they
- * are. (parameters.c) */
-void pg_ours_set(pg_ours *b, weir_slice settings, bool back);
+/* Sets those settings that say what a text means as they were for `prepared`, up to the end of the
+ * transaction at most. Returns which: pg_ours_set_back has them as they were found. (parameters.c)
+ */
+unsigned pg_ours_set(pg_ours *b, const weir_prepared *prepared);
+void pg_ours_set_back(pg_ours *b, unsigned which);
 /* `joins`: an extended message of the client's follows at once. -ENOMEM, -ENOSPC, -EMSGSIZE: the
  * connection is unusable. */
 WEIR_MUST_CHECK int pg_ours_send(pg_ours *b, bool joins);
@@ -252,10 +261,10 @@ void pg_tls_first(pg_conn *c, const char *address);
 bool pg_tls_again(pg_conn *c);
 /* On a fresh stream; `*ret_asked`: the server will answer (pg_tls_answer), else, and after that,
  * on_open comes again when the handshake is through. -ENOMEM. */
-WEIR_MUST_CHECK int pg_tls_begin(const pg_backend *b, unsigned host, weir_stream *stream,
+WEIR_MUST_CHECK int pg_tls_begin(pg_backend *b, unsigned host, weir_stream *stream,
                                  bool *ret_asked);
 /* 0: the handshake has begun; PG_TLS_NONE; -EPROTO; -ENOMEM. */
-WEIR_MUST_CHECK int pg_tls_answer(const pg_backend *b, unsigned host, weir_stream *stream,
+WEIR_MUST_CHECK int pg_tls_answer(pg_backend *b, unsigned host, weir_stream *stream,
                                   weir_slice in);
 
 /* ---- cancel.c ---- */

@@ -42,12 +42,25 @@ static void write_startup(pg_conn *c)
     weir_buf_fini(&out);
 }
 
+/* Where the certificate's signature defines no hash, there is nothing to bind to. */
+static void bind_to_certificate(pg_conn *c)
+{
+    const weir_tls_info *tls = weir_stream_tls(c->stream);
+    static_assert(sizeof(c->auth.binding) == sizeof(tls->binding), "a digest fits");
+    if (!tls || !pg_backend_of(c)->options.binds)
+        return;
+    memcpy(c->auth.binding, tls->binding, tls->binding_len);
+    c->auth.binding_len = (uint8_t)tls->binding_len;
+}
+
 static void log_in(pg_conn *c)
 {
     c->auth = (weir_pg_auth_client){
         .user = weir_slice_cstr(c->user),
         .password = c->login ? weir_slice_cstr(c->login->password) : (weir_slice){0},
+        .must_bind = pg_backend_of(c)->options.must_bind,
     };
+    bind_to_certificate(c);
     if (c->login && c->login->has_keys) {
         c->auth.has_proof = true;
         memcpy(c->auth.proof.client_key, c->login->client_key, WEIR_PG_SCRAM_KEY);
@@ -82,7 +95,7 @@ static bool goes_on_with_tls(pg_conn *c, int r)
 static void on_open(weir_stream *stream)
 {
     pg_conn *c = weir_stream_user(stream);
-    const pg_backend *b = pg_backend_of(c);
+    pg_backend *b = pg_backend_of(c);
     const weir_tls_info *tls = weir_stream_tls(stream);
     c->state = PG_LOGIN;
     c->lost.sqlstate[0] = '\0';
@@ -96,7 +109,7 @@ static void on_open(weir_stream *stream)
 
 static size_t on_tls_answer(pg_conn *c, weir_slice in)
 {
-    const pg_backend *b = pg_backend_of(c);
+    pg_backend *b = pg_backend_of(c);
     c->tls_asked = false;
     int r = pg_tls_answer(b, c->host_used, c->stream, in);
     if (r == PG_TLS_NONE && b->options.sslmode == WEIR_POSTGRES_PREFER)
@@ -233,7 +246,7 @@ static size_t on_bytes(weir_stream *stream, weir_slice in)
         if (r == 0)
             r = on_frame(c, &f);
         if (r < 0) {
-            if (r == -EPROTO || r == -EMSGSIZE)
+            if (c->state == PG_LOGIN && (r == -EPROTO || r == -EMSGSIZE))
                 weir_error_set(&c->lost, "08P01", "weir: %s does not speak PostgreSQL's protocol",
                                c->address_used);
             weir_stream_close(c->stream, 0);
@@ -404,6 +417,7 @@ int pg_conn_open(weir_backend *backend, struct weir_loop *loop, const weir_conn_
     weir_list_init(&c->cancels);
     weir_buf_init(&c->welcome, 64 * 1024);
     weir_buf_init(&c->set, 64 * 1024);
+    weir_buf_init(&c->names_error, 64 * 1024);
     weir_list_init(&c->questions);
     weir_list_init(&c->aliases);
     weir_pg_owed_init(&c->owed, b->options.replies_max);

@@ -1,6 +1,6 @@
-/* Messages of our own between the client's, without disturbing them: where an extended batch of the
- * client's is open they are part of it, so that what fails it fails them and its rollback is theirs;
- * else they are a batch of our own, whose errors nobody sees. */
+/* Messages of our own between the client's, without disturbing them: where an extended batch of
+ * the client's is open they are part of it, so that what fails it fails them and its rollback is
+ * theirs; else they are a batch of our own, whose errors nobody sees. */
 #include "backend/postgres/internal.h"
 
 #define RUN "weir_run" /* our own statement and portal */
@@ -25,7 +25,8 @@ static void enter(pg_ours *b, weir_pg_owed_kind kind, uint64_t tag, int r)
 
 void pg_ours_close(pg_ours *b, uint8_t kind, weir_slice name)
 {
-    enter(b, WEIR_PG_OWED_CLOSE, b->tag, weir_pg_write_target(&b->out, WEIR_PG_F_CLOSE, kind, name));
+    enter(b, WEIR_PG_OWED_CLOSE, b->tag,
+          weir_pg_write_target(&b->out, WEIR_PG_F_CLOSE, kind, name));
 }
 
 void pg_ours_parse(pg_ours *b, weir_slice name, weir_slice text, weir_slice oids, uint64_t tag)
@@ -37,6 +38,7 @@ void pg_ours_run(pg_ours *b, weir_slice text)
 {
     weir_slice own = WEIR_SLICE_LIT(RUN);
     weir_pg_bind bind = {.portal = own, .statement = own};
+    pg_ours_close(b, 'S', own); /* one that failed before it was closed stays */
     pg_ours_parse(b, own, text, (weir_slice){0}, b->tag);
     enter(b, WEIR_PG_OWED_BIND, b->tag, weir_pg_write_bind(&b->out, &bind));
     enter(b, WEIR_PG_OWED_EXECUTE, b->tag, weir_pg_write_execute(&b->out, own, 0));

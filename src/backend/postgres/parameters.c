@@ -15,14 +15,45 @@ static bool is_role(weir_slice name)
     return weir_slice_eq_cstr(name, "role") || weir_slice_eq_cstr(name, "session_authorization");
 }
 
+/* Not to be hit by it ourselves: set last, and taken back first. */
+static bool is_timeout(weir_slice name)
+{
+    return weir_slice_eq_cstr(name, "statement_timeout");
+}
+
 static bool is_encoding(weir_slice name)
 {
     return weir_slice_eq_cstr(name, "client_encoding");
 }
 
+static bool is_ascii(weir_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* In encodings of clients a backslash or a quote may be the second half of a letter: what is not
+ * ASCII goes as hexadecimal digits. */
+static int append_hex(weir_buf *out, weir_slice value)
+{
+    static const char digits[] = "0123456789abcdef";
+    int r = weir_buf_append(out, WEIR_SLICE_LIT("pg_catalog.convert_from(pg_catalog.decode('"));
+    for (size_t i = 0; r == 0 && i < value.len; i++) {
+        r = weir_buf_append_u8(out, (uint8_t)digits[value.data[i] >> 4]);
+        if (r == 0)
+            r = weir_buf_append_u8(out, (uint8_t)digits[value.data[i] & 15]);
+    }
+    return r < 0 ? r
+                 : weir_buf_append(out, WEIR_SLICE_LIT("','hex'),pg_catalog.pg_client_encoding())"));
+}
+
 /* E'…' so that the meaning does not hang on standard_conforming_strings. */
 static int append_literal(weir_buf *out, weir_slice value)
 {
+    if (!is_ascii(value))
+        return append_hex(out, value);
     int r = weir_buf_append(out, WEIR_SLICE_LIT("E'"));
     for (size_t i = 0; r == 0 && i < value.len; i++) {
         if (value.data[i] == '\'' || value.data[i] == '\\')
@@ -141,9 +172,22 @@ static int append_difference(weir_buf *out, weir_slice from, weir_slice to)
     int r = append_login(out, from);
     weir_slice name, value;
     for (walk w = walk_of(from, to); r == 0 && walk_next(&w, &name, &value);)
-        if (!is_role(name) && !is_encoding(name))
+        if (!is_role(name) && !is_encoding(name) && !is_timeout(name))
             r = append_one(out, name, value);
-    return r < 0 ? r : append_roles(out, to);
+    if (r == 0)
+        r = append_roles(out, to);
+    if (r == 0 && weir_pg_param_find(to, "statement_timeout", &value))
+        r = append_set(out, WEIR_SLICE_LIT("statement_timeout"), value);
+    return r;
+}
+
+/* In a Query of its own, as a Query's statements are under the timeout that it found. */
+static int end_timeout(pg_conn *c, weir_slice from)
+{
+    weir_slice value;
+    return weir_pg_param_find(from, "statement_timeout", &value)
+               ? pg_conn_query(c, WEIR_SLICE_LIT("RESET statement_timeout"), PG_ADOPTS)
+               : 0;
 }
 
 static int change_encoding(pg_conn *c, weir_slice from, weir_slice to)
@@ -165,7 +209,9 @@ static int change(pg_conn *c, weir_slice from, weir_slice to)
 {
     weir_buf sql;
     weir_buf_init(&sql, SQL_MAX);
-    int r = change_encoding(c, from, to);
+    int r = end_timeout(c, from);
+    if (r == 0)
+        r = change_encoding(c, from, to);
     if (r == 0)
         r = append_difference(&sql, from, to);
     if (r == 0 && sql.len > 0)
@@ -187,23 +233,93 @@ static weir_slice find(weir_slice pairs, const char *name)
     return weir_pg_param_find(pairs, name, &value) ? value : (weir_slice){0};
 }
 
-void pg_ours_set(pg_ours *b, weir_slice settings, bool back)
+static int append_all(weir_buf *out, const char *const *texts, size_t count)
 {
-    weir_slice here = weir_buf_slice(&b->conn->set);
-    for (size_t i = 0; weir_parse_settings[i]; i++) {
-        const char *name = weir_parse_settings[i];
-        weir_slice then = find(settings, name), now = find(here, name);
-        if (!differs(then, now))
-            continue;
-        weir_buf sql;
-        weir_buf_init(&sql, SQL_MAX);
-        int r = append_one(&sql, weir_slice_cstr(name), back ? now : then);
-        if (r == 0)
-            pg_ours_run(b, weir_buf_slice(&sql));
-        else
-            b->error = r;
-        weir_buf_fini(&sql);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = weir_buf_append(out, weir_slice_cstr(texts[i]));
+    return r;
+}
+
+/* What the server reported at login, of those settings that it reports. */
+static weir_slice of_login(const pg_conn *c, const char *lower)
+{
+    weir_slice messages = weir_buf_slice(&c->welcome), name, value;
+    weir_pg_frame f;
+    while (messages.len > 0 &&
+           weir_pg_frame_next(messages, WEIR_PG_STARTUP_SIZE_MAX * 8, &f) == 0) {
+        if (weir_pg_param_status_read(f.body, &name, &value) == 0 &&
+            weir_slice_eq_nocase(name, lower))
+            return value;
+        messages = weir_slice_skip(messages, f.whole.len);
     }
+    return (weir_slice){0};
+}
+
+/* What was found is kept on the server: a statement of the client's own may just have made it. */
+static int append_exchange(weir_buf *out, const char *name, weir_slice then)
+{
+    const char *keep[] = {out->len ? "," : "SELECT ", "pg_catalog.set_config('weir.was_", name,
+                          "',pg_catalog.current_setting('", name, "'),true),",
+                          "pg_catalog.set_config('", name, "',"};
+    const char *first[] = {"(SELECT reset_val FROM pg_catalog.pg_settings WHERE "
+                           "pg_catalog.lower(name) OPERATOR(pg_catalog.=) '",
+                           name, "')"};
+    int r = append_all(out, keep, sizeof(keep) / sizeof(keep[0]));
+    if (r == 0)
+        r = then.data ? append_literal(out, then)
+                      : append_all(out, first, sizeof(first) / sizeof(first[0]));
+    return r < 0 ? r : weir_buf_append(out, WEIR_SLICE_LIT(",true)"));
+}
+
+static int append_return(weir_buf *out, const char *name)
+{
+    const char *texts[] = {out->len ? "," : "SELECT ", "pg_catalog.set_config('", name,
+                           "',pg_catalog.current_setting('weir.was_", name, "'),true)"};
+    return append_all(out, texts, sizeof(texts) / sizeof(texts[0]));
+}
+
+unsigned pg_ours_set(pg_ours *b, const weir_prepared *prepared)
+{
+    const pg_conn *c = b->conn;
+    weir_slice here = weir_buf_slice(&c->set);
+    bool known = c->adopted != WEIR_PARAMETERS_UNKNOWN;
+    bool locally = c->status != 'I' || !weir_pg_owed_is_at_rest(&c->owed); /* SET LOCAL, perhaps */
+    unsigned which = 0;
+    weir_buf sql;
+    weir_buf_init(&sql, SQL_MAX);
+    int r = 0;
+    for (unsigned i = 0; r == 0 && weir_parse_settings[i]; i++) {
+        const char *name = weir_parse_settings[i];
+        weir_slice then = find(prepared->settings, name), login = of_login(c, name);
+        if (known && !differs(then, find(here, name)) && !(locally && login.data))
+            continue;
+        if (!then.data)
+            then = login;
+        which |= 1u << i;
+        r = append_exchange(&sql, name, then);
+    }
+    if (r == 0 && which)
+        pg_ours_run(b, weir_buf_slice(&sql));
+    else if (r < 0)
+        b->error = r;
+    weir_buf_fini(&sql);
+    return which;
+}
+
+void pg_ours_set_back(pg_ours *b, unsigned which)
+{
+    weir_buf sql;
+    weir_buf_init(&sql, SQL_MAX);
+    int r = 0;
+    for (unsigned i = 0; r == 0 && weir_parse_settings[i]; i++)
+        if (which & 1u << i)
+            r = append_return(&sql, weir_parse_settings[i]);
+    if (r == 0 && which)
+        pg_ours_run(b, weir_buf_slice(&sql));
+    else if (r < 0)
+        b->error = r;
+    weir_buf_fini(&sql);
 }
 
 /* ---- what stands ---- */
@@ -227,7 +343,8 @@ static int forget(pg_conn *c)
 {
     static const char all[] = "RESET ROLE;RESET SESSION AUTHORIZATION;RESET ALL";
     pg_parameters_clear(c);
-    return pg_conn_query(c, weir_slice_cstr(all), PG_ADOPTS);
+    int r = pg_conn_query(c, WEIR_SLICE_LIT("RESET statement_timeout"), PG_ADOPTS);
+    return r < 0 ? r : pg_conn_query(c, weir_slice_cstr(all), PG_ADOPTS);
 }
 
 int pg_adopt(weir_conn *conn, const weir_parameters *parameters)

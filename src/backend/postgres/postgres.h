@@ -43,6 +43,8 @@ typedef struct weir_postgres_options {
     weir_tls_context *tls; /* NULL with DISABLE; judges servers from VERIFY_CA on */
     bool direct;           /* TLS begins without SSLRequest */
     bool sni;              /* servers are told the name */
+    bool binds;            /* passwords, to their certificate, where they offer it */
+    bool must_bind;        /* ... or there is no login */
     weir_time dns_ttl;   /* an answer about a name is used for so long */
     weir_time dns_check; /* names are looked up again so often; 0: never */
     unsigned prepared_max; /* statements kept on one server connection */
@@ -54,5 +56,8 @@ typedef struct weir_postgres_options {
 
 /* Nothing connects yet. Strings are copied. -ENOMEM; -EINVAL: no host. */
 WEIR_MUST_CHECK int weir_postgres_open(const weir_postgres_options *options, weir_backend **ret);
+/* Its files were read anew: connections made from now on go by it. From any thread.
+ * A backend of another kind is left alone. */
+void weir_postgres_set_tls(weir_backend *backend, weir_tls_context *context);
 
 #endif

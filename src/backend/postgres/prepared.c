@@ -21,15 +21,28 @@ void pg_prepared_init(pg_prepared_table *t, weir_hash_seed seed, unsigned size_m
 
 void pg_prepared_clear(pg_prepared_table *t)
 {
-    for (weir_list *n; (n = weir_list_first(&t->lru));)
-        pg_prepared_remove(t, WEIR_CONTAINER_OF(n, pg_prepared, lru));
+    for (weir_list *n = t->lru.next, *next; n != &t->lru; n = next) {
+        pg_prepared *p = WEIR_CONTAINER_OF(n, pg_prepared, lru);
+        next = n->next;
+        if (p->pending == 0)
+            pg_prepared_remove(t, p);
+        else
+            p->on_server = false;
+    }
     memset(t->seen, 0, sizeof(t->seen));
     t->unnamed[0] = t->unnamed[1] = 0;
 }
 
+void pg_prepared_outdate(pg_prepared_table *t)
+{
+    for (weir_list *n = t->lru.next; n != &t->lru; n = n->next)
+        WEIR_CONTAINER_OF(n, pg_prepared, lru)->outdated = true;
+}
+
 void pg_prepared_fini(pg_prepared_table *t)
 {
-    pg_prepared_clear(t);
+    for (weir_list *n; (n = weir_list_first(&t->lru));)
+        pg_prepared_remove(t, WEIR_CONTAINER_OF(n, pg_prepared, lru));
     weir_map_fini(&t->map);
 }
 
@@ -108,11 +121,24 @@ bool pg_prepared_seen(pg_prepared_table *t, const uint64_t content[2])
     return seen;
 }
 
+/* The eight digits of `n` as bytes, all at once: this is done for every Bind. */
+static uint64_t hex_of(uint32_t n)
+{
+    const uint64_t each = 0x0101010101010101;
+    uint64_t x = n;
+    x = (x | x << 16) & 0x0000ffff0000ffff;
+    x = (x | x << 8) & 0x00ff00ff00ff00ff;
+    x = (x | x << 4) & 0x0f * each;
+    uint64_t letters = ((x + 6 * each) >> 4) & each; /* where it is 10 or more */
+    return x + '0' * each + letters * ('a' - '0' - 10);
+}
+
 weir_slice pg_prepared_name(const uint64_t content[2], char buf[PG_NAME_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
     memcpy(buf, "weir_", 5);
-    for (unsigned i = 0; i < 32; i++)
-        buf[5 + i] = digits[content[i / 16] >> (4 * (i % 16)) & 15];
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t digits = hex_of((uint32_t)(content[i / 2] >> (32 * (i % 2))));
+        memcpy(buf + 5 + 8 * i, &digits, sizeof(digits));
+    }
     return weir_slice_make(buf, 37);
 }

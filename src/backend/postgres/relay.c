@@ -84,14 +84,15 @@ static int write_named_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p,
     char name[PG_NAME_SIZE];
     weir_slice ours = pg_prepared_name(s->content, name);
     p->pending++;
+    p->outdated = false;
     p->batch = c->batch;
     p->generation = atomic_load_explicit(&pg_backend_of(c)->generation, memory_order_relaxed);
     if (hidden) {
         pg_ours b;
         pg_ours_begin(&b, c, PG_NAMES);
-        pg_ours_set(&b, s->settings, false);
+        unsigned set = pg_ours_set(&b, s);
         pg_ours_parse(&b, ours, s->text, s->oids, s->content[0]);
-        pg_ours_set(&b, s->settings, true);
+        pg_ours_set_back(&b, set);
         return pg_ours_send(&b, true);
     }
     weir_buf out;
@@ -128,7 +129,7 @@ static int send_named_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p, 
 static bool usable(const pg_conn *c, const pg_prepared *p)
 {
     uint32_t generation = atomic_load_explicit(&pg_backend_of(c)->generation, memory_order_relaxed);
-    if (!p || p->generation != generation)
+    if (!p || p->outdated || p->generation != generation)
         return false;
     return p->pending == 0 ? p->on_server : p->batch == c->batch;
 }
@@ -136,6 +137,8 @@ static bool usable(const pg_conn *c, const pg_prepared *p)
 static int relay_parse(pg_conn *c, const weir_relay *m)
 {
     const weir_prepared *s = m->prepared;
+    if (!s)
+        return send(c, WEIR_PG_OWED_PARSE, false, 0, m->whole);
     pg_prepared *p = pg_prepared_find(&c->prepared, s->content);
     if (usable(c, p))
         return fake(c, WEIR_PG_B_PARSE_COMPLETE);
@@ -310,7 +313,8 @@ static void on_skipped(pg_conn *c)
     uint64_t tag;
     while (weir_pg_owed_next_skipped(&c->owed, &kind, &tag)) {
         if (tag == PG_ASKED || tag == PG_NAMES) {
-            c->aliases_unknown = c->aliases_unknown || tag == PG_NAMES;
+            if (tag == PG_NAMES)
+                pg_aliases_doubt(c);
             continue;
         }
         if (kind == WEIR_PG_OWED_PARSE && tag)
@@ -378,7 +382,7 @@ static void on_complete(pg_conn *c, weir_slice tag)
         c->dropping = true; /* and once more when it is committed */
     } else if (starts_with(tag, "DISCARD ALL") || starts_with(tag, "DEALLOCATE ALL")) {
         pg_prepared_clear(&c->prepared);
-        pg_aliases_clear(c);
+        pg_aliases_doubt(c);
         if (starts_with(tag, "DISCARD"))
             pg_parameters_clear(c);
     }
@@ -401,8 +405,12 @@ static bool on_error(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
     weir_pg_error_fields e;
     if (weir_pg_error_read(f->body, &e) != 0)
         return true;
-    if (v->tag == PG_NAMES)
-        c->aliases_unknown = true;
+    if (v->tag == PG_NAMES) {
+        pg_aliases_doubt(c);
+        if (!v->forward && c->names_error.len == 0 &&
+            weir_buf_append(&c->names_error, f->whole) < 0)
+            weir_buf_clear(&c->names_error);
+    }
     if ((v->tag == PG_ASKED || v->tag == PG_NAMES) && !v->forward) {
         if (v->tag == PG_ASKED)
             pg_question_failed(c, &e);
@@ -420,6 +428,8 @@ static bool on_error(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
         pg_conn_fail(c, &err);
         return false;
     }
+    if (c->base.sink && c->base.sink->events->on_error)
+        c->base.sink->events->on_error(c->base.sink);
     memset(c->sqlstate, 0, sizeof(c->sqlstate));
     memcpy(c->sqlstate, e.sqlstate.data, e.sqlstate.len < 5 ? e.sqlstate.len : 5);
     pg_target_refused(c);
@@ -429,12 +439,20 @@ static bool on_error(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
         schema_changed(c);
     if (v->completes && v->kind == WEIR_PG_OWED_PARSE && v->tag)
         pg_prepared_parsed(&c->prepared, v->tag, false);
-    if (v->completes && v->kind == WEIR_PG_OWED_EXECUTE) {
+    if (v->completes && v->kind == WEIR_PG_OWED_EXECUTE && v->tag != PG_NAMES) {
         on_statement(c, c->sqlstate);
         c->error_told = true;
     }
     on_skipped(c);
     return true;
+}
+
+/* A name that we could not make is missed by the client's statement now: why tells more. Only
+ * between messages that are handed on. */
+static bool is_for_names(pg_conn *c)
+{
+    return c->names_error.len > 0 &&
+           (strcmp(c->sqlstate, "26000") == 0 || strcmp(c->sqlstate, "25P02") == 0);
 }
 
 static void on_own_ready(pg_conn *c, const weir_pg_owed_verdict *v)
@@ -476,6 +494,7 @@ static void on_ready(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
     if (v->kind == WEIR_PG_OWED_QUERY || v->kind == WEIR_PG_OWED_FUNCTION)
         on_statement(c, c->sqlstate);
     c->sqlstate[0] = '\0';
+    weir_buf_clear(&c->names_error);
     if (c->base.sink)
         c->base.sink->events->on_ready(c->base.sink, c->status, weir_pg_owed_count(&c->owed));
 }
@@ -619,6 +638,13 @@ static bool take_frame(pg_conn *c, weir_slice in, size_t *from, size_t *pos)
     bool forward = on_frame(c, &f, &v);
     if (forward && f.type == WEIR_PG_B_READY)
         forward = may_be_ready(c, &f);
+    if (forward && f.type == WEIR_PG_B_ERROR && is_for_names(c)) {
+        hand_on(c, in, *from, *pos);
+        hand_on(c, weir_buf_slice(&c->names_error), 0, c->names_error.len);
+        weir_buf_clear(&c->names_error);
+        forward = false;
+        *from = *pos;
+    }
     if (!forward)
         hand_on(c, in, *from, *pos);
     *pos += f.whole.len;
@@ -636,7 +662,7 @@ static bool take_frame(pg_conn *c, weir_slice in, size_t *from, size_t *pos)
             on_ready(c, &f, &v);
         }
         pg_conn_look_roomy(c);
-        if (!weir_pg_owed_is_empty(&c->owed)) {
+        if (weir_pg_owed_has_interjection(&c->owed)) {
             hand_on(c, in, *from, *pos);
             *from = *pos;
             give_interjections(c);

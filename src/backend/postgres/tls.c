@@ -18,7 +18,7 @@ static bool is_socket(const char *address)
 void pg_tls_first(pg_conn *c, const char *address)
 {
     const pg_backend *b = pg_backend_of(c);
-    c->tls = b->options.tls && !is_socket(address) && b->options.sslmode >= WEIR_POSTGRES_PREFER;
+    c->tls = !is_socket(address) && b->options.sslmode >= WEIR_POSTGRES_PREFER;
     c->tls_again = false;
     c->tls_failed = c->tls_refused = false;
 }
@@ -29,7 +29,7 @@ bool pg_tls_again(pg_conn *c)
     bool allowed = b->options.sslmode == WEIR_POSTGRES_ALLOW && !c->tls && c->tls_refused;
     bool preferred =
         b->options.sslmode == WEIR_POSTGRES_PREFER && c->tls && (c->tls_failed || c->tls_refused);
-    if (!b->options.tls || c->tls_again || (!allowed && !preferred) || is_socket(c->address_used))
+    if (c->tls_again || (!allowed && !preferred) || is_socket(c->address_used))
         return false;
     c->tls = !c->tls;
     c->tls_again = c->tls_retry = true;
@@ -48,15 +48,18 @@ static void host_of(const char *host_port, char *out, size_t size)
     out[len] = '\0';
 }
 
-static int start(const pg_backend *b, unsigned host, weir_stream *stream)
+static int start(pg_backend *b, unsigned host, weir_stream *stream)
 {
     char name[256];
     host_of(b->hosts[host], name, sizeof(name));
-    return weir_stream_start_tls(stream, b->options.tls, b->options.sni ? name : NULL,
-                                 b->options.sslmode == WEIR_POSTGRES_VERIFY_FULL ? name : NULL);
+    weir_tls_context *context = weir_tls_slot_take(&b->tls);
+    int r = weir_stream_start_tls(stream, context, b->options.sni ? name : NULL,
+                                  b->options.sslmode == WEIR_POSTGRES_VERIFY_FULL ? name : NULL);
+    weir_tls_context_unref(context);
+    return r;
 }
 
-int pg_tls_begin(const pg_backend *b, unsigned host, weir_stream *stream, bool *ret_asked)
+int pg_tls_begin(pg_backend *b, unsigned host, weir_stream *stream, bool *ret_asked)
 {
     static const uint8_t request[] = {0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f};
     *ret_asked = !b->options.direct;
@@ -66,7 +69,7 @@ int pg_tls_begin(const pg_backend *b, unsigned host, weir_stream *stream, bool *
     return 0;
 }
 
-int pg_tls_answer(const pg_backend *b, unsigned host, weir_stream *stream, weir_slice in)
+int pg_tls_answer(pg_backend *b, unsigned host, weir_stream *stream, weir_slice in)
 {
     /* What comes behind the answer was not sealed, whoever sent it (CVE-2021-23222). */
     if (in.len != 1)

@@ -133,7 +133,7 @@ typedef struct weir_pg_auth_client {
         WEIR_PG_AUTHC_SASL_FINAL,
         WEIR_PG_AUTHC_OK
     } state;
-    uint8_t random[24]; /* for the nonce: set before feeding */
+    uint8_t random[24];                   /* for the nonce: set before feeding */
     uint8_t binding[WEIR_PG_BINDING_MAX]; /* tls-server-end-point of the server's certificate */
     uint8_t binding_len;                  /* 0: nothing to bind to, or not wanted */
     bool must_bind;                       /* log in by SCRAM-SHA-256-PLUS, or not at all */

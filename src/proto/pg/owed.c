@@ -437,6 +437,13 @@ int weir_pg_owed_on(weir_pg_owed *q, uint8_t type, weir_pg_owed_verdict *ret)
     return r;
 }
 
+bool weir_pg_owed_has_interjection(const weir_pg_owed *q)
+{
+    const weir_pg_owed_entry *ring = q->large ? q->large : q->small;
+    return q->len > q->skipped &&
+           ring[(q->head + q->skipped) & (q->cap - 1)].kind == WEIR_PG_OWED_INTERJECTION;
+}
+
 bool weir_pg_owed_next_interjection(weir_pg_owed *q, weir_slice *ret)
 {
     forget_given(q);

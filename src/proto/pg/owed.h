@@ -82,6 +82,8 @@ void weir_pg_owed_copy_ended(weir_pg_owed *q);
 /* A message of `type` came from the server. -EPROTO: nothing that is owed answers so: the queue and
  * the server are out of step, close the connection. */
 WEIR_MUST_CHECK int weir_pg_owed_on(weir_pg_owed *q, uint8_t type, weir_pg_owed_verdict *ret);
+/* Its turn has come: next_interjection gives it. */
+bool weir_pg_owed_has_interjection(const weir_pg_owed *q);
 /* Bytes whose turn it is; borrowed until the next call of any function here. */
 bool weir_pg_owed_next_interjection(weir_pg_owed *q, weir_slice *ret);
 /* An entry that the server skips because of an error before it: behind an ErrorResponse, and for

@@ -27,12 +27,22 @@ class NodePostgres(Suite):
             for package in ("pg", *self.mocha):
                 self.install(source / "packages" / package, self.work / package)
             (self.work / "ready").touch()
+        for package in self.mocha:
+            self.link(package, "pg")
+        self.link("pg", "pg-pool")
 
     def install(self, source, work):
         """Outside the source tree, whose root would take the packages for its workspaces."""
         shutil.copytree(source, work)
         sources.run("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund",
                     "--no-package-lock", "--legacy-peer-deps", cwd=work)
+
+    def link(self, package, other):
+        """They test each other as they stand in the tree, not as the registry has them."""
+        path = self.work / package / "node_modules" / other
+        if not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+            path.symlink_to(self.work / other)
 
     def run(self, target, directory, excluded, selected=None):
         environment = {**os.environ, **target.environment(), "PGPASSWORD": "none"}

@@ -25,7 +25,8 @@ class PythonSuite(Suite):
         output = directory / "outcomes.json"
         plan = {"excluded": [outcomes.glob(p).pattern for p in excluded], "selected": selected,
                 "output": str(output), "seconds": TEST_SECONDS}
-        environment = {**self.environment(target), "INTEROP_PLAN": json.dumps(plan)}
+        (directory / "plan.json").write_text(json.dumps(plan))
+        environment = {**self.environment(target), "INTEROP_PLAN": str(directory / "plan.json")}
         environment["PYTHONPATH"] = ":".join([str(COLLECT), *self.python_path()])
         files = sorted({test.split("::")[0] for test in selected}) if selected else ["tests"]
         self.execute([self.python, "-m", "pytest", "-p", "collect", "-q", "--tb=short",

@@ -251,6 +251,108 @@ static void test_what_is_known_decides_what_can_be_answered(void **state)
     assert_int_equal(ask_us("", false, SASL), -EACCES);
 }
 
+/* ---- our own logins, bound to the server's certificate ---- */
+
+static weir_pg_auth_client bindable(bool tls, bool must)
+{
+    weir_pg_auth_client us = {
+        .user = WEIR_SLICE_LIT("ann"), .password = WEIR_SLICE_LIT("pencil"), .must_bind = must};
+    memcpy(us.random, random_bytes, sizeof(us.random));
+    if (tls) {
+        memcpy(us.binding, certificate, sizeof(certificate));
+        us.binding_len = sizeof(certificate);
+    }
+    return us;
+}
+
+static void test_a_login_is_bound_where_both_can(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        bool offered = i & 1, tls = i & 2;
+        weir_pg_auth_server server;
+        weir_pg_auth_client us = bindable(tls, tls && offered);
+        weir_buf to_us, to_server;
+        weir_buf_init(&to_us, 4096);
+        weir_buf_init(&to_server, 4096);
+        begin(&server, offered, &to_us);
+        for (int step = 0; step < 2; step++) {
+            assert_int_equal(relay(&to_us, &to_server, NULL, &us), 0);
+            assert_int_equal(relay(&to_server, &to_us, &server, NULL), 0);
+        }
+        assert_int_equal(server.state, WEIR_PG_AUTH_DONE);
+        assert_int_equal(server.bound, tls && offered);
+        assert_int_equal(us.bound, tls && offered);
+        assert_int_equal(server.gs2_flag, !tls ? 'n' : offered ? 'p' : 'y');
+        weir_buf_fini(&to_us);
+        weir_buf_fini(&to_server);
+    }
+}
+
+/* Between us and the server sits somebody with a certificate of his own. */
+static void test_a_login_bound_to_another_certificate_fails(void **state)
+{
+    (void)state;
+    weir_pg_auth_server server;
+    weir_pg_auth_client us = bindable(true, false);
+    weir_buf to_us, to_server;
+    weir_buf_init(&to_us, 4096);
+    weir_buf_init(&to_server, 4096);
+    us.binding[3] ^= 1;
+    begin(&server, true, &to_us);
+    assert_int_equal(relay(&to_us, &to_server, NULL, &us), 0);
+    assert_int_equal(relay(&to_server, &to_us, &server, NULL), 0);
+    assert_int_equal(relay(&to_us, &to_server, NULL, &us), 0);
+    assert_int_equal(relay(&to_server, &to_us, &server, NULL), -EPROTO);
+    weir_buf_fini(&to_us);
+    weir_buf_fini(&to_server);
+}
+
+/* ... or takes the offer out: our flag tells the server. */
+static void test_an_offer_taken_out_is_noticed_by_the_server(void **state)
+{
+    (void)state;
+    weir_pg_auth_server server;
+    weir_pg_auth_client us = bindable(true, false);
+    weir_buf to_server, out;
+    weir_error err;
+    weir_buf_init(&to_server, 4096);
+    weir_buf_init(&out, 4096);
+    begin(&server, true, &out);
+    assert_int_equal(weir_pg_auth_client_feed(&us, WEIR_SLICE_LIT("\0\0\0\x0aSCRAM-SHA-256\0\0"),
+                                              &to_server, &err),
+                     0);
+    assert_int_equal(relay(&to_server, &out, &server, NULL), -EPROTO);
+    weir_buf_fini(&to_server);
+    weir_buf_fini(&out);
+}
+
+/* Nothing is told to a server that cannot be bound to, least of all the password. */
+static void test_what_must_be_bound_is_not_answered_otherwise(void **state)
+{
+    (void)state;
+    static const struct {
+        weir_slice asked;
+        bool tls;
+    } cases[] = {
+        {WEIR_SLICE_LIT("\0\0\0\0"), true},
+        {WEIR_SLICE_LIT("\0\0\0\3"), true},
+        {WEIR_SLICE_LIT("\0\0\0\5salt"), true},
+        {WEIR_SLICE_LIT("\0\0\0\x0aSCRAM-SHA-256\0\0"), true},
+        {WEIR_SLICE_LIT("\0\0\0\x0aSCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"), false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        weir_pg_auth_client us = bindable(cases[i].tls, true);
+        weir_buf out;
+        weir_error err = {{0}, {0}, {0}, {0}};
+        weir_buf_init(&out, 4096);
+        assert_true(weir_pg_auth_client_feed(&us, cases[i].asked, &out, &err) < 0);
+        assert_non_null(strstr(err.message, "channel_binding=require"));
+        assert_int_equal(out.len, 0);
+        weir_buf_fini(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +362,10 @@ int main(void)
         cmocka_unit_test(test_proved_keys_log_in_at_another_server),
         cmocka_unit_test(test_a_wrong_proof_leaves_no_keys),
         cmocka_unit_test(test_what_is_known_decides_what_can_be_answered),
+        cmocka_unit_test(test_a_login_is_bound_where_both_can),
+        cmocka_unit_test(test_a_login_bound_to_another_certificate_fails),
+        cmocka_unit_test(test_an_offer_taken_out_is_noticed_by_the_server),
+        cmocka_unit_test(test_what_must_be_bound_is_not_answered_otherwise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
