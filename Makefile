@@ -63,6 +63,9 @@ soak:
 	@for b in asan release; do $(PYTHON) tests/checker/checker.py --rounds 20 --seed 100 \
 	    build/$$b/weir build/$$b/tests/checker/checker build/$$b/tests/checker/outsider \
 	    || exit 1; done
+	@for how in '' --kills; do $(PYTHON) tests/isolation/isolation.py --rounds 10 --seed 100 \
+	    --checks 1000000 $$how build/release/weir build/release/tests/isolation/isolation \
+	    || exit 1; done
 	@$(MAKE) --no-print-directory fuzz TIME=14400
 
 # Of all targets the only one that may use PyPI, npm, Go's modules and Maven's artifacts.

@@ -24,7 +24,7 @@ def pgbouncer_with(program, name, directory, postgres, access):
     users = directory / f"users-{port}.txt"
     users.write_text(f'"{servers.USER}" "{servers.PASSWORD}"\n')
     tls = [f"client_tls_{key} = {value}" for key, value in (
-        ("sslmode", "allow"), ("key_file", access.key), ("cert_file", access.cert))
+        ("sslmode", "allow"), ("key_file", access.peers_key), ("cert_file", access.cert))
            if access.tls]
     lines = [
         "[databases]",
@@ -52,7 +52,7 @@ def pgbouncer(directory, postgres, access=servers.TRUST):
 def odyssey_config(directory, postgres, port, access):
     listen = f'host "127.0.0.1" port {port} backlog 4096'
     if access.tls:
-        listen += f' tls "allow" tls_key_file "{access.key}" tls_cert_file "{access.cert}"'
+        listen += f' tls "allow" tls_key_file "{access.peers_key}" tls_cert_file "{access.cert}"'
     known = f'authentication "scram-sha-256" password "{servers.PASSWORD}"'
     return f"""
 daemonize no

@@ -152,9 +152,9 @@ def access_of(kind, directory):
             "SCRAM on TLS": servers.Access(scram=True, tls=True, directory=directory)}[kind]
 
 
-def connect(directory, postgres, c, kind, plan):
+def connect(directory, postgres, c, kind, seconds):
     return pgbench.run(
-        directory, postgres, c, clients=8, seconds=plan.seconds, what=("-S", "-C"), sampling=1,
+        directory, postgres, c, clients=8, seconds=seconds, what=("-S", "-C"), sampling=1,
         user="postgres" if kind == "trust" else servers.USER,
         environment={"PGPASSWORD": servers.PASSWORD,
                      "PGSSLMODE": "require" if kind == "SCRAM on TLS" else "disable"})
@@ -168,11 +168,13 @@ def bench_connect(directory, postgres, plan):
     for kind in ("trust", "SCRAM", "SCRAM on TLS"):
         made = start_all(directory, postgres, plan, access_of(kind, directory))
         try:
+            for c in made[1:]:  # every statement has been seen
+                connect(directory, postgres, c, kind, 1)
             for turn in range(plan.rounds):
                 for c in rotated(made, turn):
                     if kind == "SCRAM on TLS" and c is postgres:
                         continue
-                    got = connect(directory, postgres, c, kind, plan)
+                    got = connect(directory, postgres, c, kind, plan.seconds)
                     cells.setdefault((kind, 8, c.name), []).append(got)
         finally:
             stop_all(made)
@@ -228,7 +230,7 @@ def bench_idle(directory, postgres, plan):
     if servers.raise_file_limit() < IDLE_CLIENTS + 500:
         return {}
     cells = {}
-    for turn in range(min(plan.rounds, 2)):
+    for turn in range(1 if plan.rounds < 3 else 2):
         for name, start in rotated(plan.peers.with_weir().items(), turn):
             server = start(directory, postgres)
             try:

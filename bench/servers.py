@@ -27,7 +27,8 @@ class Access:
     """How clients come in. With TLS, a key and certificate are made in the directory."""
 
     def __init__(self, scram=False, tls=False, directory=None):
-        self.scram, self.tls, self.key, self.cert = scram, tls, None, None
+        self.scram, self.tls = scram, tls
+        self.key = self.peers_key = self.cert = None
         if tls:
             self.key, self.cert = directory / "bench.key", directory / "bench.crt"
             subprocess.run(["openssl", "req", "-new", "-x509", "-nodes", "-days", "2", "-newkey",
@@ -35,9 +36,11 @@ class Access:
                             "/CN=localhost", "-keyout", self.key, "-out", self.cert], check=True,
                            capture_output=True)
             self.key.chmod(0o600)
+            self.peers_key = directory / "bench-peers.key"  # owned by whom they run as
+            shutil.copy(self.key, self.peers_key)
             if os.geteuid() == 0:
                 user = pwd.getpwnam("postgres")
-                os.chown(self.key, user.pw_uid, user.pw_gid)
+                os.chown(self.peers_key, user.pw_uid, user.pw_gid)
 
 
 TRUST = Access()

@@ -60,11 +60,15 @@ typedef struct weir_conn_ops {
     /* The server session's parameters are those now, by statements of the session's own: from what
      * a later adopt tells the difference. */
     int (*adopted)(weir_conn *conn, const weir_parameters *parameters);
-    /* Makes `name` on the server mean `prepared`; NULL: nothing. For texts that say the name. Without
-     * a name: what goes out next may make an end of all of them. */
+    /* Makes `name` on the server mean `prepared`; NULL: nothing. For texts that say the name.
+     * Without a name: what goes out next may make an end of all of them. */
     int (*name)(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
     /* It means that now, by a statement of the session's own. NULL name: no name means anything. */
     int (*named)(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
+    /* Whether the statement stands on the server as the client was shown it; else `examine` finds
+     * out (on_examined follows), in front of the client's next extended message. */
+    bool (*faithful)(weir_conn *conn, const weir_prepared *prepared);
+    int (*examine)(weir_conn *conn, const weir_prepared *prepared);
     /* Puts a question of ours, also in the middle of what is relayed, but not between a client's
      * extended messages and their Sync. -ENOMEM, …: `done` is not called, the connection is
      * unusable. */
@@ -120,9 +124,9 @@ typedef struct weir_conn_request {
     weir_role role;
     const char *database;
     const char *user;
-    const char *password; /* may be NULL */
+    const char *password;    /* may be NULL */
     const weir_login *login; /* in place of the password; may be NULL */
-    void *owner;          /* copied to conn->owner */
+    void *owner;             /* copied to conn->owner */
 } weir_conn_request;
 
 /* The engine's ear for a backend that makes its own history (SQLite). On the thread that commits,

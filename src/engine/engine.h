@@ -160,6 +160,7 @@ struct weir_session {
     struct weir_account *account; /* of an admitted client */
     unsigned pinned; /* effects that pin (WEIR_EFFECT_*), 0: not pinned */
     weir_time pinned_since;
+    uint64_t last_conn, last_uses; /* the one that it gave back last, and how often it had been lent */
     bool tainted; /* the connection's session state is not known: forgotten before others use it */
     weir_time waiting_since;
     weir_asof wrote; /* everything this session has written is in what was read from here on */
@@ -193,6 +194,8 @@ bool weir_session_welcome(const weir_session *session, weir_slice *ret);
 WEIR_MUST_CHECK int weir_session_borrow(weir_session *session, weir_role role, weir_error *err);
 /* No longer waits: neither `lent` nor `refused` comes. Harmless when it does not wait. */
 void weir_session_withdraw(weir_session *session);
+/* Nobody else has had session->conn since this session gave it back. */
+bool weir_session_alone(const weir_session *session);
 /* Gives session->conn back to its pool; if it is not clean it is closed instead. */
 void weir_session_return(weir_session *session);
 /* Forgets session->conn, which was lost. */

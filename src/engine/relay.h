@@ -1,6 +1,7 @@
-/* The relaying half of a backend's interface (engine/backend.h): a client's messages as they are given
- * to a server connection, where its replies go, questions of our own put between them, and the
- * session parameters that a connection is lent with. All calls come on the connection's loop. */
+/* The relaying half of a backend's interface (engine/backend.h): a client's messages as they are
+ * given to a server connection, where its replies go, questions of our own put between them, and
+ * the session parameters that a connection is lent with. All calls come on the connection's loop.
+ */
 #ifndef WEIR_ENGINE_RELAY_H
 #define WEIR_ENGINE_RELAY_H
 
@@ -49,6 +50,8 @@ typedef struct weir_prepared {
     uint64_t content[2]; /* keyed hash of them; the server-side name is made of it */
     uint64_t schema;     /* weir_backend.changes when it was parsed */
     bool by_sql;         /* `text` is a PREPARE statement, which names it */
+    uint64_t shape;      /* hash of the description that its client was shown; 0: of none */
+    bool stale;          /* ... which does not hold any more */
     bool unsettled;      /* `settings` were not known */
     weir_statement statement;
     uint32_t refs; /* of its session */
@@ -62,6 +65,8 @@ typedef struct weir_relay {
                                       stands for; NULL: nothing, or for PARSE something else (the
                                       server will say so) */
     bool unnamed;                  /* PARSE, BIND, DESCRIBE: the client gave no name */
+    bool stale;                    /* BIND, DESCRIBE: to be answered as a statement whose result is
+                                      of other types now */
     uint8_t target;                /* DESCRIBE, CLOSE: 'S' or 'P' */
 } weir_relay;
 
@@ -73,6 +78,10 @@ typedef struct weir_relay_events {
      * `sqlstate`
      * "" or its error's; NULL: an earlier error made the server skip it. */
     void (*on_statement)(weir_relay_sink *sink, uint64_t rows, const char *sqlstate);
+    /* A statement of this content (its first half) was described to the client. May be NULL. */
+    void (*on_described)(weir_relay_sink *sink, uint64_t content, uint64_t shape);
+    /* What weir_conn_ops.examine asked: `shape` 0: it could not be found out. May be NULL. */
+    void (*on_examined)(weir_relay_sink *sink, uint64_t shape);
     /* An error went through. May be NULL. */
     void (*on_error)(weir_relay_sink *sink);
     /* A ReadyForQuery is about to go through, behind which nothing is owed to the client. False:

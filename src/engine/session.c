@@ -139,12 +139,21 @@ void weir_session_withdraw(weir_session *session)
     weir_lender_pump(l);
 }
 
+bool weir_session_alone(const weir_session *session)
+{
+    const weir_conn *conn = session->conn;
+    return conn && conn->id == session->last_conn &&
+           conn->pooled.uses == session->last_uses + 1;
+}
+
 void weir_session_return(weir_session *session)
 {
     weir_conn *conn = session->conn;
     if (!conn || session->pinned)
         return;
     weir_lender *l = lender_of(session);
+    session->last_conn = conn->id;
+    session->last_uses = conn->pooled.uses;
     session->conn = NULL;
     conn->sink = NULL;
     weir_conn_state state = conn->ops->clean(conn);

@@ -60,6 +60,22 @@ static void on_statement(weir_relay_sink *sink, uint64_t rows, const char *sqlst
     record(c, rows, sqlstate);
 }
 
+static void on_described(weir_relay_sink *sink, uint64_t content, uint64_t shape)
+{
+    weir_client_described(client_of(sink), content, shape);
+}
+
+static void on_examined(weir_relay_sink *sink, uint64_t shape)
+{
+    weir_client *c = client_of(sink);
+    c->relay.examining = false;
+    if (c->relay.examined && shape)
+        c->relay.examined->stale = c->relay.examined->shape != shape;
+    c->relay.seen_to = c->relay.examined != NULL;
+    if (!c->closed)
+        weir_stream_resume(c->stream);
+}
+
 static void on_error(weir_relay_sink *sink)
 {
     client_of(sink)->relay.erred = true;
@@ -76,8 +92,7 @@ static bool may_be_ready(weir_relay_sink *sink, char status)
         return true;
     /* kept back also for what is queued: bytes before it may not have been handed on yet */
     bool notified = c->relay.notified && weir_listening_any(c);
-    c->relay.held =
-        weir_listening_must_settle(c) || notified || weir_listening_has_news(c);
+    c->relay.held = weir_listening_must_settle(c) || notified || weir_listening_has_news(c);
     return !c->relay.held;
 }
 
@@ -224,6 +239,7 @@ static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_o
         return;
     }
     c->relay.erred = true;
+    c->relay.examining = c->relay.seen_to = false;
     weir_client_named_answered(c);
     answer_owed(c, err, ready_owed);
     if (c->relay.held)
@@ -239,6 +255,8 @@ static const weir_relay_events events = {.may_be_ready = may_be_ready,
                                          .on_notification = on_notification,
                                          .on_bytes = on_bytes,
                                          .on_statement = on_statement,
+                                         .on_described = on_described,
+                                         .on_examined = on_examined,
                                          .on_error = on_error,
                                          .on_ready = on_ready,
                                          .congested = on_congested,

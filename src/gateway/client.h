@@ -1,5 +1,5 @@
-/* Private to gateway/: a client, from its startup packet to its leaving, and what its modules do with
- * it. Always on its worker's thread. */
+/* Private to gateway/: a client, from its startup packet to its leaving, and what its modules do
+ * with it. Always on its worker's thread. */
 #ifndef WEIR_GATEWAY_CLIENT_H
 #define WEIR_GATEWAY_CLIENT_H
 
@@ -36,8 +36,8 @@ typedef struct weir_named {
     weir_prepared *prepared;
     uint32_t batch; /* in which it was parsed */
     uint32_t serial;
-    bool certain;   /* the server has it, as far as names of clients go */
-    bool ending;    /* a DEALLOCATE of it is on its way */
+    bool certain; /* the server has it, as far as names of clients go */
+    bool ending;  /* a DEALLOCATE of it is on its way */
     size_t name_len;
     uint8_t name[];
 } weir_named;
@@ -45,18 +45,21 @@ typedef struct weir_named {
 /* What a relaying client needs beyond the session. */
 typedef struct weir_relay_state {
     weir_relay_sink sink;
-    weir_map named; /* name -> weir_named */
-    weir_list unanswered; /* weir_named */
-    uint32_t batches;     /* counts the Syncs */
-    uint32_t name_serial; /* counts what was named */
-    bool unsettled;       /* some were parsed under settings not known then */
-    bool erred;           /* there was an error since nothing was owed */
+    weir_map named;          /* name -> weir_named */
+    weir_list unanswered;    /* weir_named */
+    uint32_t batches;        /* counts the Syncs */
+    uint32_t name_serial;    /* counts what was named */
+    bool examining;          /* the message at the front waits for weir_conn_ops.examine */
+    bool seen_to;            /* ... and has it */
+    weir_prepared *examined; /* what it asked for; as long as the message is at the front */
+    bool unsettled;          /* some were parsed under settings not known then */
+    bool erred;              /* there was an error since nothing was owed */
     weir_prepared *unnamed;
-    uint64_t unnamed_under; /* weir_client_meaning as it was parsed */
-    weir_statement bound; /* of the newest Bind */
+    uint64_t unnamed_under;  /* weir_client_meaning as it was parsed */
+    weir_statement bound;    /* of the newest Bind */
     weir_prepared *bound_to; /* ... what is bound, where its text will be asked for; else NULL */
-    weir_sent first;      /* the common case: one statement on its way */
-    weir_sent *more;      /* a ring for pipelines */
+    weir_sent first;         /* the common case: one statement on its way */
+    weir_sent *more;         /* a ring for pipelines */
     uint32_t more_cap, more_head, sent;
     uint32_t own_contents; /* counts statements that mean something to this client alone */
     uint32_t own_meaning;  /* counts what makes texts mean something else to this client than to
@@ -91,29 +94,29 @@ typedef struct weir_client {
     size_t startup_len;
     uint8_t *params; /* settings in force; the same pointer as long as they are the same */
     size_t params_len;
-    uint64_t fingerprint; /* of these */
+    uint64_t fingerprint;   /* of these */
     struct weir_auth *auth; /* while AUTH */
     weir_local *local;
     struct weir_spelling *spelling; /* asks for it; NULL: it does not */
-    weir_console *console; /* in database `weir` */
-    weir_time since;       /* connected; then: state of the timer's concern */
+    weir_console *console;          /* in database `weir` */
+    weir_time since;                /* connected; then: state of the timer's concern */
     bool relays;
-    bool trusted; /* nothing had to be proved */
-    bool holds;   /* session pooling: its connection stays with it */
-    bool closed;  /* the stream is gone */
-    bool spoke;      /* its first packet came */
-    bool direct_tls; /* ... and was TLS's own */
-    bool resting; /* paused, to be given to a successor */
-    bool stays;   /* … which cannot take it */
-    bool missed;  /* it was taken over, and notifications may have passed it by */
+    bool trusted;               /* nothing had to be proved */
+    bool holds;                 /* session pooling: its connection stays with it */
+    bool closed;                /* the stream is gone */
+    bool spoke;                 /* its first packet came */
+    bool direct_tls;            /* ... and was TLS's own */
+    bool resting;               /* paused, to be given to a successor */
+    bool stays;                 /* … which cannot take it */
+    bool missed;                /* it was taken over, and notifications may have passed it by */
     struct weir_replay *replay; /* it was taken over, and its statements are prepared anew */
-    bool dismissed; /* it goes when it is at rest: its database is closed */
-    bool overdue; /* its connection is closed for a statement that does not end */
-    weir_time begun;        /* its transaction; 0: it has none */
-    weir_time looked_at;    /* whether it is still there, while it waits */
-    weir_time unread_since; /* its answers pile up; 0: they do not */
-    weir_time cancelled_at; /* the statement under way, by a timeout; 0: it was not */
-    weir_listening *listening; /* what it listens to; NULL: it never did */
+    bool dismissed;             /* it goes when it is at rest: its database is closed */
+    bool overdue;               /* its connection is closed for a statement that does not end */
+    weir_time begun;            /* its transaction; 0: it has none */
+    weir_time looked_at;        /* whether it is still there, while it waits */
+    weir_time unread_since;     /* its answers pile up; 0: they do not */
+    weir_time cancelled_at;     /* the statement under way, by a timeout; 0: it was not */
+    weir_listening *listening;  /* what it listens to; NULL: it never did */
     weir_relay_state relay;
 } weir_client;
 
@@ -179,6 +182,8 @@ bool weir_client_sent_pop(weir_client *c, weir_sent *ret);
 /* NULL: out of memory. */
 /* What was parsed under settings that are only known now gets them. -ENOMEM. */
 WEIR_MUST_CHECK int weir_client_settle_statements(weir_client *c);
+/* It was described to the client, or it is found to look otherwise than it was. */
+void weir_client_described(weir_client *c, uint64_t content, uint64_t shape);
 /* Changes with whatever a text may mean something else for. */
 uint64_t weir_client_meaning(const weir_client *c);
 weir_prepared *weir_client_prepared_new(weir_client *c, weir_slice text, weir_slice oids);
@@ -221,8 +226,6 @@ WEIR_MUST_CHECK int weir_client_settle_names(weir_client *c, weir_slice text,
                                              struct weir_namings **ret, weir_error *err);
 /* `name` of the protocol is to mean something on the connection, so that Parse fails over it. */
 WEIR_MUST_CHECK int weir_client_take_name(weir_client *c, weir_slice name);
-/* `name` means `p` on the connection, for a message that goes out as it is. */
-WEIR_MUST_CHECK int weir_client_give_name(weir_client *c, weir_slice name, const weir_prepared *p);
 /* The statement ended. Frees them. */
 void weir_client_named_by_sql(weir_client *c, struct weir_namings *namings, bool succeeded);
 void weir_namings_free(struct weir_namings *namings);

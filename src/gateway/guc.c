@@ -1,5 +1,5 @@
-/* Sorted lists of session settings. They are short, and change seldom: plain bytes that are compared,
- * hashed and handed on as they lie are worth more than a fast search. */
+/* Sorted lists of session settings. They are short, and change seldom: plain bytes that are
+ * compared, hashed and handed on as they lie are worth more than a fast search. */
 #include "gateway/guc.h"
 #include "base/ascii.h"
 #include "proto/pg/pg.h"

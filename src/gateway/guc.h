@@ -1,5 +1,5 @@
-/* Lists of session settings (GUCs), as weir_parameters has them: "name\0value\0" pairs, names in lower
- * case, each once, sorted by their bytes. Pure. */
+/* Lists of session settings (GUCs), as weir_parameters has them: "name\0value\0" pairs, names in
+ * lower case, each once, sorted by their bytes. Pure. */
 #ifndef WEIR_GATEWAY_GUC_H
 #define WEIR_GATEWAY_GUC_H
 

@@ -16,12 +16,12 @@ struct weir_gateway_worker {
     weir_loop *loop;
     weir_worker *engine;
     weir_list clients;
-    weir_map by_id; /* cancel keys name clients by id */
+    weir_map by_id;                   /* cancel keys name clients by id */
     struct weir_spellings *spellings; /* spelling.c; NULL: none yet */
-    struct weir_lookups *lookups; /* auth_lookup.c; NULL: none yet */
+    struct weir_lookups *lookups;     /* auth_lookup.c; NULL: none yet */
     weir_list listeners;
     weir_list catalogs; /* catalog.c: of the databases that it served first */
-    weir_timer tick; /* of the engine */
+    weir_timer tick;    /* of the engine */
     weir_task drain, close;
     _Atomic unsigned client_count;
     _Atomic uint32_t next_id;
@@ -51,7 +51,7 @@ typedef struct weir_settings {
     const weir_config *config;
     weir_map users;               /* name -> weir_config_user */
     struct weir_derived *derived; /* of config->users, by index */
-    bool owned;                    /* the configuration goes with it */
+    bool owned;                   /* the configuration goes with it */
     struct weir_settings *older;
 } weir_settings;
 
@@ -60,19 +60,19 @@ struct weir_gateway {
     struct weir_settings *_Atomic settings; /* the newest; older ones live as long as the gateway */
     weir_log *log;
     weir_engine *engine;
-    weir_tls_slot tls;          /* of clients; empty: they get none */
-    _Atomic int64_t tls_expiry; /* of its certificate; 0: none */
+    weir_tls_slot tls;             /* of clients; empty: they get none */
+    _Atomic int64_t tls_expiry;    /* of its certificate; 0: none */
     struct weir_hub *_Atomic hubs; /* listen.c: made when first needed, freed with the gateway */
-    uint8_t mock_key[32]; /* makes unknown users look like known ones */
+    uint8_t mock_key[32];          /* makes unknown users look like known ones */
     _Atomic bool draining, closing;
-    _Atomic bool giving;           /* to a successor */
-    _Atomic bool leaving;          /* draining or giving: clients go when they come to rest */
+    _Atomic bool giving;            /* to a successor */
+    _Atomic bool leaving;           /* draining or giving: clients go when they come to rest */
     struct weir_handover *handover; /* NULL: restarts are not for this host */
     _Atomic unsigned clients;
-    _Atomic unsigned consoles;     /* those of them in database `weir` */
-    _Atomic unsigned logins;       /* those of them that prove who they are */
-    _Atomic unsigned analyses;     /* waiting or under way */
-    weir_gateway_opener opener;    /* of databases that a reload brings; NULL: it cannot */
+    _Atomic unsigned consoles;  /* those of them in database `weir` */
+    _Atomic unsigned logins;    /* those of them that prove who they are */
+    _Atomic unsigned analyses;  /* waiting or under way */
+    weir_gateway_opener opener; /* of databases that a reload brings; NULL: it cannot */
     void *opener_user;
     weir_gateway_worker workers[]; /* options.workers */
 };

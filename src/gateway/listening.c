@@ -639,7 +639,7 @@ int weir_listening_settle(weir_client *c, bool failed, weir_listening_done *done
         "SELECT true, pg_catalog.current_setting('weir.listening', true) UNION ALL "
         "SELECT false, c FROM pg_catalog.pg_listening_channels() AS c";
     weir_listening *l = c->listening;
-    assert(l && l->unsettled && l->step == IDLE && !l->asking);
+    assert(l && l->unsettled && !waits(l) && !l->asking);
     l->failed = failed;
     l->restored = false;
     l->done = done;
@@ -652,7 +652,7 @@ int weir_listening_settle(weir_client *c, bool failed, weir_listening_done *done
 void weir_listening_sync(weir_client *c, weir_listening_done *done)
 {
     weir_listening *l = c->listening;
-    assert(l && l->listener.hub && l->step == IDLE);
+    assert(l && l->listener.hub && !waits(l));
     l->done = done;
     l->step = SYNCING;
     if (weir_listener_sync(&l->listener) < 0)
@@ -696,6 +696,8 @@ static void on_answered(weir_listener *listener, const weir_error *err)
 void weir_listening_attached(weir_client *c)
 {
     weir_conn *conn = c->session.conn;
+    if (c->listening && !waits(c->listening))
+        c->listening->step = IDLE; /* what was admitted went with the connection before */
     const char *address = NULL;
     uint32_t pid = 0;
     weir_gateway *g = c->worker->gateway;

@@ -77,21 +77,17 @@ static int keep(gathering *g, weir_naming what, weir_slice name, weir_slice stat
 /* DEALLOCATE drops whatever has the name, PREPARE fails over it: a statement of nothing will do. */
 static const weir_prepared nothing = {.content = {1, 1}};
 
-static const weir_prepared *stand_in(weir_naming what, const weir_prepared *p)
+static const weir_prepared *stand_in(weir_client *c, weir_naming what, weir_slice name)
 {
+    const weir_prepared *p = weir_client_prepared_find(c, name);
+    if (what == WEIR_NAMING_PREPARE && !weir_client_name_taken(c, name))
+        return NULL; /* a Parse that failed left it */
     return p && what != WEIR_NAMING_EXECUTE ? &nothing : p;
 }
 
 int weir_client_take_name(weir_client *c, weir_slice name)
 {
     return c->session.conn->ops->name(c->session.conn, weir_client_name_key(name), &nothing);
-}
-
-int weir_client_give_name(weir_client *c, weir_slice name, const weir_prepared *p)
-{
-    return c->relay.status == 'E'
-               ? 0
-               : c->session.conn->ops->name(c->session.conn, weir_client_name_key(name), p);
 }
 
 static bool is_all(weir_naming what)
@@ -115,7 +111,7 @@ static void on_naming(void *user, weir_naming what, weir_slice name, weir_slice 
     if (is_all(what) && g->wanted)
         g->error = conn->ops->name(conn, (weir_slice){0}, NULL);
     else if (c->relay.status != 'E' && name.len > 0)
-        g->error = conn->ops->name(conn, name, stand_in(what, weir_client_prepared_find(c, name)));
+        g->error = conn->ops->name(conn, name, stand_in(c, what, name));
     if (g->error == 0 && g->wanted && what != WEIR_NAMING_EXECUTE)
         g->error = keep(g, what, name, statement);
 }

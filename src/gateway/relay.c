@@ -399,24 +399,37 @@ static int bind_effects(weir_client *c, const weir_pg_frame *f, weir_prepared *p
     return 0;
 }
 
-/* What SQL prepared stands on the server under the client's own name, which does as it is. */
+/* What SQL prepared stands on the server under the client's own name, which does as it is; what the
+ * client has not got must not be there as another's. */
 static int by_own_name(weir_client *c, weir_slice name, weir_prepared **p)
 {
-    if (!*p || !(*p)->by_sql)
-        return 0;
     weir_conn *conn = c->session.conn;
-    int r = c->relay.status == 'E' ? 0 : conn->ops->name(conn, weir_client_name_key(name), *p);
+    if (name.len == 0 || c->relay.status == 'E' || (*p && !(*p)->by_sql))
+        return 0;
+    int r = conn->ops->name(conn, weir_client_name_key(name), *p);
     *p = NULL;
     return r;
 }
 
-/* A statement that SQL made goes by its client's name. */
-static int forward_by_sql(weir_client *c, const weir_pg_frame *f, weir_relay_kind kind,
-                          weir_slice name, const weir_prepared *p)
+/* The client was shown what a statement gives, and the schema has changed since: it is looked at
+ * again where it does not stand yet. 0: it may go out; WAIT. */
+static int see_to_shape(weir_client *c, weir_prepared *p)
 {
-    if (weir_client_give_name(c, name, p) < 0)
-        return refuse_memory(c, f->type);
-    return forward(c, &(weir_relay){.kind = kind, .whole = f->whole, .target = 'S'});
+    weir_conn *conn = c->session.conn;
+    bool seen_to = c->relay.seen_to && c->relay.examined == p;
+    c->relay.seen_to = false;
+    if (!p || !p->shape || p->by_sql || p->stale || seen_to || c->relay.status == 'E' ||
+        conn->ops->faithful(conn, p))
+        return 0;
+    c->relay.examining = c->relay.batch = true;
+    c->relay.examined = p;
+    if (conn->ops->examine(conn, p) < 0) {
+        c->relay.examining = false;
+        return 0; /* on_lost follows */
+    }
+    if (c->relay.examining)
+        weir_stream_pause(c->stream);
+    return WAIT;
 }
 
 static int on_bind(weir_client *c, const weir_pg_frame *f)
@@ -427,15 +440,16 @@ static int on_bind(weir_client *c, const weir_pg_frame *f)
     if (!r.ok)
         return -EPROTO;
     weir_prepared *p = weir_client_prepared_find(c, name);
-    int e = p ? bind_effects(c, f, p) : 0;
+    int e = see_to_shape(c, p);
+    if (e == 0 && p)
+        e = bind_effects(c, f, p);
     if (e != 0)
         return e == WAIT ? WAIT : 0;
-    if (p && p->by_sql)
-        return forward_by_sql(c, f, WEIR_RELAY_BIND, name, p);
     if (by_own_name(c, name, &p) < 0)
         return refuse_memory(c, f->type);
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_BIND,
                                     .whole = f->whole,
+                                    .stale = p && p->stale,
                                     .prepared = p,
                                     .unnamed = name.len == 0});
 }
@@ -447,14 +461,15 @@ static int on_target(weir_client *c, const weir_pg_frame *f)
         return -EPROTO;
     bool close = f->type == WEIR_PG_F_CLOSE;
     weir_prepared *p = t.kind == 'S' ? weir_client_prepared_find(c, t.name) : NULL;
-    if (p && p->by_sql && !close)
-        return forward_by_sql(c, f, WEIR_RELAY_DESCRIBE, t.name, p);
-    if (!close && by_own_name(c, t.name, &p) < 0)
+    if (!close && t.kind == 'S' && by_own_name(c, t.name, &p) < 0)
         return refuse_memory(c, f->type);
+    if (!close && see_to_shape(c, p) == WAIT)
+        return WAIT;
     int r = forward(c, &(weir_relay){.kind = close ? WEIR_RELAY_CLOSE : WEIR_RELAY_DESCRIBE,
                                      .whole = f->whole,
                                      .prepared = p,
                                      .unnamed = t.name.len == 0,
+                                     .stale = !close && p && p->stale,
                                      .target = t.kind});
     if (close && t.kind == 'S' && t.name.len > 0)
         weir_client_named_remove(c, t.name, c->relay.name_serial);
@@ -486,8 +501,8 @@ static bool is_large_object(uint32_t function)
 {
     static const struct {
         uint32_t from, to;
-    } ranges[] = {{715, 715}, {764, 764}, {767, 767}, {952, 957}, {964, 964}, {1004, 1004},
-                  {3170, 3172}, {3457, 3460}};
+    } ranges[] = {{715, 715}, {764, 764},   {767, 767},   {952, 957},
+                  {964, 964}, {1004, 1004}, {3170, 3172}, {3457, 3460}};
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
         if (function >= ranges[i].from && function <= ranges[i].to)
             return true;
@@ -581,7 +596,7 @@ static int on_message(weir_client *c, const weir_pg_frame *f)
     if (c->relay.skipping && f->type != WEIR_PG_F_SYNC && f->type != WEIR_PG_F_TERMINATE)
         return 0;
     if (needs_conn(f->type)) {
-        if (c->relay.held || weir_client_state_awaited(c)) {
+        if (c->relay.held || c->relay.examining || weir_client_state_awaited(c)) {
             weir_stream_pause(c->stream);
             return WAIT;
         }

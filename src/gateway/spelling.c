@@ -80,9 +80,9 @@ static int append_value(weir_buf *out, weir_slice value)
         if (r == 0)
             r = weir_buf_append_u8(out, (uint8_t)digits[value.data[i] & 15]);
     }
-    return r < 0 ? r
-                 : weir_buf_append(
-                       out, WEIR_SLICE_LIT("','hex'),pg_catalog.getdatabaseencoding())"));
+    return r < 0
+               ? r
+               : weir_buf_append(out, WEIR_SLICE_LIT("','hex'),pg_catalog.getdatabaseencoding())"));
 }
 
 static int append_set(weir_buf *out, weir_slice name, weir_slice value)

@@ -31,6 +31,8 @@ struct weir_state {
     weir_client *client;
     unsigned noted;     /* effects since the last question */
     unsigned asked;     /* those that it is about; 0: none is on its way */
+    bool may_have_changed; /* ... something that the client was told is done: not only called what is
+                              not known */
     unsigned found;     /* what the answer says is there: of VISIBLE */
     bool discarded;     /* DISCARD ALL went well */
     bool incomplete;    /* memory was short while the answer came */
@@ -72,12 +74,12 @@ bool weir_client_state_drop(weir_client *c)
     weir_state *s = c->relay.state;
     if (!s)
         return false;
-    bool asked = s->asked != 0;
+    bool asked = s->asked != 0, told = asked && s->may_have_changed;
     if (asked)
         weir_list_remove(&s->question.node);
     c->session.tainted = true;
     state_free(c);
-    return asked;
+    return told;
 }
 
 /* ---- settings ---- */
@@ -194,7 +196,8 @@ static int note_reset_of_startup(weir_client *c, weir_slice text)
 /* What statements of the session's mean from here on may not be what its settings say. */
 static int note_meaning(weir_client *c, unsigned effects)
 {
-    if ((effects & WEIR_EFFECT_TEMP) || (c->holds && (effects & SETTING)))
+    if ((effects & (WEIR_EFFECT_TEMP | WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN)) ||
+        (c->holds && (effects & SETTING)))
         c->relay.own_meaning++;
     return effects & SETTING ? doubt_settings(c) : 0;
 }
@@ -209,7 +212,8 @@ static int pin(weir_client *c, unsigned effects, weir_error *err)
  *
  * No list of the server's shows it and nothing can bring it to another connection, and every INSERT
  * may move a sequence: so sessions stay where they moved one, but only in databases where somebody
- * asks for it. That is known from the first time on; then, the value is not there (55000). */
+ * asks for it. That is known from the first time on; then, the value is there if nobody else had the
+ * connection meanwhile, and else it is not (55000). */
 
 bool weir_client_watches_sequences(const weir_client *c)
 {
@@ -229,7 +233,7 @@ static int note_sequences(weir_client *c, const weir_statement *statement, unsig
     if ((*effects & WEIR_EFFECT_SEQUENCE) && !(c->session.pinned & WEIR_EFFECT_SEQUENCE)) {
         weir_database_watch_sequences(database);
         *effects &= ~(unsigned)WEIR_EFFECT_SEQUENCE;
-        if (begins(c, statement)) {
+        if (begins(c, statement) && !weir_session_alone(&c->session)) {
             weir_error_set(err, "55000",
                            "weir: no sequence was moved on this session's connection "
                            "yet, so currval and lastval are not defined");
@@ -252,6 +256,8 @@ int weir_client_note_effects(weir_client *c, const weir_statement *statement, we
     unsigned effects = statement->effects & TRACKED;
     if ((c->session.pinned & WEIR_EFFECT_TEMP) && statement->kind == WEIR_KIND_DDL)
         effects |= WEIR_EFFECT_UNDO; /* DROP TABLE */
+    if ((effects & WEIR_EFFECT_SET) && weir_client_mentions(text, "default"))
+        effects |= WEIR_EFFECT_UNDO; /* SET … TO DEFAULT is RESET */
     if (c->holds)
         return note_meaning(c, effects);
     int r = note_sequences(c, statement, &effects, err);
@@ -391,6 +397,7 @@ static int ask(weir_state *s)
     if (r < 0)
         return r;
     s->asked = what;
+    s->may_have_changed = (s->noted & ~(unsigned)WEIR_EFFECT_UNKNOWN) != 0;
     s->noted = 0;
     s->found = 0;
     s->question = (weir_question){.text = weir_buf_slice(&s->text), .row = on_row, .done = on_done};

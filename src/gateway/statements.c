@@ -202,6 +202,17 @@ weir_slice weir_client_name_key(weir_slice name)
     return weir_slice_head(name, name.len < WEIR_SQL_NAME_MAX ? name.len : WEIR_SQL_NAME_MAX);
 }
 
+void weir_client_described(weir_client *c, uint64_t content, uint64_t shape)
+{
+    weir_named *n;
+    weir_prepared *p = c->relay.unnamed;
+    if (p && p->content[0] == content)
+        p->shape = shape;
+    for (size_t pos = 0; (n = weir_map_next(&c->relay.named, &pos));)
+        if (n->prepared->content[0] == content)
+            n->prepared->shape = shape;
+}
+
 void weir_client_prepared_by_sql(weir_prepared *p)
 {
     p->by_sql = true;

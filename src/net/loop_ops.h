@@ -1,4 +1,4 @@
-/* What an implementation of net/net.h provides: epoll (net/epoll.c), the simulator (tests/sim/).
+/* What an implementation of net/net.h provides: net/kernel.c, the simulator (tests/sim/).
  * Users of the network include net/net.h and never this. Each struct below begins an
  * implementation's own. */
 #ifndef WEIR_NET_LOOP_OPS_H

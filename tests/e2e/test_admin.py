@@ -224,16 +224,17 @@ def test_pause_waits_for_a_transaction_and_can_be_cancelled(weir, postgres):
 def test_servers_show_who_holds_them_and_why(weir, postgres):
     gateway = weir(postgres.dsn(postgres.database()))
     with console(gateway) as c, gateway.connect() as app:
-        app.execute("LISTEN news")
+        app.execute("CREATE TEMP TABLE news (v int)")
         server = [row for row in rows(c, "servers") if row["state"] == "active"]
         client = next(row for row in rows(c, "clients") if row["pinned"])
         assert len(server) == 1 and server[0]["pinned"] == 1
         assert (server[0]["link"], client["link"]) == (client["ptr"], server[0]["ptr"])
-        assert client["pinned"] == "listen"
+        assert client["pinned"] == "temp"
         assert server[0]["remote_pid"] > 0 and server[0]["port"] == postgres.port
         pinned = scrape(gateway)["weir_pinned_sessions"][1]
-        assert pinned["weir_pinned_sessions", ('reason="listen"',)] == 1
+        assert pinned["weir_pinned_sessions", ('reason="temp"',)] == 1
         app.execute("DISCARD ALL")
+        app.execute("SELECT 1")
         pinned = scrape(gateway)["weir_pinned_sessions"][1]
         assert sum(pinned.values()) == 0
 

@@ -89,3 +89,13 @@ def test_a_function_that_fits_better_is_found(gateway):
         assert settle(a, "SELECT choose(1)") == "numeric"
         b.execute("CREATE FUNCTION choose(int) RETURNS text LANGUAGE sql AS $$ SELECT 'int' $$")
         assert parsed(a, "SELECT choose(1)") == "int"
+
+
+def test_tables_that_a_function_makes_are_told_apart(gateway):
+    with gateway.connect() as a:
+        a.execute("CREATE FUNCTION make(value text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN "
+                  "EXECUTE 'CREATE TEMP TABLE made AS SELECT ' || value || ' AS v'; END $$")
+        for value, expected in (("1", "1"), ("'one'::text", "one"), ("true", "t")):
+            a.execute(f"SELECT make($${value}$$)")
+            assert settle(a, "SELECT v FROM made") == expected
+            a.execute("DROP TABLE made")

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from support import Wire, console, error_fields, message, rows, startup, wait_until
+from support import Wire, console, error_fields, kinds, message, rows, startup, wait_until
 
 SYNC, FLUSH = message(b"S"), message(b"H")
 
@@ -412,3 +412,39 @@ def test_a_greeting_says_what_the_server_would(weir, postgres, database, asked):
         assert greet(gateway) == direct
     with Wire(gateway, user="postgres", database=database) as wire:
         assert wire.query("SHOW DateStyle")[1][1][6:] == b"ISO, MDY"
+
+
+def test_a_described_statement_gives_what_it_was_described_as_or_an_error(weir, postgres, database):
+    """Hazard 7, on whichever server connection it goes on."""
+    gateway = gateway_of(weir, postgres, database, **{"pool.max_size": 2})
+    session = {"user": "postgres", "database": database}
+    with Wire(gateway, **session) as a, Wire(gateway, **session) as b, \
+            Wire(gateway, **session) as holder:
+        a.query("CREATE TABLE changing (v int, w int); INSERT INTO changing VALUES (7, 8)")
+        a.send(parse("s", "SELECT v FROM changing") + describe("S", "s") +
+               parse("t", "SELECT w FROM changing") + describe("S", "t") + SYNC)
+        a.until(b"Z")
+        a.send(run("s") + SYNC)
+        assert kinds(a.until(b"Z")) == "2DCZ"
+        b.query("ALTER TABLE changing ALTER v TYPE text")
+        for _ in range(2):  # once where it stands, once where it does not
+            for _ in range(2):
+                a.send(run("t") + run("s") + run("t") + SYNC)
+                got = a.until(b"Z")
+                assert kinds(got) == "2DCEZ"
+                fields = error_fields(got)
+                assert (fields["C"], fields["R"]) == ("0A000", "RevalidateCachedQuery")
+                assert fields["M"] == "cached plan must not change result type"
+                a.send(run("t") + SYNC)
+                assert kinds(a.until(b"Z")) == "2DCZ"
+            holder.query("BEGIN")  # takes the connection that a has used
+        holder.query("ROLLBACK")
+        b.query("BEGIN")
+        a.query("BEGIN")
+        a.send(run("s") + SYNC)
+        assert a.until(b"Z")[-1] == (b"Z", b"E")
+        a.query("ROLLBACK")
+        b.query("ROLLBACK")
+        a.send(close("S", "s") + parse("s", "SELECT v FROM changing") + describe("S", "s") +
+               run("s") + SYNC)
+        assert kinds(a.until(b"Z")) == "31tT2DCZ"

@@ -345,11 +345,12 @@ def test_a_cancel_goes_over_tls_too(weir, tls_postgres):
 def test_idle_tls_connections_are_lent_again(weir, tls_postgres):
     gateway = weir(server_dsn(tls_postgres, sslmode="require"),
                    settings={"pool.min_size": 0, "pool.max_size": 2})
-    pids = set()
-    for _ in range(10):
+    pids = []
+    for _ in range(20):
         with gateway.connect() as c:
-            pids.add(c.execute("select pg_backend_pid()").fetchone()[0])
-    assert len(pids) <= 2
+            pids.append(c.execute("select pg_backend_pid()").fetchone()[0])
+    # Until the catalog is known, a function may have done anything to its connection.
+    assert len(set(pids[10:])) <= 2, pids
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ typedef struct model {
     int depth;   /* of levels; 0: outside a transaction */
     char status; /* as ReadyForQuery says */
     int prepared[NAMES];
+    unsigned doubtful; /* names of Parses that were skipped: the gateway may still find them */
     unsigned own_locks, shared_locks;
     int cursor, fetched; /* a cursor WITH HOLD */
     unsigned noted;      /* notifications of its own that it must have got */

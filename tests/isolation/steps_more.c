@@ -56,6 +56,7 @@ static void make_prepared(client *c, int i)
     }
     want(c, by_sql ? 'C' : '1', "%s", by_sql ? "PREPARE" : "");
     c->next.prepared[i] = by_sql ? -id : id;
+    c->next.doubtful &= ~(1u << i);
 }
 
 static void drop_prepared(client *c, int i)
@@ -64,7 +65,9 @@ static void drop_prepared(client *c, int i)
     snprintf(name, sizeof(name), "p%d", i);
     bool there = c->now.prepared[i] != 0;
     c->next.prepared[i] = 0;
-    if (percent(c, 50)) {
+    bool doubtful = c->now.doubtful & 1u << i;
+    c->next.doubtful &= ~(1u << i);
+    if (!doubtful && percent(c, 50)) {
         query(c, "DEALLOCATE %s", name);
         want(c, there ? 'C' : 'E', "%s", there ? "DEALLOCATE" : "26000");
         if (!there && c->now.status == 'T')
@@ -86,6 +89,8 @@ static void make_skipped(client *c, int i)
     parse(c, name, "SELECT $1::text,'skipped'");
     sync_batch(c);
     want(c, 'E', "42P01");
+    if (!c->now.prepared[i])
+        c->next.doubtful |= 1u << i;
     if (c->now.status == 'T')
         c->next.status = 'E';
 }
@@ -94,7 +99,9 @@ bool step_prepared(client *c)
 {
     int i = (int)below(c, NAMES);
     uint64_t what = below(c, 100);
-    if (what < 60 && (c->now.prepared[i] || what < 6)) {
+    if (c->now.doubtful & 1u << i && what < 60) {
+        drop_prepared(c, i);
+    } else if (what < 60 && (c->now.prepared[i] || what < 6)) {
         execute_prepared(c, i);
     } else if (what < 80) {
         make_prepared(c, i);

@@ -18,6 +18,8 @@
 #define PG_CHECKS 2u
 #define PG_ASKED 3u
 #define PG_NAMES 4u
+#define PG_EXAMINED 5u
+#define PG_STALE 6u /* the client's, but its error is another than the server gives */
 
 /* What a host's name stood for when it was last looked up. */
 typedef struct pg_host {
@@ -31,8 +33,7 @@ typedef struct pg_backend {
     weir_postgres_options options;
     weir_tls_slot tls; /* empty: there is none */
     char *hosts[WEIR_POSTGRES_HOSTS_MAX];
-    _Atomic uint32_t generation; /* of the schema, as far as we saw it change */
-    bool has_names;              /* some host is not an address */
+    bool has_names; /* some host is not an address */
     weir_spin table_lock;
     pg_host table[WEIR_POSTGRES_HOSTS_MAX];
     _Atomic uint32_t table_serial; /* raised when an address is gone */
@@ -46,11 +47,11 @@ typedef struct pg_backend {
 typedef struct pg_prepared {
     weir_list lru;
     uint64_t content[2];
-    uint32_t generation; /* of the newest Parse sent */
-    uint32_t batch;      /* ... and the batch (up to a Sync) that it was sent in */
-    uint32_t pending;    /* Parses and Closes of it that are not answered yet */
-    bool on_server;      /* as of the newest answer */
-    bool outdated;       /* it may be gone when what was sent since has run (DEALLOCATE ALL) */
+    bool faithful;    /* it describes as when clients parsed it: no change of the schema since */
+    uint32_t batch;   /* of the newest Parse: the batch (up to a Sync) that it was sent in */
+    uint32_t pending; /* Parses and Closes of it that are not answered yet */
+    bool on_server;   /* as of the newest answer */
+    bool outdated;    /* it may be gone when what was sent since has run (DEALLOCATE ALL) */
 } pg_prepared;
 
 typedef struct pg_prepared_table {
@@ -86,31 +87,33 @@ typedef struct pg_conn {
     weir_pg_owed owed;
     uint8_t held[PG_HELD]; /* types of replies of ours that come before anything owed */
     unsigned held_len;
-    uint64_t rows;    /* of the statement under way, as its tags say */
-    uint64_t passed;  /* rows of the result under way */
-    char sqlstate[6]; /* of the error since the last Sync or Query; "" */
-    bool error_told;  /* ... was told as one statement's */
-    bool dropping;    /* a schema change is not yet committed */
-    uint64_t change;  /* likewise, of the backend's `changes` */
+    uint64_t rows;     /* of the statement under way, as its tags say */
+    uint64_t passed;   /* rows of the result under way */
+    char sqlstate[6];  /* of the error since the last Sync or Query; "" */
+    bool error_told;   /* ... was told as one statement's */
+    uint64_t change;   /* of the backend's `changes`, that is not yet committed */
+    uint64_t examined; /* the content that is; 0: none */
+    uint64_t expected; /* ... and the shape that it should have */
+    uint64_t shape;    /* of the description that is arriving */
     pg_prepared_table prepared;
     uint32_t batch; /* counts the Syncs sent */
     char *database, *user;
     weir_login *login; /* until it is logged in; NULL: nothing proves who we are */
-    bool tls;         /* wanted of the stream under way */
-    bool tls_asked;   /* SSLRequest is on its way */
-    bool tls_again;   /* the address's second attempt, the other way */
-    bool tls_retry;   /* ... is what comes next */
-    bool tls_failed;  /* the handshake, or what led to it */
-    bool tls_refused; /* by the server's access rules, with or without TLS */
+    bool tls;          /* wanted of the stream under way */
+    bool tls_asked;    /* SSLRequest is on its way */
+    bool tls_again;    /* the address's second attempt, the other way */
+    bool tls_retry;    /* ... is what comes next */
+    bool tls_failed;   /* the handshake, or what led to it */
+    bool tls_refused;  /* by the server's access rules, with or without TLS */
     weir_pg_auth_client auth;
-    unsigned host;         /* tried so far */
+    unsigned host; /* tried so far */
     unsigned host_used;
     uint8_t order[WEIR_POSTGRES_HOSTS_MAX];
     uint32_t table_serial; /* its address was in the table then */
     bool second_pass;      /* any server will do now */
     bool probing;          /* it was asked what it is */
     bool standby, read_only;
-    bool misplaced; /* not to be lent again: another server is wanted */
+    bool misplaced;                       /* not to be lent again: another server is wanted */
     char addresses[8][WEIR_RESOLVED_MAX]; /* of it */
     unsigned address_count, address;
     char *address_used;
@@ -118,14 +121,14 @@ typedef struct pg_conn {
     uint8_t key[WEIR_PG_CANCEL_KEY_MAX];
     size_t key_len;
     weir_buf welcome;
-    uint64_t adopted; /* fingerprint of the session parameters set now; 0: none are */
-    weir_buf set;     /* these: pairs, sorted by name (weir_parameters) */
-    weir_list questions; /* of ours, in order of asking */
-    weir_list aliases;   /* names of clients' own that mean something here */
-    weir_buf names_error; /* why one could not be made: an ErrorResponse */
+    uint64_t adopted;     /* fingerprint of the session parameters set now; 0: none are */
+    weir_buf set;         /* these: pairs, sorted by name (weir_parameters) */
+    weir_list questions;  /* of ours, in order of asking */
+    weir_list aliases;    /* names of clients' own that mean something here */
+    weir_buf names_error; /* why one could not be made: an ErrorResponse to be given instead */
     bool aliases_unknown; /* ... and perhaps others: making one failed */
-    weir_list cancels;  /* flying toward this backend */
-    weir_error lost;    /* why, once known */
+    weir_list cancels;    /* flying toward this backend */
+    weir_error lost;      /* why, once known */
 } pg_conn;
 
 static inline pg_conn *pg_conn_of(weir_conn *conn)
@@ -180,7 +183,23 @@ WEIR_MUST_CHECK int pg_conn_query(pg_conn *c, weir_slice text, uint64_t tag);
 int pg_relay(weir_conn *conn, const weir_relay *m);
 int pg_relay_more(weir_conn *conn, weir_slice bytes);
 int pg_interject(weir_conn *conn, weir_slice bytes);
+/* Parses it under our name for it, hidden, in front of an extended message, and has it described.
+ */
+WEIR_MUST_CHECK int pg_relay_examine(pg_conn *c, const weir_prepared *s);
+/* Nothing that was sent since makes it doubtful that the statement stands there. */
+bool pg_relay_usable(const pg_conn *c, const pg_prepared *p);
 size_t pg_relay_on_bytes(weir_stream *stream, weir_slice in);
+
+/* ---- describe.c ---- */
+/* A frame of the description of a statement; `tag`: PG_EXAMINED, or the content it was tagged with.
+ */
+void pg_describe_frame(pg_conn *c, const weir_pg_frame *f, uint64_t tag);
+/* What is being examined failed. */
+void pg_describe_failed(pg_conn *c);
+bool pg_faithful(weir_conn *conn, const weir_prepared *prepared);
+int pg_examine(weir_conn *conn, const weir_prepared *prepared);
+/* As PostgreSQL says that a cached plan's result is of other types now. */
+WEIR_MUST_CHECK int pg_stale_error(weir_buf *out);
 
 /* ---- prepared.c ---- */
 void pg_prepared_init(pg_prepared_table *t, weir_hash_seed seed, unsigned size_max);
@@ -240,6 +259,7 @@ typedef struct pg_ours {
     } entries[PG_OURS_MAX];
 } pg_ours;
 void pg_ours_begin(pg_ours *b, pg_conn *c, uint64_t tag);
+void pg_ours_describe(pg_ours *b, weir_slice name, uint64_t tag);
 void pg_ours_close(pg_ours *b, uint8_t kind, weir_slice name);
 void pg_ours_parse(pg_ours *b, weir_slice name, weir_slice text, weir_slice oids, uint64_t tag);
 /* Parses, executes and forgets a statement. Six entries. */
@@ -264,8 +284,7 @@ bool pg_tls_again(pg_conn *c);
 WEIR_MUST_CHECK int pg_tls_begin(pg_backend *b, unsigned host, weir_stream *stream,
                                  bool *ret_asked);
 /* 0: the handshake has begun; PG_TLS_NONE; -EPROTO; -ENOMEM. */
-WEIR_MUST_CHECK int pg_tls_answer(pg_backend *b, unsigned host, weir_stream *stream,
-                                  weir_slice in);
+WEIR_MUST_CHECK int pg_tls_answer(pg_backend *b, unsigned host, weir_stream *stream, weir_slice in);
 
 /* ---- cancel.c ---- */
 void pg_cancel(weir_conn *conn);

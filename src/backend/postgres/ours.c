@@ -29,6 +29,12 @@ void pg_ours_close(pg_ours *b, uint8_t kind, weir_slice name)
           weir_pg_write_target(&b->out, WEIR_PG_F_CLOSE, kind, name));
 }
 
+void pg_ours_describe(pg_ours *b, weir_slice name, uint64_t tag)
+{
+    enter(b, WEIR_PG_OWED_DESCRIBE_STATEMENT, tag,
+          weir_pg_write_target(&b->out, WEIR_PG_F_DESCRIBE, 'S', name));
+}
+
 void pg_ours_parse(pg_ours *b, weir_slice name, weir_slice text, weir_slice oids, uint64_t tag)
 {
     enter(b, WEIR_PG_OWED_PARSE, tag, weir_pg_write_parse(&b->out, name, text, oids));

@@ -45,8 +45,9 @@ static int append_hex(weir_buf *out, weir_slice value)
         if (r == 0)
             r = weir_buf_append_u8(out, (uint8_t)digits[value.data[i] & 15]);
     }
-    return r < 0 ? r
-                 : weir_buf_append(out, WEIR_SLICE_LIT("','hex'),pg_catalog.pg_client_encoding())"));
+    return r < 0
+               ? r
+               : weir_buf_append(out, WEIR_SLICE_LIT("','hex'),pg_catalog.pg_client_encoding())"));
 }
 
 /* E'…' so that the meaning does not hang on standard_conforming_strings. */
@@ -259,9 +260,15 @@ static weir_slice of_login(const pg_conn *c, const char *lower)
 /* What was found is kept on the server: a statement of the client's own may just have made it. */
 static int append_exchange(weir_buf *out, const char *name, weir_slice then)
 {
-    const char *keep[] = {out->len ? "," : "SELECT ", "pg_catalog.set_config('weir.was_", name,
-                          "',pg_catalog.current_setting('", name, "'),true),",
-                          "pg_catalog.set_config('", name, "',"};
+    const char *keep[] = {out->len ? "," : "SELECT ",
+                          "pg_catalog.set_config('weir.was_",
+                          name,
+                          "',pg_catalog.current_setting('",
+                          name,
+                          "'),true),",
+                          "pg_catalog.set_config('",
+                          name,
+                          "',"};
     const char *first[] = {"(SELECT reset_val FROM pg_catalog.pg_settings WHERE "
                            "pg_catalog.lower(name) OPERATOR(pg_catalog.=) '",
                            name, "')"};
@@ -274,8 +281,12 @@ static int append_exchange(weir_buf *out, const char *name, weir_slice then)
 
 static int append_return(weir_buf *out, const char *name)
 {
-    const char *texts[] = {out->len ? "," : "SELECT ", "pg_catalog.set_config('", name,
-                           "',pg_catalog.current_setting('weir.was_", name, "'),true)"};
+    const char *texts[] = {out->len ? "," : "SELECT ",
+                           "pg_catalog.set_config('",
+                           name,
+                           "',pg_catalog.current_setting('weir.was_",
+                           name,
+                           "'),true)"};
     return append_all(out, texts, sizeof(texts) / sizeof(texts[0]));
 }
 
@@ -352,9 +363,13 @@ int pg_adopt(weir_conn *conn, const weir_parameters *parameters)
     pg_conn *c = pg_conn_of(conn);
     if (c->adopted == parameters->fingerprint || c->state != PG_READY)
         return 0;
+#ifdef WEIR_TEST_FAULT_KEEP_SETTINGS /* a build that the checkers must see through */
+    static unsigned count;
+    if (++count % 20 == 0)
+        return pg_adopted(conn, parameters);
+#endif
     int r = c->adopted == WEIR_PARAMETERS_UNKNOWN ? forget(c) : 0;
     if (r == 0)
         r = change(c, weir_buf_slice(&c->set), parameters->pairs);
     return r < 0 ? r : pg_adopted(conn, parameters);
 }
-

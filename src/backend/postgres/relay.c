@@ -78,35 +78,54 @@ static int send_hidden_close(pg_conn *c, pg_prepared *p)
     return r;
 }
 
-/* `hidden`: it was the client's at some other time, so it is parsed under the settings of then. */
-static int write_named_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p, bool hidden)
+static void note_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p)
 {
-    char name[PG_NAME_SIZE];
-    weir_slice ours = pg_prepared_name(s->content, name);
     p->pending++;
     p->outdated = false;
     p->batch = c->batch;
-    p->generation = atomic_load_explicit(&pg_backend_of(c)->generation, memory_order_relaxed);
-    if (hidden) {
-        pg_ours b;
-        pg_ours_begin(&b, c, PG_NAMES);
-        unsigned set = pg_ours_set(&b, s);
-        pg_ours_parse(&b, ours, s->text, s->oids, s->content[0]);
-        pg_ours_set_back(&b, set);
-        return pg_ours_send(&b, true);
+    p->faithful =
+        s->schema == atomic_load_explicit(&c->base.backend->changes, memory_order_relaxed);
+}
+
+/* It was the client's at some other time, so it is parsed under the settings of then. */
+static int write_hidden_parse(pg_conn *c, const weir_prepared *s, bool examine)
+{
+    char name[PG_NAME_SIZE];
+    weir_slice ours = pg_prepared_name(s->content, name);
+    pg_ours b;
+    pg_ours_begin(&b, c, PG_NAMES);
+    unsigned set = pg_ours_set(&b, s);
+    pg_ours_parse(&b, ours, s->text, s->oids, s->content[0]);
+    if (examine)
+        pg_ours_describe(&b, ours, PG_EXAMINED);
+    pg_ours_set_back(&b, set);
+    int r = pg_ours_send(&b, true);
+    if (r == 0 && examine) {
+        static const uint8_t flush[] = {WEIR_PG_F_FLUSH, 0, 0, 0, 4};
+        weir_stream_write(c->stream, weir_slice_make(flush, sizeof(flush)));
     }
+    if (r == 0)
+        on_skipped(c);
+    return r;
+}
+
+static int write_parse(pg_conn *c, const weir_prepared *s)
+{
+    char name[PG_NAME_SIZE];
     weir_buf out;
     weir_buf_init(&out, WEIR_PG_MESSAGE_SIZE_MAX);
-    int r = weir_pg_write_parse(&out, ours, s->text, s->oids);
+    int r = weir_pg_write_parse(&out, pg_prepared_name(s->content, name), s->text, s->oids);
     if (r == 0)
         r = send(c, WEIR_PG_OWED_PARSE, false, s->content[0], weir_buf_slice(&out));
     weir_buf_fini(&out);
     return r;
 }
 
-/* Parses `s` under our name for it; `hidden`: the client did not ask for it now. A statement that
- * may stand there already is closed first: PostgreSQL refuses to parse over a name. */
-static int send_named_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p, bool hidden)
+typedef enum parsing { PARSE_CLIENTS, PARSE_HIDDEN, PARSE_EXAMINED } parsing;
+
+/* Parses `s` under our name for it. A statement that may stand there already is closed first:
+ * PostgreSQL refuses to parse over a name. */
+static int send_named_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p, parsing how)
 {
     int r = 0;
     if (!p) {
@@ -119,7 +138,10 @@ static int send_named_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p, 
         p->pending--;
     }
     if (r == 0)
-        r = write_named_parse(c, s, p, hidden);
+        note_parse(c, s, p);
+    if (r == 0)
+        r = how == PARSE_CLIENTS ? write_parse(c, s)
+                                 : write_hidden_parse(c, s, how == PARSE_EXAMINED);
     pg_prepared *surplus = r == 0 ? pg_prepared_surplus(&c->prepared) : NULL;
     return surplus ? send_hidden_close(c, surplus) : r;
 }
@@ -128,10 +150,19 @@ static int send_named_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p, 
  * the way in this very batch, so that an error which swallows the one swallows the other. */
 static bool usable(const pg_conn *c, const pg_prepared *p)
 {
-    uint32_t generation = atomic_load_explicit(&pg_backend_of(c)->generation, memory_order_relaxed);
-    if (!p || p->outdated || p->generation != generation)
+    if (!p || p->outdated)
         return false;
     return p->pending == 0 ? p->on_server : p->batch == c->batch;
+}
+
+bool pg_relay_usable(const pg_conn *c, const pg_prepared *p)
+{
+    return usable(c, p);
+}
+
+int pg_relay_examine(pg_conn *c, const weir_prepared *s)
+{
+    return send_named_parse(c, s, pg_prepared_find(&c->prepared, s->content), PARSE_EXAMINED);
 }
 
 static int relay_parse(pg_conn *c, const weir_relay *m)
@@ -146,7 +177,7 @@ static int relay_parse(pg_conn *c, const weir_relay *m)
         memcpy(c->prepared.unnamed, s->content, sizeof(s->content));
         return send(c, WEIR_PG_OWED_PARSE, false, 0, m->whole);
     }
-    return send_named_parse(c, s, p, false);
+    return send_named_parse(c, s, p, PARSE_CLIENTS);
 }
 
 /* The statement under a name of ours on this connection; `*ret_as_is`: the client's own words will
@@ -164,13 +195,32 @@ static int ensure_prepared(pg_conn *c, const weir_relay *m, bool *ret_as_is)
         *ret_as_is = true;
         return 0;
     }
-    return send_named_parse(c, s, p, true);
+    return send_named_parse(c, s, p, PARSE_HIDDEN);
+}
+
+/* To fail as the server would fail it, were it the statement that it was: sent so that it fails,
+ * and told in other words. */
+static int relay_stale(pg_conn *c, weir_pg_owed_kind kind)
+{
+    static const char none[] = "weir_stale";
+    weir_slice name = weir_slice_cstr(none);
+    weir_pg_bind bind = {.portal = name, .statement = name};
+    weir_buf out;
+    weir_buf_init(&out, 128);
+    int r = kind == WEIR_PG_OWED_BIND ? weir_pg_write_bind(&out, &bind)
+                                      : weir_pg_write_target(&out, WEIR_PG_F_DESCRIBE, 'S', name);
+    if (r == 0)
+        r = send(c, kind, false, PG_STALE, weir_buf_slice(&out));
+    weir_buf_fini(&out);
+    return r;
 }
 
 /* Bind: type, length, portal, statement, rest; the statement's name is exchanged. */
 static int relay_bind(pg_conn *c, const weir_relay *m)
 {
     bool as_is;
+    if (m->stale)
+        return relay_stale(c, WEIR_PG_OWED_BIND);
     int r = ensure_prepared(c, m, &as_is);
     if (r < 0 || as_is)
         return r < 0 ? r : send(c, WEIR_PG_OWED_BIND, false, 0, m->whole);
@@ -179,17 +229,20 @@ static int relay_bind(pg_conn *c, const weir_relay *m)
     (void)weir_pg_read_cstr(&reader);
     if (!reader.ok)
         return -EPROTO;
-    char name[PG_NAME_SIZE];
+    uint8_t head[6 + PG_NAME_SIZE] = {WEIR_PG_F_BIND}; /* up to an unnamed portal, and our name */
+    char *name = (char *)head + 6;
     weir_slice renamed = pg_prepared_name(m->prepared->content, name);
     size_t size = 4 + portal.len + 1 + renamed.len + 1 + reader.rest.len;
-    uint8_t head[5] = {WEIR_PG_F_BIND, (uint8_t)(size >> 24), (uint8_t)(size >> 16),
-                       (uint8_t)(size >> 8), (uint8_t)size};
-    name[renamed.len] = '\0';
-    r = send(c, WEIR_PG_OWED_BIND, false, 0, weir_slice_make(head, sizeof(head)));
+    for (unsigned i = 0; i < 4; i++)
+        head[1 + i] = (uint8_t)(size >> (24 - 8 * i));
+    size_t at_once = portal.len == 0 ? 6 + renamed.len + 1 : 5;
+    r = send(c, WEIR_PG_OWED_BIND, false, 0, weir_slice_make(head, at_once));
     if (r < 0)
         return r;
-    weir_stream_write(c->stream, weir_slice_make(portal.data, portal.len + 1));
-    weir_stream_write(c->stream, weir_slice_make(name, renamed.len + 1));
+    if (portal.len > 0) {
+        weir_stream_write(c->stream, weir_slice_make(portal.data, portal.len + 1));
+        weir_stream_write(c->stream, weir_slice_make(name, renamed.len + 1));
+    }
     weir_stream_write(c->stream, reader.rest);
     return 0;
 }
@@ -198,17 +251,20 @@ static int relay_describe(pg_conn *c, const weir_relay *m)
 {
     if (m->target == 'P')
         return send(c, WEIR_PG_OWED_DESCRIBE_PORTAL, false, 0, m->whole);
+    if (m->stale)
+        return relay_stale(c, WEIR_PG_OWED_DESCRIBE_STATEMENT);
     bool as_is;
     int r = ensure_prepared(c, m, &as_is);
+    uint64_t tag = m->prepared && !m->prepared->shape ? m->prepared->content[0] : 0;
     if (r < 0 || as_is)
-        return r < 0 ? r : send(c, WEIR_PG_OWED_DESCRIBE_STATEMENT, false, 0, m->whole);
+        return r < 0 ? r : send(c, WEIR_PG_OWED_DESCRIBE_STATEMENT, false, tag, m->whole);
     char name[PG_NAME_SIZE];
     weir_buf out;
     weir_buf_init(&out, 128);
     r = weir_pg_write_target(&out, WEIR_PG_F_DESCRIBE, 'S',
                              pg_prepared_name(m->prepared->content, name));
     if (r == 0)
-        r = send(c, WEIR_PG_OWED_DESCRIBE_STATEMENT, false, 0, weir_buf_slice(&out));
+        r = send(c, WEIR_PG_OWED_DESCRIBE_STATEMENT, false, tag, weir_buf_slice(&out));
     weir_buf_fini(&out);
     return r;
 }
@@ -317,6 +373,10 @@ static void on_skipped(pg_conn *c)
                 pg_aliases_doubt(c);
             continue;
         }
+        if (tag == PG_EXAMINED) {
+            pg_describe_failed(c);
+            continue;
+        }
         if (kind == WEIR_PG_OWED_PARSE && tag)
             pg_prepared_parsed(&c->prepared, tag, false);
         if (kind == WEIR_PG_OWED_CLOSE && tag)
@@ -326,11 +386,6 @@ static void on_skipped(pg_conn *c)
             c->error_told = true;
         }
     }
-}
-
-static void schema_changed(pg_conn *c)
-{
-    atomic_fetch_add_explicit(&pg_backend_of(c)->generation, 1, memory_order_relaxed);
 }
 
 static bool starts_with(weir_slice s, const char *prefix)
@@ -376,11 +431,7 @@ static void on_complete(pg_conn *c, weir_slice tag)
         count_change(c, change);
         c->change = change > c->change ? change : c->change; /* once more when it is committed */
     }
-    if (starts_with(tag, "ALTER ") || starts_with(tag, "DROP ") ||
-        starts_with(tag, "CREATE VIEW") || starts_with(tag, "CREATE FUNCTION")) {
-        schema_changed(c);
-        c->dropping = true; /* and once more when it is committed */
-    } else if (starts_with(tag, "DISCARD ALL") || starts_with(tag, "DEALLOCATE ALL")) {
+    if (starts_with(tag, "DISCARD ALL") || starts_with(tag, "DEALLOCATE ALL")) {
         pg_prepared_clear(&c->prepared);
         pg_aliases_doubt(c);
         if (starts_with(tag, "DISCARD"))
@@ -435,8 +486,10 @@ static bool on_error(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
     pg_target_refused(c);
     c->error_told = false;
     c->rows = c->passed = 0;
-    if (strcmp(c->sqlstate, "0A000") == 0 && starts_with(e.message, "cached plan must not change"))
-        schema_changed(c);
+    if ((strcmp(c->sqlstate, "0A000") == 0 &&
+         starts_with(e.message, "cached plan must not change")) ||
+        (strcmp(c->sqlstate, "XX000") == 0 && starts_with(e.message, "cache lookup failed")))
+        count_change(c, 1); /* somebody else's: what is parsed from now on is another statement */
     if (v->completes && v->kind == WEIR_PG_OWED_PARSE && v->tag)
         pg_prepared_parsed(&c->prepared, v->tag, false);
     if (v->completes && v->kind == WEIR_PG_OWED_EXECUTE && v->tag != PG_NAMES) {
@@ -479,10 +532,6 @@ static void on_ready(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
         return;
     }
     c->status = (char)status;
-    if (c->dropping && status == 'I') {
-        c->dropping = false;
-        schema_changed(c);
-    }
     if (c->change && status == 'I') {
         count_change(c, c->change);
         c->change = 0;
@@ -538,6 +587,8 @@ static bool on_frame(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
             pg_question_row(c, f->body);
         return false;
     }
+    if (v->kind == WEIR_PG_OWED_DESCRIBE_STATEMENT && v->tag && f->type != WEIR_PG_B_ERROR)
+        pg_describe_frame(c, f, v->tag);
     switch (f->type) {
     case WEIR_PG_B_DATA_ROW:
         return !too_many_rows(c) && v->forward;
@@ -638,7 +689,10 @@ static bool take_frame(pg_conn *c, weir_slice in, size_t *from, size_t *pos)
     bool forward = on_frame(c, &f, &v);
     if (forward && f.type == WEIR_PG_B_READY)
         forward = may_be_ready(c, &f);
-    if (forward && f.type == WEIR_PG_B_ERROR && is_for_names(c)) {
+    bool stale = forward && f.type == WEIR_PG_B_ERROR && v.tag == PG_STALE;
+    if (stale && pg_stale_error(&c->names_error) < 0)
+        stale = false;
+    if (stale || (forward && f.type == WEIR_PG_B_ERROR && is_for_names(c))) {
         hand_on(c, in, *from, *pos);
         hand_on(c, weir_buf_slice(&c->names_error), 0, c->names_error.len);
         weir_buf_clear(&c->names_error);

@@ -12,7 +12,7 @@ from suites.suite import Suite
 class Pgjdbc(Suite):
     name = "pgjdbc"
     version = "42.5.4"
-    seconds = 1200
+    seconds = 3600
     psql = ("CREATE EXTENSION hstore", "CREATE EXTENSION citext", "CREATE EXTENSION sslinfo",
             "CREATE EXTENSION \"uuid-ossp\"")
 
