@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Instructions per query of the gateway's own code (the kernel's apart), by callgrind: a figure that
-a busy machine does not disturb. See "Where the instructions go" in bench/README.md.
+"""Instructions per query of the gateway's own code (the kernel's apart), by callgrind: a figure
+that a busy machine does not disturb. See "Where the instructions go" in bench/README.md.
 
 usage: bench/instructions.py [--modes simple,extended,prepared] [--clients 8] [--functions N]
                              [--server weir,relay] [--keep DIR]"""
@@ -89,7 +89,7 @@ def per_query(directory, postgres, plan, name, mode):
 def show(name, mode, own, calls, functions):
     print(f"{name} {mode}: {sum(own.values()):,.0f} instructions per query")
     counted = {c: sum(v for f, v in calls.items() if f.split("@")[0] == c) for c in COUNTED}
-    print("  calls per query: " + ", ".join(f"{c} {v:.2f}" for c, v in counted.items() if v > 0.005))
+    print("  calls per query:", ", ".join(f"{c} {v:.2f}" for c, v in counted.items() if v > 0.005))
     for function, count in sorted(own.items(), key=lambda i: -i[1])[:functions]:
         print(f"  {count:8,.0f}  {calls.get(function, 0):6.2f} ×  {function}")
 

@@ -116,7 +116,7 @@ POOLED = {"b": ("pgbench", bench_postgres), "g": ("pairs", pooling.bench_pairs),
 
 def parse():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--quick", action="store_true", help="about 5 minutes instead of about 25")
+    p.add_argument("--quick", action="store_true", help="about 6 minutes instead of about 25")
     p.add_argument("--scale", type=int, help="of pgbench (20; quick: 5)")
     p.add_argument("--rounds", type=int, help="interleaved runs of each cell (2; quick: 1)")
     p.add_argument("--seconds", type=int, help="of one run (3; quick: 1)")

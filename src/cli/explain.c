@@ -10,7 +10,7 @@
 
 typedef struct explain_args {
     const char *sql, *dsn;
-    const char *path; /* of an SQLite file to ask; NULL: none */
+    const char *path;            /* of an SQLite file to ask; NULL: none */
     weir_config_database server; /* PostgreSQL's, to be asked; host_count 0: none */
     weir_arena arena;
     weir_dialect dialect;

@@ -14,8 +14,9 @@ typedef struct command {
 static int run_help(int argc, char **argv);
 
 static const command commands[] = {
-    {"serve", cli_serve, "[DSN] [-c FILE] [--listen ADDRESS]… [--admin ADDRESS] [--set KEY=VALUE]… "
-                         "[--takeover[=PATH]]",
+    {"serve", cli_serve,
+     "[DSN] [-c FILE] [--listen ADDRESS]… [--admin ADDRESS] [--set KEY=VALUE]… "
+     "[--takeover[=PATH]]",
      "run the gateway",
      "  DSN                what to serve: sqlite:PATH or "
      "postgres://USER:PASSWORD@HOST:PORT/DATABASE\n"

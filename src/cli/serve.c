@@ -102,16 +102,15 @@ static int run_gateway(cli_args *args, const weir_config *config, const char *ta
 {
     weir_error err = {0};
     admin a = {.args = args, .config = config};
-    weir_gateway_extension extension = {
-        .start = start_admin,
-        .stop = stop_admin,
-        .load = load_again,
-        .share = share_admin,
-        .pause = pause_admin,
-        .inherit = inherit_admin,
-        .argv = (const char *const *)argv,
-        .takeover = takeover,
-        .user = &a};
+    weir_gateway_extension extension = {.start = start_admin,
+                                        .stop = stop_admin,
+                                        .load = load_again,
+                                        .share = share_admin,
+                                        .pause = pause_admin,
+                                        .inherit = inherit_admin,
+                                        .argv = (const char *const *)argv,
+                                        .takeover = takeover,
+                                        .user = &a};
     int r = weir_gateway_serve(config, &extension, &err);
     if (r == 0)
         return CLI_OK;

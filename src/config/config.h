@@ -29,9 +29,9 @@ typedef enum weir_config_target {
 } weir_config_target;
 /* What one database or one user may have. */
 typedef struct weir_config_share {
-    unsigned max_connections; /* server connections, over all its pools; 0: no limit */
-    unsigned max_clients;     /* 0: no limit */
-    unsigned pool_size;       /* of a user: pool.max_size of its pools; 0: the database's */
+    unsigned max_connections;   /* server connections, over all its pools; 0: no limit */
+    unsigned max_clients;       /* 0: no limit */
+    unsigned pool_size;         /* of a user: pool.max_size of its pools; 0: the database's */
     weir_config_pool_mode mode; /* of a user */
 } weir_config_share;
 /* TLS of clients, and of servers. 0 is "not given", which no finished configuration says. */
@@ -146,7 +146,7 @@ typedef struct weir_config_user {
     const char *password; /* clear text, or PostgreSQL's SCRAM-SHA-256$… or md5… form; NULL: none */
     bool admin;           /* may connect to database `weir` and change state */
     weir_config_share share;
-    bool from_file;       /* of auth.users_file alone */
+    bool from_file; /* of auth.users_file alone */
 } weir_config_user;
 
 typedef enum weir_config_loop {
@@ -167,8 +167,8 @@ typedef struct weir_config {
     struct {
         uint8_t loop; /* net.loop: weir_config_loop; restart */
     } net;
-    size_t memory_max;       /* memory.max, 512 MiB */
-    weir_config_pool pool;   /* defaults for all databases; sizes 0 where not given */
+    size_t memory_max;     /* memory.max, 512 MiB */
+    weir_config_pool pool; /* defaults for all databases; sizes 0 where not given */
     const weir_config_database *databases;
     unsigned database_count;
     const weir_config_user *users;
@@ -182,22 +182,22 @@ typedef struct weir_config {
     struct {
         const weir_hba_rule *rules; /* in force, never none: without any, auth.method's */
         const weir_hba_map *maps;
-        bool given;            /* rules or a file of them, else they are made of auth.method */
-        bool lookup;           /* users are looked up */
-        const char *query;     /* … so */
+        bool given;        /* rules or a file of them, else they are made of auth.method */
+        bool lookup;       /* users are looked up */
+        const char *query; /* … so */
         const char *query_user, *query_password, *query_database; /* NULL: see the keys */
-        weir_time query_ttl;   /* auth.query_ttl, 10 s */
+        weir_time query_ttl;                                      /* auth.query_ttl, 10 s */
     } access;
     struct {
-        unsigned clients;    /* limits.clients, 10000 */
-        unsigned logins;     /* limits.logins, 0: as many */
-        size_t message_size; /* limits.message_size, 256 MiB */
-        uint64_t rows;       /* limits.rows of one result, 0: no limit */
-        size_t result_size;  /* limits.result_size (execute-backends), 0: no limit */
+        unsigned clients;            /* limits.clients, 10000 */
+        unsigned logins;             /* limits.logins, 0: as many */
+        size_t message_size;         /* limits.message_size, 256 MiB */
+        uint64_t rows;               /* limits.rows of one result, 0: no limit */
+        size_t result_size;          /* limits.result_size (execute-backends), 0: no limit */
         unsigned server_connections; /* limits.server_connections to one host:port, 0: no limit */
-        size_t notifications; /* limits.notifications: of one client, 8 MiB */
-        unsigned templates;  /* limits.templates, 5000 */
-        unsigned prepared;   /* limits.prepared: statements per client, 10000 */
+        size_t notifications;        /* limits.notifications: of one client, 8 MiB */
+        unsigned templates;          /* limits.templates, 5000 */
+        unsigned prepared;           /* limits.prepared: statements per client, 10000 */
         unsigned
             prepared_server; /* limits.prepared_per_server: statements per server connection, 200 */
     } limits;

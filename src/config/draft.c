@@ -51,8 +51,8 @@ int draft_no_memory(draft *d)
 int draft_unknown(draft *d, const origin *from, key_range range, const char *prefix,
                   weir_slice path)
 {
-    static const char *const top[] = {"databases", "users",    "admin", "pool",   "limits",
-                                      "log",       "timeouts", "auth",  "memory", "sqlite",
+    static const char *const top[] = {"databases", "users",    "admin", "pool",    "limits",
+                                      "log",       "timeouts", "auth",  "memory",  "sqlite",
                                       "listen",    "workers",  "cache", "catalog", NULL};
     const char *nearest = NULL;
     if (*prefix == '\0' && path.len > 0 && !memchr(path.data, '.', path.len))

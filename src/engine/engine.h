@@ -85,7 +85,7 @@ typedef struct weir_database_options {
     const char *label;           /* what SHOW and metrics call it; NULL: name */
     const char *host;            /* for SHOW; NULL: it has none */
     unsigned port;
-    weir_lending lending;   /* unless a session has another */
+    weir_lending lending; /* unless a session has another */
     weir_share share;
     bool leak_ends;         /* who holds a connection for too long is disconnected */
     weir_pool_options pool; /* of each pool of the database (role READ for execute-backends) */
@@ -121,7 +121,8 @@ WEIR_MUST_CHECK int weir_engine_configure_user(weir_engine *engine, const char *
                                                const weir_share *share);
 /* Of each server, over all databases on it. */
 void weir_engine_configure_servers(weir_engine *engine, unsigned max_connections);
-/* Opens size_min connections of a database that has a user of its own, without a client. -ENOMEM. */
+/* Opens size_min connections of a database that has a user of its own, without a client. -ENOMEM.
+ */
 WEIR_MUST_CHECK int weir_database_warm(weir_database *database);
 const char *weir_database_label(const weir_database *database);
 weir_backend *weir_database_backend(const weir_database *database);
@@ -158,10 +159,11 @@ struct weir_session {
     weir_pool_waiter waiter;
     weir_lending lending;         /* the database's, or what the caller sets after opening */
     struct weir_account *account; /* of an admitted client */
-    unsigned pinned; /* effects that pin (WEIR_EFFECT_*), 0: not pinned */
+    unsigned pinned;              /* effects that pin (WEIR_EFFECT_*), 0: not pinned */
     weir_time pinned_since;
-    uint64_t last_conn, last_uses; /* the one that it gave back last, and how often it had been lent */
-    bool tainted; /* the connection's session state is not known: forgotten before others use it */
+    uint64_t last_conn,
+        last_uses; /* the one that it gave back last, and how often it had been lent */
+    bool tainted;  /* the connection's session state is not known: forgotten before others use it */
     weir_time waiting_since;
     weir_asof wrote; /* everything this session has written is in what was read from here on */
 };

@@ -118,11 +118,8 @@ void weir_errand_start(weir_errand *errand, weir_worker *worker, weir_database *
 {
     weir_error err;
     errand->sink.events = &relay_events;
-    errand->question = (weir_question){.text = text,
-                                       .params = params,
-                                       .param_count = param_count,
-                                       .row = on_row,
-                                       .done = on_done};
+    errand->question = (weir_question){
+        .text = text, .params = params, .param_count = param_count, .row = on_row, .done = on_done};
     int (*open)(weir_session *, weir_worker *, weir_database *, weir_slice,
                 const weir_session_events *, weir_error *) =
         errand->as_user ? weir_session_open_as : weir_session_open;

@@ -89,9 +89,9 @@ struct weir_database {
     unsigned port;
     weir_listen_stats listen;
     _Atomic bool paused;
-    _Atomic bool disabled; /* takes no new clients */
-    _Atomic bool closed;   /* lends nothing more: DRAIN, or removed */
-    _Atomic bool removed;  /* found by no name any more */
+    _Atomic bool disabled;  /* takes no new clients */
+    _Atomic bool closed;    /* lends nothing more: DRAIN, or removed */
+    _Atomic bool removed;   /* found by no name any more */
     _Atomic bool sequences; /* currval was asked for */
     weir_pool_quota *connections;
     weir_server *server; /* NULL: it has no host */
@@ -113,10 +113,10 @@ struct weir_worker {
     weir_time wake_at;
     weir_lexed lexed;
     weir_recall *recall; /* NULL: no memory for it */
-    weir_buf identity;  /* scratch of the newest question to the cache */
-    unsigned miss;      /* … and why it had no answer */
-    weir_time sweep_at; /* when the store is looked through for what has expired; NEVER */
-    weir_list answers;  /* fills that wait, in order of their deadlines */
+    weir_buf identity;   /* scratch of the newest question to the cache */
+    unsigned miss;       /* … and why it had no answer */
+    weir_time sweep_at;  /* when the store is looked through for what has expired; NEVER */
+    weir_list answers;   /* fills that wait, in order of their deadlines */
     weir_worker_stats stats;
     _Atomic uint64_t pinned[WEIR_PIN_REASONS]; /* now */
 };
@@ -129,13 +129,13 @@ struct weir_engine {
     weir_server *_Atomic servers;
     unsigned server_connections; /* of each server at most; 0: no limit */
     weir_spin pools_lock;        /* a pool is made */
-    weir_time started; /* when the first worker was */
+    weir_time started;           /* when the first worker was */
     _Atomic unsigned pools_count;
     weir_template_table *templates;
     struct weir_cache *cache; /* NULL: there is none */
     _Atomic weir_time slow;
     _Atomic uint64_t catalog_serial; /* the newest given */
-    weir_worker *workers[]; /* options.workers; NULL until started */
+    weir_worker *workers[];          /* options.workers; NULL until started */
 };
 
 static inline weir_time weir_worker_now(const weir_worker *worker)

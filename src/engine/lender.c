@@ -69,8 +69,9 @@ static void refuse(weir_session *s, const weir_lender *l)
                       (unsigned long long)stats.waiting);
     const char *quota = weir_pools_full_quota(l->pools);
     if (!l->last_error.sqlstate[0])
-        weir_error_hint(&err, "Raise %s or pool.acquire_timeout, or look in SHOW SERVERS for what "
-                              "holds the connections.",
+        weir_error_hint(&err,
+                        "Raise %s or pool.acquire_timeout, or look in SHOW SERVERS for what "
+                        "holds the connections.",
                         quota ? quota : "pool.max_size");
     s->events->refused(s, &err);
 }

@@ -142,8 +142,7 @@ void weir_session_withdraw(weir_session *session)
 bool weir_session_alone(const weir_session *session)
 {
     const weir_conn *conn = session->conn;
-    return conn && conn->id == session->last_conn &&
-           conn->pooled.uses == session->last_uses + 1;
+    return conn && conn->id == session->last_conn && conn->pooled.uses == session->last_uses + 1;
 }
 
 void weir_session_return(weir_session *session)

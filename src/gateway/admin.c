@@ -307,8 +307,8 @@ static int find_database(weir_console *c, weir_database **ret, weir_error *err)
         return 0;
     for (unsigned i = 0; i < weir_engine_database_count(e); i++) {
         weir_database *d = weir_engine_database_at(e, i);
-        if (!weir_database_removed(d) && (strcmp(weir_database_label(d), name) == 0 ||
-                                          strcmp(weir_database_name(d), name) == 0))
+        if (!weir_database_removed(d) &&
+            (strcmp(weir_database_label(d), name) == 0 || strcmp(weir_database_name(d), name) == 0))
             *ret = d;
     }
     if (*ret)

@@ -20,9 +20,9 @@ typedef enum weir_admin_verb {
     WEIR_ADMIN_DISABLE,
     WEIR_ADMIN_KILL,
     WEIR_ADMIN_KILL_CLIENT,
-    WEIR_ADMIN_FLUSH,    /* the cache */
-    WEIR_ADMIN_EXPLAIN,  /* what the cache makes of a statement */
-    WEIR_ADMIN_BEGIN,    /* drivers say these unasked: they do nothing here */
+    WEIR_ADMIN_FLUSH,   /* the cache */
+    WEIR_ADMIN_EXPLAIN, /* what the cache makes of a statement */
+    WEIR_ADMIN_BEGIN,   /* drivers say these unasked: they do nothing here */
     WEIR_ADMIN_END,
     WEIR_ADMIN_NOTHING
 } weir_admin_verb;

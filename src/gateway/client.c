@@ -272,8 +272,8 @@ static size_t on_login(weir_client *c, weir_slice in)
 static size_t on_active(weir_client *c, weir_slice in)
 {
     size_t used = c->relays ? weir_client_on_relay(c, in) : on_local(c, in);
-    if (used == in.len && c->state == WEIR_CLIENT_ACTIVE &&
-        weir_client_must_leave(c) && weir_client_at_rest(c))
+    if (used == in.len && c->state == WEIR_CLIENT_ACTIVE && weir_client_must_leave(c) &&
+        weir_client_at_rest(c))
         weir_client_rested(c);
     return used;
 }
@@ -371,11 +371,10 @@ void weir_client_cancel_done(weir_client *carrier)
         weir_client_close(carrier, 0);
 }
 
-static const weir_stream_handler handler = {
-    .on_open = weir_client_on_secured,
-    .on_bytes = on_bytes,
-    .on_drained = on_drained,
-    .on_close = on_close};
+static const weir_stream_handler handler = {.on_open = weir_client_on_secured,
+                                            .on_bytes = on_bytes,
+                                            .on_drained = on_drained,
+                                            .on_close = on_close};
 
 /* For a stream that nobody listens to any more. */
 static const weir_stream_handler deaf = {.on_bytes = NULL};
@@ -399,8 +398,7 @@ int weir_client_adopt_descriptor(weir_client *c, int fd, weir_slice unread)
     if (r < 0)
         return r;
     weir_stream_pause(stream);
-    weir_stream_set_limit(stream,
-                          weir_gateway_config(c->worker->gateway)->limits.message_size + 5);
+    weir_stream_set_limit(stream, weir_gateway_config(c->worker->gateway)->limits.message_size + 5);
     r = weir_stream_put_kept(stream, unread);
     if (r < 0) {
         int same;

@@ -22,8 +22,9 @@ typedef struct weir_gateway_options {
     weir_epoch *epoch;
     weir_hash_seed seed;
     weir_executor *analyst; /* runs the SQL grammar; NULL: the lexer's word stands */
-    bool catalogs; /* reads the catalogs of PostgreSQL servers; else what functions do is not known */
-    weir_executor *hasher;  /* what logins cost: passwords' hashes; NULL: the loops do it */
+    bool catalogs; /* reads the catalogs of PostgreSQL servers; else what functions do is not known
+                    */
+    weir_executor *hasher; /* what logins cost: passwords' hashes; NULL: the loops do it */
 } weir_gateway_options;
 
 WEIR_MUST_CHECK int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret);
@@ -43,8 +44,8 @@ void weir_gateway_on_turn(void *user, weir_loop *loop);
 void weir_gateway_on_sleep(void *user, weir_loop *loop, int sleeping);
 void *weir_gateway_hook(weir_gateway *gateway, unsigned index);
 
-/* How a reload opens a database that is new in `config`: adds it to the engine, or fails with words.
- * On the thread that reloads. */
+/* How a reload opens a database that is new in `config`: adds it to the engine, or fails with
+ * words. On the thread that reloads. */
 typedef int (*weir_gateway_opener)(void *user, const weir_config *config,
                                    const weir_config_database *database, weir_error *err);
 void weir_gateway_set_opener(weir_gateway *gateway, weir_gateway_opener opener, void *user);

@@ -37,12 +37,12 @@ struct weir_listening {
     weir_note_queue own;    /* from the server connection, while unsettled */
     listening_step step;
     bool unsettled;
-    bool kept;     /* the hub could not: the server connection listens too (is_on_server) */
-    bool restored; /* the server listened to all that the client did */
-    bool failed;   /* the transaction had an error */
-    bool discards; /* it is DISCARD ALL */
-    bool missed;   /* notifications may have been lost, and it was not said yet */
-    bool asking;   /* `question` is under way */
+    bool kept;        /* the hub could not: the server connection listens too (is_on_server) */
+    bool restored;    /* the server listened to all that the client did */
+    bool failed;      /* the transaction had an error */
+    bool discards;    /* it is DISCARD ALL */
+    bool missed;      /* notifications may have been lost, and it was not said yet */
+    bool asking;      /* `question` is under way */
     unsigned orphans; /* answers of the hub that nobody waits for any more */
     uint64_t dropped_told;
     weir_listen_command command; /* TAKING */

@@ -71,8 +71,8 @@ bool weir_listening_any(const struct weir_client *c);
  * WEIR_LISTENING_SETTLED, perhaps from inside. For clients of which weir_listening_any is true. */
 void weir_listening_sync(struct weir_client *c, weir_listening_done *done);
 
-/* session.conn was lost: nothing is waited for on its behalf any more, and `done` came or comes with
- * WEIR_LISTENING_LOST. */
+/* session.conn was lost: nothing is waited for on its behalf any more, and `done` came or comes
+ * with WEIR_LISTENING_LOST. */
 void weir_listening_lost(struct weir_client *c);
 
 /* The client borrowed session.conn: notifications of that server process are shown as this

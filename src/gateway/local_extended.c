@@ -125,8 +125,7 @@ int local_statements_save(const weir_local *l, weir_buf *out)
 {
     const local_statement *s;
     int r = l->unnamed ? save_statement(l->unnamed, out) : 0;
-    for (size_t pos = 0;
-         r == 0 && l->names && (s = weir_map_next(&l->names->statements, &pos));)
+    for (size_t pos = 0; r == 0 && l->names && (s = weir_map_next(&l->names->statements, &pos));)
         r = save_statement(s, out);
     return r;
 }

@@ -36,8 +36,8 @@ static void cancel_here(weir_task *task, weir_loop *loop)
         weir_client_cancel(target);
     weir_gateway_worker *w = weir_loop_user(loop);
     if (!target)
-        weir_handover_stray_cancel(w->gateway->handover, r->id,
-                                   weir_slice_make(r->key, r->key_len), r->from);
+        weir_handover_stray_cancel(w->gateway->handover, r->id, weir_slice_make(r->key, r->key_len),
+                                   r->from);
     if (!r->carrier) {
         free(r);
         return;
@@ -232,8 +232,9 @@ size_t weir_client_on_startup(weir_client *c, weir_slice in)
         return in.len;
     case WEIR_PG_STARTUP_SESSION:
         if (weir_client_needs_tls(c)) {
-            weir_error_set(&err, "28000", "weir: this connection must use TLS (tls.mode is "
-                                          "require)");
+            weir_error_set(&err, "28000",
+                           "weir: this connection must use TLS (tls.mode is "
+                           "require)");
             weir_error_hint(&err, "Connect with sslmode=require or stronger.");
             weir_client_fatal(c, &err);
             return in.len;

@@ -115,22 +115,22 @@ static int open_postgres(serving *s, const weir_config_database *d, weir_backend
                          weir_error *err)
 {
     char hosts[WEIR_POSTGRES_HOSTS_MAX][300];
-    weir_postgres_options options = {.connect_timeout = d->connect_timeout ? d->connect_timeout
-                                                                          : s->config->timeouts.connect,
-                                     .cancel_timeout = s->config->timeouts.cancel,
-                                     .prepared_max = s->config->limits.prepared_server,
-                                     .rows_max = s->config->limits.rows,
-                                     .target = (weir_postgres_target)d->target,
-                                     .balance = d->balance,
-                                     .sslmode = weir_gateway_sslmode(&d->tls),
-                                     .direct = d->tls.direct == WEIR_CONFIG_NEGOTIATION_DIRECT,
-                                     .sni = d->tls.sni != WEIR_CONFIG_SNI_OFF,
-                                     .binds = d->tls.binding != WEIR_CONFIG_BINDING_DISABLE,
-                                     .must_bind = d->tls.binding == WEIR_CONFIG_BINDING_REQUIRE,
-                                     .dns_ttl = s->config->timeouts.dns,
-                                     .dns_check = d->pool.dns_check,
-                                     .resolver = s->resolver,
-                                     .log = s->log};
+    weir_postgres_options options = {
+        .connect_timeout = d->connect_timeout ? d->connect_timeout : s->config->timeouts.connect,
+        .cancel_timeout = s->config->timeouts.cancel,
+        .prepared_max = s->config->limits.prepared_server,
+        .rows_max = s->config->limits.rows,
+        .target = (weir_postgres_target)d->target,
+        .balance = d->balance,
+        .sslmode = weir_gateway_sslmode(&d->tls),
+        .direct = d->tls.direct == WEIR_CONFIG_NEGOTIATION_DIRECT,
+        .sni = d->tls.sni != WEIR_CONFIG_SNI_OFF,
+        .binds = d->tls.binding != WEIR_CONFIG_BINDING_DISABLE,
+        .must_bind = d->tls.binding == WEIR_CONFIG_BINDING_REQUIRE,
+        .dns_ttl = s->config->timeouts.dns,
+        .dns_check = d->pool.dns_check,
+        .resolver = s->resolver,
+        .log = s->log};
     for (unsigned i = 0; i < d->host_count && i < WEIR_POSTGRES_HOSTS_MAX; i++) {
         const weir_config_host *h = &d->hosts[i];
         if (h->host[0] == '/')
@@ -282,8 +282,8 @@ static void log_loop(const serving *s)
 static int start_workers(serving *s, weir_error *err)
 {
     /* The control loop mostly watches descriptors of libraries, epoll's own trade. */
-    int r = weir_loop_new(&(weir_loop_options){.name = "weir", .kind = WEIR_LOOP_EPOLL},
-                          &s->control);
+    int r =
+        weir_loop_new(&(weir_loop_options){.name = "weir", .kind = WEIR_LOOP_EPOLL}, &s->control);
     for (unsigned i = 0; r == 0 && i < s->workers; i++) {
         serving_worker *w = &s->worker[i];
         w->serving = s;
@@ -372,8 +372,7 @@ static void on_drain_timer(weir_timer *timer, weir_loop *loop)
 {
     serving *s = WEIR_CONTAINER_OF(timer, serving, drain_timer);
     weir_time now = weir_loop_now(loop);
-    bool clients_gone =
-        weir_gateway_clients(s->gateway) == 0 && !weir_handover_busy(s->handover);
+    bool clients_gone = weir_gateway_clients(s->gateway) == 0 && !weir_handover_busy(s->handover);
     if (!s->pools_draining && (clients_gone || now >= s->drain_until)) {
         s->pools_draining = true;
         s->drain_until = now + pools_drain_max(s);

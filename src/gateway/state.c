@@ -29,15 +29,15 @@
 struct weir_state {
     weir_question question;
     weir_client *client;
-    unsigned noted;     /* effects since the last question */
-    unsigned asked;     /* those that it is about; 0: none is on its way */
-    bool may_have_changed; /* ... something that the client was told is done: not only called what is
-                              not known */
-    unsigned found;     /* what the answer says is there: of VISIBLE */
-    bool discarded;     /* DISCARD ALL went well */
-    bool incomplete;    /* memory was short while the answer came */
-    weir_buf mentioned; /* names of settings that no list of the server's has, "name\0" each */
-    weir_buf settings;  /* found */
+    unsigned noted;        /* effects since the last question */
+    unsigned asked;        /* those that it is about; 0: none is on its way */
+    bool may_have_changed; /* ... something that the client was told is done: not only called what
+                              is not known */
+    unsigned found;        /* what the answer says is there: of VISIBLE */
+    bool discarded;        /* DISCARD ALL went well */
+    bool incomplete;       /* memory was short while the answer came */
+    weir_buf mentioned;    /* names of settings that no list of the server's has, "name\0" each */
+    weir_buf settings;     /* found */
     weir_buf text;
 };
 
@@ -198,7 +198,7 @@ static int note_meaning(weir_client *c, unsigned effects)
 {
     if ((effects & (WEIR_EFFECT_TEMP | WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN)) ||
         (c->holds && (effects & SETTING)))
-        c->relay.own_meaning++;
+        c->relay.own_meaning = ++c->relay.own_contents;
     return effects & SETTING ? doubt_settings(c) : 0;
 }
 
@@ -212,8 +212,8 @@ static int pin(weir_client *c, unsigned effects, weir_error *err)
  *
  * No list of the server's shows it and nothing can bring it to another connection, and every INSERT
  * may move a sequence: so sessions stay where they moved one, but only in databases where somebody
- * asks for it. That is known from the first time on; then, the value is there if nobody else had the
- * connection meanwhile, and else it is not (55000). */
+ * asks for it. That is known from the first time on; then, the value is there if nobody else had
+ * the connection meanwhile, and else it is not (55000). */
 
 bool weir_client_watches_sequences(const weir_client *c)
 {
@@ -226,14 +226,24 @@ static bool begins(const weir_client *c, const weir_statement *statement)
     return c->relay.status == 'I' && c->relay.sent == 0 && statement->statements == 1;
 }
 
-static int note_sequences(weir_client *c, const weir_statement *statement, unsigned *effects,
-                          weir_error *err)
+/* What a table's defaults or a view say runs later. In doubt it runs now. */
+static bool only_defines(const weir_statement *statement, weir_slice text)
+{
+    bool fills = weir_client_mentions(text, "as") && (weir_client_mentions(text, "table") ||
+                                                      weir_client_mentions(text, "materialized"));
+    return statement->kind == WEIR_KIND_DDL && !fills && !weir_client_mentions(text, "into") &&
+           !weir_client_mentions(text, "alter");
+}
+
+static int note_sequences(weir_client *c, const weir_statement *statement, weir_slice text,
+                          unsigned *effects, weir_error *err)
 {
     weir_database *database = weir_session_database(&c->session);
     if ((*effects & WEIR_EFFECT_SEQUENCE) && !(c->session.pinned & WEIR_EFFECT_SEQUENCE)) {
         weir_database_watch_sequences(database);
         *effects &= ~(unsigned)WEIR_EFFECT_SEQUENCE;
-        if (begins(c, statement) && !weir_session_alone(&c->session)) {
+        if (begins(c, statement) && !only_defines(statement, text) &&
+            !weir_session_alone(&c->session)) {
             weir_error_set(err, "55000",
                            "weir: no sequence was moved on this session's connection "
                            "yet, so currval and lastval are not defined");
@@ -260,7 +270,7 @@ int weir_client_note_effects(weir_client *c, const weir_statement *statement, we
         effects |= WEIR_EFFECT_UNDO; /* SET … TO DEFAULT is RESET */
     if (c->holds)
         return note_meaning(c, effects);
-    int r = note_sequences(c, statement, &effects, err);
+    int r = note_sequences(c, statement, text, &effects, err);
     if (r != 0 || !effects)
         return r;
     if ((effects & ~TAKING_BACK) == 0 && is_blank(c))
@@ -490,6 +500,8 @@ static int take_pins(weir_client *c, const weir_state *s, weir_error *err)
     unsigned pins = stays | s->found | (s->noted & PINNING);
     if (!(pins & WEIR_EFFECT_TEMP))
         c->relay.own_meaning = 0;
+    else if (s->asked & (WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN)) /* what made them did not say so */
+        c->relay.own_meaning = ++c->relay.own_contents;
     return weir_session_set_pins(&c->session, pins, err);
 }
 

@@ -304,8 +304,8 @@ static void on_knock(weir_watch *watch, bool readable, bool writable)
     struct sockaddr_storage from;
     for (;;) {
         socklen_t len = sizeof(from);
-        int fd = accept4(ops->socket.fd, (struct sockaddr *)&from, &len,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd =
+            accept4(ops->socket.fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0)
             break; /* nobody any more; or out of descriptors, and it is told again */
         (void)MHD_add_connection(ops->daemon, fd, (struct sockaddr *)&from, len);
@@ -320,13 +320,12 @@ static int open_door(weir_ops *ops)
 
 static int start_daemon(weir_ops *ops)
 {
-    const unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
-                           MHD_USE_ERROR_LOG;
-    ops->daemon =
-        MHD_start_daemon(flags, 0, NULL, NULL, on_request, ops, MHD_OPTION_EXTERNAL_LOGGER, on_log,
-                         ops, MHD_OPTION_NOTIFY_COMPLETED,
-                         on_completed, ops, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-                         MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_END);
+    const unsigned flags =
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    ops->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, ops, MHD_OPTION_EXTERNAL_LOGGER, on_log, ops,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, ops, MHD_OPTION_CONNECTION_LIMIT,
+        CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_END);
     if (!ops->daemon)
         return -EIO;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(ops->daemon, MHD_DAEMON_INFO_EPOLL_FD);

@@ -2,12 +2,12 @@
  * the same shape has the same tokens in the same order but for the values of literals, and so the
  * same template: who remembers templates by shapes need not lex a text of a known one.
  *
- * Only texts are given a shape in which nothing can be hidden: no comment, quoted identifier, dollar
- * quote or parameter, escape, or prefixed string ('…' with a letter or & before it). A number counts
- * as plain where it is digits alone, with nothing beside them that could belong to it; any other
- * stays as written. A quote doubled inside a string looks like two strings side by side, which no
- * statement needs: such a text has no shape. (UESCAPE, whose character is no value, wants a prefix
- * before it, so that without one it is no SQL.) */
+ * Only texts are given a shape in which nothing can be hidden: no comment, quoted identifier,
+ * dollar quote or parameter, escape, or prefixed string ('…' with a letter or & before it). A
+ * number counts as plain where it is digits alone, with nothing beside them that could belong to
+ * it; any other stays as written. A quote doubled inside a string looks like two strings side by
+ * side, which no statement needs: such a text has no shape. (UESCAPE, whose character is no value,
+ * wants a prefix before it, so that without one it is no SQL.) */
 #include "sql/sql.h"
 
 enum { NONE, WORD, DIGIT, QUOTE, SELF, MINUS, SLASH };
@@ -15,12 +15,13 @@ enum { NONE, WORD, DIGIT, QUOTE, SELF, MINUS, SLASH };
 #define LETTERS(first, last) [first... last] = WORD
 
 static const uint8_t classes[256] = {
-    LETTERS('a', 'z'), LETTERS('A', 'Z'), LETTERS(0x80, 0xff), ['_'] = WORD,
-    ['0' ... '9'] = DIGIT, ['\''] = QUOTE, ['-'] = MINUS, ['/'] = SLASH,
-    [' '] = SELF, ['\t'] = SELF, ['\n'] = SELF, ['\r'] = SELF, ['('] = SELF, [')'] = SELF,
-    ['['] = SELF, [']'] = SELF, [','] = SELF, [';'] = SELF, ['.'] = SELF, [':'] = SELF,
-    ['='] = SELF, ['<'] = SELF, ['>'] = SELF, ['+'] = SELF, ['*'] = SELF, ['%'] = SELF,
-    ['!'] = SELF, ['~'] = SELF, ['^'] = SELF, ['|'] = SELF, ['&'] = SELF,
+    LETTERS('a', 'z'), LETTERS('A', 'Z'), LETTERS(0x80, 0xff), ['_'] = WORD, ['0' ... '9'] = DIGIT,
+    ['\''] = QUOTE,    ['-'] = MINUS,     ['/'] = SLASH,       [' '] = SELF, ['\t'] = SELF,
+    ['\n'] = SELF,     ['\r'] = SELF,     ['('] = SELF,        [')'] = SELF, ['['] = SELF,
+    [']'] = SELF,      [','] = SELF,      [';'] = SELF,        ['.'] = SELF, [':'] = SELF,
+    ['='] = SELF,      ['<'] = SELF,      ['>'] = SELF,        ['+'] = SELF, ['*'] = SELF,
+    ['%'] = SELF,      ['!'] = SELF,      ['~'] = SELF,        ['^'] = SELF, ['|'] = SELF,
+    ['&'] = SELF,
 };
 
 static bool is_word(uint8_t c)

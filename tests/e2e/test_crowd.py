@@ -38,13 +38,24 @@ class User:
             if self.stopped.is_set():
                 return
             try:
-                with contextlib.nullcontext() if self.random.random() < 0.5 else db.transaction():
+                if self.random.random() < 0.5:
                     self.work(db)
+                else:
+                    db.execute("BEGIN")
+                    self.work(db)
+                    db.execute("COMMIT")
                 self.done += 1
             except psycopg.Error as e:
                 self.errors.append(e)
-                if db.closed:
+                if db.closed or not self.recovers(db):
                     return
+
+    @staticmethod
+    def recovers(db):
+        with contextlib.suppress(psycopg.Error):
+            db.execute("ROLLBACK")
+            return True
+        return False
 
     def work(self, db):
         what = self.random.random()

@@ -299,6 +299,14 @@ def test_currval_is_the_sessions_own(gateway):
                 c.execute("SELECT lastval()")
 
 
+def test_currval_may_be_in_what_is_defined(gateway):
+    with gateway.connect() as a:
+        pid(a)
+        a.execute("CREATE TABLE later (x int DEFAULT nextval('t_id_seq'), "
+                  "y int DEFAULT currval('t_id_seq'))")
+        assert a.execute("INSERT INTO later DEFAULT VALUES RETURNING x = y").fetchone() == (True,)
+
+
 def test_currval_in_the_transaction_of_its_nextval_needs_no_pin(gateway):
     with gateway.connect(autocommit=False) as a:
         value = one(a, "SELECT nextval('t_id_seq')")

@@ -112,7 +112,7 @@ def main(names):
     for comparison in done:
         comparison.report()
     for name, why in skipped.items():
-        print(f"skipped: {name}: {why}")
+        print(f"skipped: {name}: {why}; or unpack its source as {sources.SOURCES / name}")
     empty = [c.suite.name for c in done if not outcomes.count(c.direct)[0]]
     for name in empty:
         print(f"failed: {name}: no test passed directly; see {RUNS / name / 'direct'}")

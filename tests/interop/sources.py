@@ -33,7 +33,7 @@ def run(*command, seconds=900, **more):
 def last_words(text):
     """The last lines, without the names of the hosts that packages come from."""
     tail = " / ".join(text.strip().splitlines()[-3:])
-    return re.sub(r"\w+://\S+", "(address)", tail)
+    return re.sub(r"\w+://\S+", "(address)", re.sub(r" *\[IP: [^]]*\]", "", tail))
 
 
 def present(name):

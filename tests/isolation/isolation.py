@@ -4,8 +4,8 @@
 usage: isolation.py [--checks N] [--rounds N] [--seed N] [--clients N] [--kills]
                     [--direct] [--expect-violation] WEIR ISOLATION
 
-Each round has the next seed. --direct: against the server itself, where nothing may be wrong either. With --expect-violation the gateway has a fault, which the checker must
-see in one of the rounds."""
+Each round has the next seed. --direct: against the server itself, where nothing may be wrong.
+With --expect-violation the gateway has a fault, which must be seen in one of the rounds."""
 
 import argparse
 import os

@@ -287,7 +287,9 @@ static void token_of_row(weir_slice body, char *token)
 /* The gateway says that this unit failed: its server was lost. True if that was to be expected. */
 static bool forgive(simclient *c, const weir_pg_error_fields *e)
 {
-    if (e->message.len < 6 || memcmp(e->message.data, "weir: ", 6) != 0 || !c->options.faults)
+    bool of_weir = e->message.len >= 6 && memcmp(e->message.data, "weir: ", 6) == 0;
+    bool lost = weir_slice_eq_cstr(e->sqlstate, "57P01"); /* in the server's own words */
+    if ((!of_weir && !lost) || !c->options.faults)
         return false;
     while (c->len > 0 && c->list[c->head].type != WEIR_PG_B_READY) {
         c->head = (c->head + 1) % EXPECT_MAX;

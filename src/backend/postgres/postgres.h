@@ -38,15 +38,15 @@ typedef struct weir_postgres_options {
     weir_time connect_timeout; /* of one attempt: connect and log in */
     weir_time cancel_timeout;
     weir_postgres_target target;
-    bool balance;        /* hosts in random order */
+    bool balance; /* hosts in random order */
     weir_postgres_sslmode sslmode;
     weir_tls_context *tls; /* NULL with DISABLE; judges servers from VERIFY_CA on */
     bool direct;           /* TLS begins without SSLRequest */
     bool sni;              /* servers are told the name */
     bool binds;            /* passwords, to their certificate, where they offer it */
     bool must_bind;        /* ... or there is no login */
-    weir_time dns_ttl;   /* an answer about a name is used for so long */
-    weir_time dns_check; /* names are looked up again so often; 0: never */
+    weir_time dns_ttl;     /* an answer about a name is used for so long */
+    weir_time dns_check;   /* names are looked up again so often; 0: never */
     unsigned prepared_max; /* statements kept on one server connection */
     uint64_t rows_max;     /* of one result, beyond which its connection is given up; 0: no limit */
     unsigned replies_max;  /* owed replies of one connection; 0: 65536 */

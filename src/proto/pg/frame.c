@@ -37,9 +37,9 @@ int weir_pg_frame_next(weir_slice in, size_t body_max, weir_pg_frame *ret)
 
 bool weir_pg_is_frontend_type(uint8_t type)
 {
-    static const char types[256] = {['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1,
-                                    ['H'] = 1, ['P'] = 1, ['p'] = 1, ['Q'] = 1, ['S'] = 1,
-                                    ['X'] = 1, ['d'] = 1, ['c'] = 1, ['f'] = 1};
+    static const char types[256] = {
+        ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1, ['H'] = 1, ['P'] = 1,
+        ['p'] = 1, ['Q'] = 1, ['S'] = 1, ['X'] = 1, ['d'] = 1, ['c'] = 1, ['f'] = 1};
     return types[type];
 }
 

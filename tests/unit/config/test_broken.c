@@ -91,8 +91,7 @@ static const broken files[] = {
     {"auth.method: trust\nauth.rules: [{method: trust}]\n",
      "w.yaml:1: auth.rules and auth.method are both given: which is meant?"},
     {"auth.maps: [{name: m}]\n", "w.yaml:1: an item of auth.maps needs name, system and user"},
-    {"auth.maps: [{name: m, system: /(, user: u}]\n",
-     "w.yaml:1: not a regular expression: \"(\""},
+    {"auth.maps: [{name: m, system: /(, user: u}]\n", "w.yaml:1: not a regular expression: \"(\""},
     {"auth.hba_file: nowhere\n",
      "w.yaml:1: auth.hba_file: cannot read nowhere: No such file or directory"},
     {"auth.query_ttl: 2\n", "w.yaml:1: auth.query_ttl is \"2\", must be a duration: a whole "

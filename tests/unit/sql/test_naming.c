@@ -12,7 +12,8 @@ typedef struct heard {
     size_t len;
 } heard;
 
-static const char *const verbs[] = {"setting", "prepare", "execute", "deallocate", "all", "discard"};
+static const char *const verbs[] = {"setting",    "prepare", "execute",
+                                    "deallocate", "all",     "discard"};
 
 static void on_naming(void *user, weir_naming what, weir_slice name, weir_slice statement)
 {

@@ -37,9 +37,9 @@ static void test_what_could_be_more_than_a_number_stays_as_written(void **state)
 static void test_what_could_hide_something_has_no_shape(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        "a -- 1", "a /* 1 */", "\"a 1\"", "$1", "$$1$$", "E'1'", "U&'1'", "'a\\'b'", "'a''b'",
-        "'open",  "N'x'",      "a?1",     "`a`", "{1}", "x'1f'", "1'a'"};
+    static const char *const texts[] = {"a -- 1", "a /* 1 */", "\"a 1\"", "$1",    "$$1$$", "E'1'",
+                                        "U&'1'",  "'a\\'b'",   "'a''b'",  "'open", "N'x'",  "a?1",
+                                        "`a`",    "{1}",       "x'1f'",   "1'a'"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         assert_string_equal(shape_of(texts[i]), "");
 }
@@ -66,9 +66,9 @@ static unsigned below(unsigned n)
 
 /* Bits that meet in every way, of which the literals vary between two texts of one skeleton. */
 static const char *const bits[] = {
-    "select", "in", "(",  ")",      ",", ";",  " ",  "\n", "=",  "-", "+",      ".",    "e",    "x",
-    "_",      "a",  "::", "values", "[", "]",  "U",  "&",  "/",  "*", "array",  "\"",   "\\",   "$",
-    "limit",  "1",  "0",  "''",     "'", "''", "<",  "E'", "?",  "|", "insert", "into", "from", "t"};
+    "select", "in", "(",  ")",      ",", ";",  " ", "\n", "=", "-", "+",      ".",    "e",    "x",
+    "_",      "a",  "::", "values", "[", "]",  "U", "&",  "/", "*", "array",  "\"",   "\\",   "$",
+    "limit",  "1",  "0",  "''",     "'", "''", "<", "E'", "?", "|", "insert", "into", "from", "t"};
 static const char *const numbers[] = {"0", "7", "42", "00", "12345678901234567890", "9"};
 static const char *const strings[] = {"''", "'a'", "'1'", "'--'", "'/*'", "'\"'", "';'", "' '"};
 
