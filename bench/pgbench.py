@@ -24,20 +24,23 @@ def latencies(directory):
 
 def run(directory, postgres, competitor, *, mode="simple", clients=8, seconds=1, what=SELECT,
         sampling=0.05, environment=None, user="postgres"):
-    """`what`: pgbench's words for the script. Its clock runs while its clients connect, so that many
-    of them get more of it. Times of few transactions want all of them logged:
-    sampling 1."""
+    """`what`: pgbench's words for the script. Times of few transactions want all of them logged:
+    sampling 1. Pgbench's clock runs while its clients connect, so many of them get more of it."""
+    length = max(1, round(seconds)) + clients // 100
     rate = [f"--sampling-rate={sampling}"] if sampling < 1 else []
     gateway_cpu, server_cpu = competitor.cpu(), postgres.cpu()
     done = subprocess.run(
         ["pgbench", "-n", "-M", mode, "-c", str(clients), "-j", str(min(clients, 2)),
-         "-T", str(max(1, round(seconds)) + clients // 100), "--log", *rate, *what, "-h", "127.0.0.1", "-p",
-         str(competitor.port), "-U", user, "postgres"],
+         "-T", str(length), "--log", *rate, *what, "-h", "127.0.0.1", "-p", str(competitor.port),
+         "-U", user, "postgres"],
         capture_output=True, text=True, cwd=directory,
         env={**servers.environment(), **(environment or {})})
     text = done.stdout
-    bad = " processed: 0\n" in text or "failed transactions: 0 " not in text
-    if done.returncode != 0 or bad:
+    if " processed: 0\n" in text and length < 30:  # not even all were connected
+        return run(directory, postgres, competitor, mode=mode, clients=clients,
+                   seconds=3 * length, what=what, sampling=sampling, environment=environment,
+                   user=user)
+    if done.returncode != 0 or "failed transactions: 0 " not in text:
         raise SystemExit(f"bench: pgbench on {competitor.name}: {text}{done.stderr}")
     time.sleep(0.1)  # the backends of direct clients end, and are counted with the postmaster
     count = int(text.split("actually processed: ")[1].split()[0].split("/")[0])

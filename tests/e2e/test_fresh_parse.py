@@ -33,7 +33,8 @@ def settle(db, query):
 
 
 @pytest.mark.parametrize("end", ["ROLLBACK", "COMMIT; DROP TYPE fruit"])
-@pytest.mark.parametrize("query", ["SELECT 'orange'::fruit", "SELECT coalesce($1::fruit, 'orange')"])
+@pytest.mark.parametrize("query", ["SELECT 'orange'::fruit",
+                                   "SELECT coalesce($1::fruit, 'orange')"])
 def test_a_type_that_was_made_and_is_gone_is_not_remembered(gateway, query, end):
     with gateway.connect() as a:
         for value in ("orange", "apple", "pear"):

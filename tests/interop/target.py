@@ -25,6 +25,7 @@ class Target:
         self.through = through
         self.settings = SERVER_SETTINGS + suite.settings
         self.database = suite.database
+        self.others = suite.others
         self.psql = suite.psql
         self.server = self.gateway = None
 
@@ -51,10 +52,10 @@ class Target:
 
     def start_gateway(self):
         self.directory.mkdir(parents=True, exist_ok=True)
-        # With one database alone every name would reach it, and tests ask for some that are not.
+        # One database alone is reached by every name; with others, names that are none are refused.
         configuration = self.directory / "weir.yaml"
         configuration.write_text("databases:\n" + "".join(
-            f"  {name}: {self.server.dsn(name)}\n" for name in (self.database, "postgres")))
+            f"  {name}: {self.server.dsn(name)}\n" for name in (self.database, *self.others)))
         self.gateway = support.Weir(
             self.directory, ["-c", configuration, "--set", f"pool.max_size={POOL_SIZE}",
                              "--set", f"pool.min_size={POOL_SIZE}"])

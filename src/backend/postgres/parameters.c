@@ -131,7 +131,8 @@ static bool walk_next(walk *w, weir_slice *name, weir_slice *value)
         int o = !w->has_from ? 1 : !w->has_to ? -1 : order(w->from_name, w->to_name);
         bool same = o == 0 && weir_slice_eq(w->from_value, w->to_value);
         *name = o < 0 ? w->from_name : w->to_name;
-        *value = o < 0 ? (weir_slice){0} : w->to_value;
+        static const weir_slice none;
+        *value = o < 0 ? none : w->to_value;
         if (o <= 0)
             w->has_from = weir_pg_param_next(w->from, &w->from_pos, &w->from_name, &w->from_value);
         if (o >= 0)

@@ -51,8 +51,6 @@ class Pgjdbc(Suite):
 
 
 def class_of(pattern):
-    """Surefire's word for an exclusion, which must name whole classes."""
-    name = pattern.removesuffix("#*")
-    if "#" in name:
-        raise SystemExit(f"interop: exclusions.txt: pgjdbc {pattern}: needs CLASS#*")
-    return name.replace(".", "/").replace("*", "**")
+    """Surefire's words for an exclusion: a class, or one of its methods."""
+    name, method = pattern.split("#", 1)
+    return name.replace(".", "/").replace("*", "**") + ("" if method == "*" else f"#{method}")

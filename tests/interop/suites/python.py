@@ -65,6 +65,7 @@ class Psycopg3(PythonSuite):
 
 class Asyncpg(PythonSuite):
     name = "asyncpg"
+    others = ()  # the tests make a database, drop it, and connect to it between
     version = "0.30.0"
     requirements = [*PYTEST, f"asyncpg=={version}", "uvloop==0.21.0", "distro==1.9.0"]
 

@@ -13,6 +13,7 @@ class Suite:
     name = None
     seconds = 900
     database = "interop"
+    others = ("postgres",)  # databases that Weir has too
     settings = ""  # of the server, beyond Target's
     psql = ()  # what the database is given before
 
