@@ -1,6 +1,6 @@
 """A hundred concurrent users of a realistic mix are served over fewer than ten server connections,
-and not one statement fails; what befalls the server or the configuration meanwhile costs at most what
-was in flight on a server connection that died."""
+and not one statement fails; what befalls the server or the configuration meanwhile costs at most
+what was in flight on a server connection that died."""
 
 import contextlib
 import random
