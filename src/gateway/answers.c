@@ -228,6 +228,8 @@ static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_o
     weir_listening_lost(c);
     while (c->relay.sent > 0)
         record(c, 0, err->sqlstate);
+    c->relay.erred = true; /* what was parsed and not answered for is not there */
+    weir_client_named_answered(c);
     if (c->state != WEIR_CLIENT_ACTIVE)
         return;
     if (torn) { /* words would be taken for the rest of a row */

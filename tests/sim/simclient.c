@@ -26,7 +26,7 @@ struct simclient {
     int transaction; /* > 0: the gateway's server is inside our transaction */
     int transactions;
     unsigned left_in_transaction;
-    bool logged_in, named_known, closing, done, abandoned;
+    bool logged_in, named_known, named_unsure, closing, done, abandoned;
     bool lost; /* a unit failed by the gateway's word: up to the next ReadyForQuery anything goes */
     uint8_t key[WEIR_PG_CANCEL_KEY_MAX];
     size_t key_len;
@@ -140,6 +140,11 @@ static bool extended_statement(simclient *c)
     const char *name = named && !fails ? "mine" : "";
     int rows = (int)simnet_below(c->sim, 4);
     (void)snprintf(c->last, sizeof(c->last), "extended %s %s", name, token);
+    if (*name && c->named_unsure) {
+        ok(weir_pg_write_target(&c->out, WEIR_PG_F_CLOSE, 'S', weir_slice_cstr(name)));
+        expect(c, WEIR_PG_B_CLOSE_COMPLETE, "");
+        c->named_unsure = false;
+    }
     if (!*name || !c->named_known) {
         ok(weir_pg_write_parse(&c->out, weir_slice_cstr(name), weir_slice_cstr(text),
                                (weir_slice){0}));
@@ -296,7 +301,8 @@ static bool forgive(simclient *c, const weir_pg_error_fields *e)
         c->len--;
     }
     c->transaction = 0;
-    c->named_known = false; /* its Parse may be among what was not done */
+    c->named_known = false; /* its Parse may be among what was not done, or be done */
+    c->named_unsure = true;
     return true;
 }
 
@@ -379,7 +385,7 @@ static void on_close(weir_stream *stream, int error)
     c->stream = NULL;
     c->head = c->len = 0;
     c->transaction = 0;
-    c->logged_in = c->named_known = false;
+    c->logged_in = c->named_known = c->named_unsure = false;
     weir_buf_clear(&c->out);
     if (c->closing) {
         c->done = true;
