@@ -162,7 +162,8 @@ static const verb_entry verbs[] = {
 static int refuse(weir_error *err, const char *what, const char *about)
 {
     weir_error_set(err, "42601", "weir: %s \"%.64s\"", what, about);
-    weir_error_hint(err, "Commands: SHOW name, FLUSH CACHE, EXPLAIN CACHE, PAUSE, RESUME, DRAIN, "
+    weir_error_hint(err, "Commands: SHOW name, FLUSH CACHE [TAG|TABLE|PREFIX name], EXPLAIN CACHE "
+                         "statement, PAUSE, RESUME, DRAIN, "
                          "RECONNECT, WAIT_CLOSE, ENABLE, DISABLE, KILL, KILL_CLIENT, RELOAD, "
                          "RESTART, SHUTDOWN. SHOW HELP explains them.");
     return -EINVAL;

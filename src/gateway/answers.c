@@ -31,7 +31,8 @@ static void record(weir_client *c, uint64_t rows, const char *sqlstate)
         return;
     if (f.namings)
         weir_client_named_by_sql(c, f.namings, sqlstate && !sqlstate[0]);
-    if (f.statement.kind == WEIR_KIND_DDL || (f.statement.effects & WEIR_EFFECT_TEMP))
+    bool done = sqlstate && (!sqlstate[0] || f.statement.statements > 1);
+    if (done && f.statement.kind == WEIR_KIND_DDL && !(f.statement.effects & WEIR_EFFECT_TEMP))
         count_change(c);
     if (sqlstate)
         weir_session_record(&c->session, &f.statement, WEIR_TARGET_PRIMARY, f.started, rows,

@@ -120,6 +120,8 @@ void weir_gateway_free(weir_gateway *gateway)
 {
     if (!gateway)
         return;
+    for (unsigned i = 0; i < gateway->options.workers; i++)
+        weir_loop_drop_tasks(gateway->workers[i].loop);
     weir_hubs_free(gateway);
     for (unsigned i = 0; i < gateway->options.workers; i++)
         weir_catalogs_free(&gateway->workers[i]);

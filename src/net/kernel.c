@@ -236,6 +236,11 @@ static void run(weir_loop *base)
     atomic_store(&loop->stopping, false);
 }
 
+static void drop_tasks(weir_loop *base)
+{
+    weir_ready_drop_tasks(&kernel_loop_of(base)->ready);
+}
+
 static void destroy(weir_loop *base)
 {
     kernel_loop *loop = kernel_loop_of(base);
@@ -252,6 +257,7 @@ static const weir_loop_ops kernel_ops = {
     .run = run,
     .stop = stop,
     .destroy = destroy,
+    .drop_tasks = drop_tasks,
     .clock = monotonic,
     .wall_ns = wall,
     .random = random_bytes,

@@ -27,6 +27,12 @@ void weir_loop_end(weir_loop *loop)
     weir_tls_scratch_free(loop->tls);
 }
 
+void weir_loop_drop_tasks(weir_loop *loop)
+{
+    if (loop && loop->ops->drop_tasks)
+        loop->ops->drop_tasks(loop);
+}
+
 void weir_loop_free(weir_loop *loop)
 {
     if (loop)

@@ -10,6 +10,7 @@ typedef struct weir_loop_ops {
     void (*run)(weir_loop *loop);
     void (*stop)(weir_loop *loop);
     void (*destroy)(weir_loop *loop);
+    void (*drop_tasks)(weir_loop *loop); /* NULL: there are none */
     weir_time (*clock)(const weir_loop *loop);
     int64_t (*wall_ns)(const weir_loop *loop);
     void (*random)(weir_loop *loop, void *out, size_t len);

@@ -35,7 +35,7 @@ void weir_ready_drop(weir_ready_loop *loop, weir_ready_stream *s)
     free(s);
 }
 
-void weir_ready_end(weir_ready_loop *loop)
+void weir_ready_drop_tasks(weir_ready_loop *loop)
 {
     /* Streams on their way here are known to nobody else; other tasks are their posters'. */
     weir_task *task = weir_mailbox_take(&loop->mailbox);
@@ -46,6 +46,11 @@ void weir_ready_end(weir_ready_loop *loop)
             weir_ready_drop(loop, s);
         task = next;
     }
+}
+
+void weir_ready_end(weir_ready_loop *loop)
+{
+    weir_ready_drop_tasks(loop);
     weir_list *link;
     while ((link = weir_list_pop_front(&loop->streams)))
         weir_ready_drop(loop, WEIR_CONTAINER_OF(link, weir_ready_stream, link));

@@ -109,6 +109,7 @@ WEIR_MUST_CHECK int weir_ready_start(weir_ready_loop *loop, const weir_loop_ops 
                                      const weir_loop_options *options);
 /* Drops every stream without callbacks. */
 void weir_ready_end(weir_ready_loop *loop);
+void weir_ready_drop_tasks(weir_ready_loop *loop);
 /* After each event. */
 void weir_ready_flush_dirty(weir_ready_loop *loop);
 /* After the events: tasks, timers, delayed callbacks, on_turn. */

@@ -301,4 +301,4 @@ def test_a_client_whose_statement_fails_leaves_the_catalog_alone(weir, postgres,
     with gateway.connect(dbname=database) as db:
         with pytest.raises(psycopg.Error):
             db.execute("CREATE FUNCTION app.broken() RETURNS int LANGUAGE sql AS $$ SELEC $$")
-        assert loaded(gateway)
+        assert loaded(gateway), value(gateway, "state")

@@ -31,7 +31,7 @@ def databases(postgres, names, pool="", extra=""):
 def server_count(postgres, dbname):
     with postgres.connect() as db:
         return db.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s "
-                          "AND application_name = 'weir'", (dbname,)).fetchone()[0]
+                          "AND pid <> pg_backend_pid()", (dbname,)).fetchone()[0]
 
 
 def warm_up(gateway, *texts):
