@@ -57,8 +57,8 @@ const char *weir_loop_name(const weir_loop *loop);
 int weir_loop_refusal(const weir_loop *loop);
 /* All streams and listeners must be closed or are closed without callbacks. */
 void weir_loop_free(weir_loop *loop);
-/* Forgets tasks that were posted and have not run, before their memory goes: the loop has ended, and
- * nobody posts any more. NULL is fine. */
+/* Forgets tasks that were posted and have not run, before their memory goes: the loop has ended,
+ * and nobody posts any more. NULL is fine. */
 void weir_loop_drop_tasks(weir_loop *loop);
 /* Runs until weir_loop_stop. */
 void weir_loop_run(weir_loop *loop);
