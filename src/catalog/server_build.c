@@ -119,7 +119,7 @@ static int node_of(weir_server_builder *b, uint64_t id, uint32_t *ret)
     void *item = NULL;
     if (r == 0)
         r = list_add(&b->nodes, sizeof(server_node), &item);
-    if (r < 0)
+    if (r < 0 || !item)
         return r;
     server_node *n = item;
     n->id = id;
@@ -165,7 +165,7 @@ void weir_server_builder_free(weir_server_builder *b)
     weir_arena_fini(&b->kept);
     server_list *lists[] = {&b->nodes,    &b->edges,   &b->roles,        &b->defaults,
                             &b->settings, &b->customs, &b->temp_schemas, &b->extensions};
-    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+    for (size_t i = 0; i < sizeof(lists) / sizeof(server_list *); i++)
         free(lists[i]->items);
     free(b->index);
     free(b);

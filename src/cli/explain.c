@@ -196,7 +196,7 @@ static int explain(const explain_args *args)
     weir_buf server; /* what it says */
     weir_buf_init(&server, (size_t)1 << 20);
     int r = understand(args, &lexed, &footprint, &err);
-    if (r == 0 && args->server.host_count > 0) {
+    if (r == 0 && footprint && args->server.host_count > 0) {
         unsigned effects = 0;
         r = cli_explain_server(&args->server, &lexed, footprint->kind, &effects, &server);
         footprint->effects |= effects;

@@ -169,7 +169,8 @@ static int keep_list(draft *d, const draft_list *list, const char *path)
         r = weir_buf_append_u8(&text, ']');
     if (r == 0)
         slot->text = weir_arena_strdup(d->arena, weir_buf_slice(&text));
-    slot->from = list->head->from;
+    if (list->head)
+        slot->from = list->head->from;
     weir_buf_fini(&text);
     return slot->text ? 0 : draft_no_memory(d);
 }

@@ -107,7 +107,7 @@ int hba_split(weir_arena *arena, weir_slice text, hba_line *line, weir_error *er
     line->field_count = 0;
     if (text.len > HBA_LINE_MAX)
         return hba_fail(err, line->file, line->number, "the line is too long");
-    if (text.len > 0 && memchr(text.data, '\0', text.len))
+    if (text.len > 0 && text.data && memchr(text.data, '\0', text.len))
         return hba_fail(err, line->file, line->number, "the line contains a zero byte");
     char *scratch = weir_arena_alloc(arena, text.len + 1);
     if (!scratch)

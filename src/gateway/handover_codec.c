@@ -142,7 +142,8 @@ int weir_handover_hello_read(weir_slice body, uint32_t *ret_version)
     reader r = {body, true};
     weir_slice word = take(&r, sizeof(magic));
     uint32_t oldest = take_number(&r, 4), newest = take_number(&r, 4);
-    if (end(&r) < 0 || memcmp(word.data, magic, sizeof(magic)) != 0 || oldest > newest)
+    if (end(&r) < 0 || !weir_slice_eq(word, weir_slice_make(magic, sizeof(magic))) ||
+        oldest > newest)
         return -EPROTO;
     if (oldest > WEIR_HANDOVER_VERSION || newest < WEIR_HANDOVER_VERSION_OLDEST)
         return -ENOTSUP;
@@ -163,7 +164,7 @@ int weir_handover_offer_read(weir_slice body, weir_handover_offer *ret)
     weir_slice word = take(&r, sizeof(magic));
     weir_handover_offer offer = {.version = take_number(&r, 4)};
     offer.next_id = take_number(&r, 4);
-    if (end(&r) < 0 || memcmp(word.data, magic, sizeof(magic)) != 0)
+    if (end(&r) < 0 || !weir_slice_eq(word, weir_slice_make(magic, sizeof(magic))))
         return -EPROTO;
     if (offer.version < WEIR_HANDOVER_VERSION_OLDEST || offer.version > WEIR_HANDOVER_VERSION)
         return -ENOTSUP;

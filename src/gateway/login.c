@@ -92,7 +92,7 @@ static bool is_parameter(weir_slice name)
 /* "-c name=value" and "--name=value" of the `options` parameter; a backslash escapes a space. */
 static int append_options(weir_buf *out, weir_slice options)
 {
-    char word[1024];
+    char word[1024] = "";
     size_t i = 0;
     while (i < options.len) {
         size_t n = 0;
@@ -105,7 +105,7 @@ static int append_options(weir_buf *out, weir_slice options)
                 word[n++] = (char)options.data[i];
         }
         word[n] = '\0';
-        bool dashed = word[0] == '-' && (word[1] == '-' || word[1] == 'c');
+        bool dashed = n > 1 && word[0] == '-' && (word[1] == '-' || word[1] == 'c');
         const char *w = dashed ? word + 2 : word;
         char *eq = strchr(w, '=');
         if (!eq)

@@ -178,7 +178,7 @@ static int open_database(serving *s, const weir_config_database *d, weir_error *
         return r;
     r = d->backend == WEIR_CONFIG_SQLITE ? open_sqlite(s, d, &backend, err)
                                          : open_postgres(s, d, &backend, err);
-    if (r < 0)
+    if (r < 0 || !backend)
         return r;
     weir_database_options options = {.name = d->name,
                                      .backend = backend,
@@ -536,7 +536,7 @@ static int start_handover(serving *s, weir_error *err)
     if (r == 0 && e && e->takeover)
         r = weir_handover_meet(s->handover, e->takeover, err);
     int admin = r == 0 ? weir_handover_take_listener(s->handover, WEIR_HANDOVER_ADMIN, "") : -1;
-    if (admin >= 0 && e->inherit)
+    if (admin >= 0 && e && e->inherit)
         e->inherit(e->user, admin);
     else if (admin >= 0)
         (void)close(admin);

@@ -469,7 +469,7 @@ static void on_row(weir_question *question, const weir_slice *values, unsigned c
     if (count != 3 || values[0].len != 1)
         return;
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-        if (lists[i].key[0] == values[0].data[0])
+        if ((uint8_t)lists[i].key[0] == values[0].data[0])
             s->found |= lists[i].effect;
     if (values[1].data && values[2].data && on_setting(s, values) < 0)
         s->incomplete = true;

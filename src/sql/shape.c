@@ -12,7 +12,7 @@
 
 enum { NONE, WORD, DIGIT, QUOTE, SELF, MINUS, SLASH };
 
-#define LETTERS(first, last) [first... last] = WORD
+#define LETTERS(first, last) [(first)...(last)] = WORD
 
 static const uint8_t classes[256] = {
     LETTERS('a', 'z'), LETTERS('A', 'Z'), LETTERS(0x80, 0xff), ['_'] = WORD, ['0' ... '9'] = DIGIT,

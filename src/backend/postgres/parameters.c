@@ -226,7 +226,7 @@ static int change(pg_conn *c, weir_slice from, weir_slice to)
 
 static bool differs(weir_slice a, weir_slice b)
 {
-    return !a.data != !b.data || !weir_slice_eq(a, b);
+    return a.data && b.data ? !weir_slice_eq(a, b) : a.data != b.data;
 }
 
 static weir_slice find(weir_slice pairs, const char *name)
