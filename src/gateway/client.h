@@ -72,6 +72,7 @@ typedef struct weir_relay_state {
     bool waiting;          /* for a connection */
     bool held;             /* a ReadyForQuery is kept back: notifications come first */
     bool notified;         /* this transaction may have notified */
+    bool moved;            /* a sequence, perhaps, on the connection held */
     bool failed;           /* it had an error */
     bool changed;          /* it may have changed the schema */
     weir_error *refused;   /* why none came: told to the message that waits */

@@ -76,6 +76,7 @@ static int attach(weir_client *c)
     weir_conn *conn = c->session.conn;
     conn->sink = &c->relay.sink;
     c->relay.status = 'I';
+    c->relay.moved = false;
     weir_listening_attached(c);
     return weir_client_adopt(c);
 }

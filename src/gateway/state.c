@@ -242,7 +242,7 @@ static int note_sequences(weir_client *c, const weir_statement *statement, weir_
     if ((*effects & WEIR_EFFECT_SEQUENCE) && !(c->session.pinned & WEIR_EFFECT_SEQUENCE)) {
         weir_database_watch_sequences(database);
         *effects &= ~(unsigned)WEIR_EFFECT_SEQUENCE;
-        if (begins(c, statement) && !only_defines(statement, text) &&
+        if (begins(c, statement) && !only_defines(statement, text) && !c->relay.moved &&
             !weir_session_alone(&c->session)) {
             weir_error_set(err, "55000",
                            "weir: no sequence was moved on this session's connection "
@@ -255,6 +255,7 @@ static int note_sequences(weir_client *c, const weir_statement *statement, weir_
     }
     bool moves = (statement->effects & WEIR_EFFECT_NEXTVAL) || statement->kind == WEIR_KIND_WRITE ||
                  statement->kind == WEIR_KIND_COPY || statement->kind == WEIR_KIND_UNKNOWN;
+    c->relay.moved = c->relay.moved || moves;
     if (moves && weir_database_watches_sequences(database))
         *effects |= WEIR_EFFECT_SEQUENCE;
     return 0;

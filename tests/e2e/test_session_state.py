@@ -307,6 +307,14 @@ def test_currval_may_be_in_what_is_defined(gateway):
         assert a.execute("INSERT INTO later DEFAULT VALUES RETURNING x = y").fetchone() == (True,)
 
 
+def test_currval_on_a_connection_that_the_session_is_pinned_to_anyway(gateway):
+    with gateway.connect() as a, gateway.connect() as b:
+        a.execute("SELECT pg_advisory_lock(3)")
+        mine = one(a, "SELECT nextval('t_id_seq')")
+        one(b, "SELECT nextval('t_id_seq')")
+        assert one(a, "SELECT currval('t_id_seq')") == mine
+
+
 def test_currval_in_the_transaction_of_its_nextval_needs_no_pin(gateway):
     with gateway.connect(autocommit=False) as a:
         value = one(a, "SELECT nextval('t_id_seq')")
