@@ -214,9 +214,6 @@ WEIR_MUST_CHECK int weir_session_set_pins(weir_session *session, unsigned effect
 /* Lexes the text, finds or makes its template, asks for its analysis if it is new. Never fails:
  * what cannot be understood is UNKNOWN. */
 void weir_session_understand(weir_session *session, weir_slice text, weir_statement *ret);
-/* As understood before (a prepared statement executed again): the newest footprint's word. */
-void weir_session_recall(weir_session *session, uint32_t template_id, uint32_t template_serial,
-                         weir_statement *ret);
 
 /* Understood a while ago, it runs again: its effects by what the catalog says now. */
 void weir_session_review(weir_session *session, weir_statement *statement);

@@ -65,37 +65,6 @@ static const weir_session_events session_events = {.lent = on_lent, .refused = o
 
 /* ---- the connection's: nothing but our question's answer comes ---- */
 
-static void on_bytes(weir_relay_sink *sink, weir_slice bytes)
-{
-    (void)sink;
-    (void)bytes; /* changed parameters, notices: nobody's */
-}
-
-static void on_statement(weir_relay_sink *sink, uint64_t rows, const char *sqlstate)
-{
-    (void)sink;
-    (void)rows;
-    (void)sqlstate;
-}
-
-static void on_ready(weir_relay_sink *sink, char status, size_t owed)
-{
-    (void)sink;
-    (void)status;
-    (void)owed;
-}
-
-static bool never_congested(weir_relay_sink *sink)
-{
-    (void)sink;
-    return false;
-}
-
-static void on_room(weir_relay_sink *sink)
-{
-    (void)sink;
-}
-
 /* The question is told next. */
 static void on_lost(weir_relay_sink *sink, const weir_error *err, size_t ready_owed, bool torn)
 {
@@ -105,11 +74,11 @@ static void on_lost(weir_relay_sink *sink, const weir_error *err, size_t ready_o
     (void)torn;
 }
 
-static const weir_relay_events relay_events = {.on_bytes = on_bytes,
-                                               .on_statement = on_statement,
-                                               .on_ready = on_ready,
-                                               .congested = never_congested,
-                                               .on_room = on_room,
+static const weir_relay_events relay_events = {.on_bytes = weir_relay_ignore_bytes,
+                                               .on_statement = weir_relay_ignore_statement,
+                                               .on_ready = weir_relay_ignore_ready,
+                                               .congested = weir_relay_never_congested,
+                                               .on_room = weir_relay_ignore_room,
                                                .on_lost = on_lost};
 
 void weir_errand_start(weir_errand *errand, weir_worker *worker, weir_database *database,

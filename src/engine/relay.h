@@ -109,6 +109,13 @@ struct weir_relay_sink {
     const weir_relay_events *events;
 };
 
+/* Events of a sink that only asks questions of its own (weir_question). */
+void weir_relay_ignore_bytes(weir_relay_sink *sink, weir_slice bytes);
+void weir_relay_ignore_statement(weir_relay_sink *sink, uint64_t rows, const char *sqlstate);
+void weir_relay_ignore_ready(weir_relay_sink *sink, char status, size_t owed);
+bool weir_relay_never_congested(weir_relay_sink *sink);
+void weir_relay_ignore_room(weir_relay_sink *sink);
+
 /* A question of our own put to a lent connection behind whatever was relayed before it: the client
  * sees nothing of it. Owned by the asker, who must keep it until `done`, which is called exactly
  * once. The text may hold several statements if there are no parameters. */

@@ -354,19 +354,6 @@ void weir_session_understand(weir_session *session, weir_slice text, weir_statem
         weir_recall_keep(w->recall, t->id, t->serial);
 }
 
-void weir_session_recall(weir_session *session, uint32_t template_id, uint32_t template_serial,
-                         weir_statement *ret)
-{
-    const weir_template *t =
-        weir_template_find(session->worker->engine->templates, template_id, template_serial);
-    *ret = (weir_statement){.template_id = UINT32_MAX, .kind = WEIR_KIND_UNKNOWN, .statements = 1};
-    if (!t) {
-        ret->effects = weir_session_server_effects(session, NULL, WEIR_KIND_UNKNOWN);
-        return;
-    }
-    as_template(session, t, ret);
-}
-
 void weir_session_review(weir_session *session, weir_statement *statement)
 {
     if (statement->template_id == UINT32_MAX || !weir_database_catalog(session->pools->database))

@@ -308,43 +308,12 @@ static void on_lost(weir_relay_sink *sink, const weir_error *err, size_t ready_o
     lost(h, err->message);
 }
 
-static void on_bytes(weir_relay_sink *sink, weir_slice bytes)
-{
-    (void)sink;
-    (void)bytes; /* notices and changed parameters are nobody's */
-}
-
-static void on_statement(weir_relay_sink *sink, uint64_t rows, const char *sqlstate)
-{
-    (void)sink;
-    (void)rows;
-    (void)sqlstate;
-}
-
-static void on_ready(weir_relay_sink *sink, char status, size_t owed)
-{
-    (void)sink;
-    (void)status;
-    (void)owed;
-}
-
-static bool never_congested(weir_relay_sink *sink)
-{
-    (void)sink;
-    return false;
-}
-
-static void on_room(weir_relay_sink *sink)
-{
-    (void)sink;
-}
-
-static const weir_relay_events relay_events = {.on_bytes = on_bytes,
-                                               .on_statement = on_statement,
+static const weir_relay_events relay_events = {.on_bytes = weir_relay_ignore_bytes,
+                                               .on_statement = weir_relay_ignore_statement,
                                                .on_notification = on_notification,
-                                               .on_ready = on_ready,
-                                               .congested = never_congested,
-                                               .on_room = on_room,
+                                               .on_ready = weir_relay_ignore_ready,
+                                               .congested = weir_relay_never_congested,
+                                               .on_room = weir_relay_ignore_room,
                                                .on_lost = on_lost};
 
 /* ---- what to do next ---- */

@@ -8,6 +8,7 @@
 #include "engine/errand.h"
 #include "gateway/guc.h"
 #include "gateway/internal.h"
+#include "proto/pg/text.h"
 #include <stdlib.h>
 
 #define ENTRIES_MAX 1024u /* of a worker; then it begins anew */
@@ -73,16 +74,7 @@ static bool asks(const weir_client *c)
 /* As bytes: a client's value is no part of a text of ours. */
 static int append_value(weir_buf *out, weir_slice value)
 {
-    static const char digits[] = "0123456789abcdef";
-    int r = weir_buf_append(out, WEIR_SLICE_LIT("pg_catalog.convert_from(pg_catalog.decode('"));
-    for (size_t i = 0; r == 0 && i < value.len; i++) {
-        r = weir_buf_append_u8(out, (uint8_t)digits[value.data[i] >> 4]);
-        if (r == 0)
-            r = weir_buf_append_u8(out, (uint8_t)digits[value.data[i] & 15]);
-    }
-    return r < 0
-               ? r
-               : weir_buf_append(out, WEIR_SLICE_LIT("','hex'),pg_catalog.getdatabaseencoding())"));
+    return weir_pg_append_hex_text(out, value, "getdatabaseencoding");
 }
 
 static int append_set(weir_buf *out, weir_slice name, weir_slice value)

@@ -7,6 +7,7 @@
  * own in front, since a Query's text is read in the encoding that it finds. Names and values are
  * quoted: a client cannot smuggle SQL. */
 #include "backend/postgres/internal.h"
+#include "proto/pg/text.h"
 
 #define SQL_MAX ((size_t)1024 * 1024)
 
@@ -34,27 +35,13 @@ static bool is_ascii(weir_slice text)
     return true;
 }
 
-/* In encodings of clients a backslash or a quote may be the second half of a letter: what is not
- * ASCII goes as hexadecimal digits. */
-static int append_hex(weir_buf *out, weir_slice value)
-{
-    static const char digits[] = "0123456789abcdef";
-    int r = weir_buf_append(out, WEIR_SLICE_LIT("pg_catalog.convert_from(pg_catalog.decode('"));
-    for (size_t i = 0; r == 0 && i < value.len; i++) {
-        r = weir_buf_append_u8(out, (uint8_t)digits[value.data[i] >> 4]);
-        if (r == 0)
-            r = weir_buf_append_u8(out, (uint8_t)digits[value.data[i] & 15]);
-    }
-    return r < 0
-               ? r
-               : weir_buf_append(out, WEIR_SLICE_LIT("','hex'),pg_catalog.pg_client_encoding())"));
-}
-
-/* E'…' so that the meaning does not hang on standard_conforming_strings. */
+/* E'…' so that the meaning does not hang on standard_conforming_strings. In encodings of clients a
+ * backslash or a quote may be the second half of a letter: what is not ASCII goes as hexadecimal
+ * digits. */
 static int append_literal(weir_buf *out, weir_slice value)
 {
     if (!is_ascii(value))
-        return append_hex(out, value);
+        return weir_pg_append_hex_text(out, value, "pg_client_encoding");
     int r = weir_buf_append(out, WEIR_SLICE_LIT("E'"));
     for (size_t i = 0; r == 0 && i < value.len; i++) {
         if (value.data[i] == '\'' || value.data[i] == '\\')
