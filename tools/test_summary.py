@@ -7,6 +7,7 @@ import pathlib
 import sys
 import xml.etree.ElementTree as ElementTree
 
+LINES_SHOWN = 15
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
 
@@ -21,14 +22,24 @@ def meson_results(path):
             output = (test.get("stderr") or test.get("stdout") or "").strip()
             yield SKIPPED, test["name"], output.splitlines()[-1] if output else "no reason given"
         else:
-            yield FAILED, test["name"], result
+            yield FAILED, test["name"], "\n".join([result, *tail(test)])
+
+
+def tail(test):
+    """The last lines of what a test of Meson's said: a log that is cut to its end has them still."""
+    said = (test.get("stdout") or "") + (test.get("stderr") or "")
+    return ["    " + line for line in said.splitlines()[-LINES_SHOWN:]]
 
 
 def pytest_results(path):
     for case in ElementTree.parse(path).iter("testcase"):
         name = f"{case.get('classname')}::{case.get('name')}"
-        if case.find("failure") is not None or case.find("error") is not None:
-            yield FAILED, name, ""
+        wrong = case.find("failure")
+        if wrong is None:
+            wrong = case.find("error")
+        if wrong is not None:
+            lines = (wrong.text or "").splitlines()[-LINES_SHOWN:]
+            yield FAILED, name, "\n".join(["", *("    " + line for line in lines)])
         elif case.find("skipped") is not None:
             yield SKIPPED, name, case.find("skipped").get("message", "no reason given")
         else:
