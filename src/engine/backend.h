@@ -147,6 +147,27 @@ typedef struct weir_follower {
     void (*committed)(void *user, const uint64_t *ids, size_t count, bool everything);
     /* The database was looked at, at `at`: others have committed since the last look, or not. */
     void (*looked)(void *user, weir_time at, bool others);
+
+    /* A backend that follows its server's own history (PostgreSQL): positions are the server's, the
+     * END LSNs of commits. In this order: `changed` and `forgot` of a commit, then `visible` of it
+     * or of a later one. */
+    /* A commit that ends at `position` changed these ids. */
+    void (*changed)(void *user, uint64_t position, const uint64_t *ids, size_t count);
+    /* What was read before `position` may have changed unseen: a gap, a change of the schema. */
+    void (*forgot)(void *user, uint64_t position);
+    /* Every commit that ends at or before it is visible to snapshots taken from now on. */
+    void (*visible)(void *user, uint64_t position);
+    /* Everything that had committed when the heartbeat was sent, at `sent`, is visible, and what it
+     * changed is known. */
+    void (*heard)(void *user, weir_time sent);
+    /* A commit that ends at `position` (0: not known) changed the schema; `forgot` came before. */
+    void (*altered)(void *user, uint64_t position);
+    /* Every commit that ends after `position` reports the columns visited up to `serial`. */
+    void (*confirmed)(void *user, uint64_t serial, uint64_t position);
+    /* The server's system identifier and timeline, from the next `visible` on. */
+    void (*lineage)(void *user, uint64_t system, uint32_t timeline);
+    /* It is followed from now on (NULL), or not, and why, in words. */
+    void (*following)(void *user, const char *why_not);
     void *user;
 } weir_follower;
 
@@ -173,8 +194,9 @@ typedef struct weir_backend_ops {
     /* Gives the writer back; rolls back what is open. */
     void (*unclaim)(weir_backend *backend, weir_conn *conn);
     /* Reports its history to `follower` from now on, and looks for other writers' commits at least
-     * every `look_every`. Begins by reporting `everything`: commits until then went unreported.
-     * Again: with another interval. NULL in backends that cannot. */
+     * every `look_every` (PostgreSQL: sends a heartbeat so often). Begins by reporting
+     * `everything`: commits until then went unreported. Again: with another interval. NULL in
+     * backends that cannot. */
     void (*follow)(weir_backend *backend, const weir_follower *follower, weir_time look_every);
     void (*stop)(weir_backend *backend); /* no new work; queued work is refused with 57P01 */
     void (*destroy)(weir_backend *backend);
