@@ -157,6 +157,11 @@ void weir_listener_fini(weir_listener *listener)
     weir_note_queue_fini(&listener->early);
 }
 
+const char *weir_listener_encoding(const weir_listener *listener)
+{
+    return listener->hub->encoding;
+}
+
 /* Counted as long as it has members. */
 static void count_listener(weir_listener *l)
 {

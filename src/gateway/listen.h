@@ -18,6 +18,7 @@
 #include "net/net.h"
 
 #define WEIR_ENCODING_MAX 31u
+#define WEIR_LOOK_MAX 384u
 
 struct weir_gateway;
 struct weir_gateway_worker;
@@ -51,6 +52,7 @@ WEIR_MUST_CHECK int weir_listener_init(weir_listener *listener, struct weir_gate
                                        weir_database *database, weir_slice encoding,
                                        const weir_listener_events *events);
 void weir_listener_fini(weir_listener *listener);
+const char *weir_listener_encoding(const weir_listener *listener);
 
 /* Has the hub listen to a channel (also when it does already); on_answered follows, never from
  * inside. `user`: as whom, if no hub is connected. WEIR_MAP_FULL, -ENOMEM, -EINVAL: nothing
@@ -69,10 +71,19 @@ void weir_listener_mark(weir_listener *listener);
 /* The position of the newest notification of this worker and hub. */
 uint64_t weir_listener_position(const weir_listener *listener);
 
-/* Puts a question to `conn` that makes it listen to the listener's ACTIVE channels, unless it does
+/* In both: `left`: the session's encoding is no longer that of the hub, which the names keep.
+ *
+ * Puts a question to `conn` that makes it listen to the listener's ACTIVE channels, unless it does
  * since this transaction or session began (listen_restore.c). -EMSGSIZE: they are too many, nothing
  * was asked; -ENOMEM, …: the connection is unusable. */
-WEIR_MUST_CHECK int weir_listener_restore(const weir_listener *listener, weir_conn *conn);
+WEIR_MUST_CHECK int weir_listener_restore(const weir_listener *listener, weir_conn *conn,
+                                          bool left);
+
+/* The question what the connection listens to. Rows: true and whether it still is restored ("1"),
+ * false and a channel's name for weir_listener_read_name. The text's length. */
+size_t weir_listener_look(const weir_listener *listener, bool left, char ret[WEIR_LOOK_MAX]);
+/* Its length; 0: not a name. */
+size_t weir_listener_read_name(weir_slice hex, uint8_t ret[WEIR_CHANNEL_MAX]);
 
 /* A client of `client_pid` is about to use the server process `server_pid`: what that notifies from
  * now on is shown as the client's. */

@@ -1,4 +1,4 @@
-/* Private to listen.c and listen_hub.c: what a hub is. */
+/* Private to listen.c and its parts, listen_*.c: what a hub is. */
 #ifndef WEIR_GATEWAY_LISTEN_HUB_H
 #define WEIR_GATEWAY_LISTEN_HUB_H
 

@@ -1,12 +1,17 @@
-/* Makes a server connection listen to what its client does already, so that what it listens to
- * after a transaction is the truth about the LISTEN and UNLISTEN in it. A setting of the session's,
+/* What a server connection is told and asked about its client's channels. It is made to listen to
+ * what the client does already, so that what it listens to after a transaction is the truth about
+ * the LISTEN and UNLISTEN in it. A setting of the session's,
  * weir.listening, lives and dies with that: the same savepoints take both back. Once per
  * transaction, and again where a savepoint took it back: the server judges. */
 #include "gateway/listen.h"
-#include "gateway/listen_plan.h"
+#include "gateway/listen_hub.h"
+#include "proto/pg/text.h"
+#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#define TEXT_MAX (50u * 1024) /* a question may be 128 KiB; escaping may double this */
+#define TEXT_MAX (100u * 1024) /* a question may be 128 KiB */
+#define EXPRESSION_MAX 128u
 
 /* A question whose answer nobody needs. */
 static void question_free(weir_question *q, const weir_error *err)
@@ -29,53 +34,99 @@ static int ask_and_forget(weir_conn *conn, weir_slice text)
     return r;
 }
 
-/* As an E'…' string, whatever standard_conforming_strings says. */
-static int append_escaped(weir_buf *out, weir_slice text)
-{
-    int r = weir_buf_append(out, WEIR_SLICE_LIT("E'"));
-    for (size_t i = 0; r == 0 && i < text.len; i++) {
-        uint8_t b = text.data[i];
-        if (b == '\'' || b == '\\')
-            r = weir_buf_append_u8(out, b);
-        if (r == 0)
-            r = weir_buf_append_u8(out, b);
-    }
-    return r < 0 ? r : weir_buf_append_u8(out, '\'');
-}
-
-static int write_listens(const weir_listener *l, weir_buf *out)
+/* The names are in the hub's encoding, which the session may have left since; and in some encodings
+ * of clients a backslash is the second half of a letter. So they come and go as hexadecimal digits,
+ * and the server makes names of them. */
+static int write_names(const weir_listener *l, weir_buf *out)
 {
     int r = 0;
+    bool first = true;
     const weir_list *list = &l->members;
     for (weir_list *n = list->next; r == 0 && n != list; n = n->next) {
         const weir_book_member *m = weir_member_of_listener(n);
-        if (m->state == WEIR_MEMBER_ACTIVE)
-            r = weir_plan_write(out, "LISTEN", weir_book_name(m->channel));
+        if (m->state != WEIR_MEMBER_ACTIVE)
+            continue;
+        if (!first)
+            r = weir_buf_append_u8(out, ',');
+        if (r == 0)
+            r = weir_pg_append_hex(out, weir_book_name(m->channel));
+        first = false;
     }
     return r;
 }
 
-int weir_listener_restore(const weir_listener *listener, weir_conn *conn)
+/* The encoding of the listener's names as an SQL expression. */
+static void name_encoding(const weir_listener *l, bool left, char ret[EXPRESSION_MAX])
 {
-    static const char begin[] = "BEGIN IF pg_catalog.current_setting('weir.listening', true) "
-                                "IS DISTINCT FROM '1' THEN ";
-    static const char end[] =
-        "PERFORM pg_catalog.set_config('weir.listening', '1', false); END IF; END";
-    weir_buf body, text;
-    weir_buf_init(&body, TEXT_MAX);
-    weir_buf_init(&text, 2 * TEXT_MAX);
-    int r = weir_buf_append(&body, weir_slice_make(begin, sizeof(begin) - 1));
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    if (!left || l->hub->encoding[strspn(l->hub->encoding, plain)] != 0)
+        (void)snprintf(ret, EXPRESSION_MAX, "pg_catalog.pg_client_encoding()");
+    else if (l->hub->encoding[0])
+        (void)snprintf(ret, EXPRESSION_MAX, "'%s'", l->hub->encoding);
+    else
+        (void)snprintf(ret, EXPRESSION_MAX,
+                       "(SELECT reset_val::name FROM pg_catalog.pg_show_all_settings() "
+                       "WHERE name = 'client_encoding')");
+}
+
+static int write_restore(const weir_listener *l, bool left, weir_buf *out)
+{
+    char encoding[EXPRESSION_MAX];
+    name_encoding(l, left, encoding);
+    int r = weir_buf_printf(
+        out, "DO LANGUAGE plpgsql $weir$DECLARE channel text; BEGIN "
+             "IF pg_catalog.current_setting('weir.listening', true) IS DISTINCT FROM '1' THEN "
+             "FOREACH channel IN ARRAY pg_catalog.string_to_array('");
     if (r == 0)
-        r = write_listens(listener, &body);
-    if (r == 0)
-        r = weir_buf_append(&body, weir_slice_make(end, sizeof(end) - 1));
-    if (r == 0)
-        r = weir_buf_append(&text, WEIR_SLICE_LIT("DO LANGUAGE plpgsql "));
-    if (r == 0)
-        r = append_escaped(&text, weir_buf_slice(&body));
+        r = write_names(l, out);
+    return r < 0 ? r
+                 : weir_buf_printf(
+                       out,
+                       "', ',') LOOP EXECUTE pg_catalog.format('LISTEN %%I', "
+                       "pg_catalog.convert_from(pg_catalog.decode(channel, 'hex'), %s)); END LOOP; "
+                       "PERFORM pg_catalog.set_config('weir.listening', '1', false); "
+                       "END IF; END$weir$",
+                       encoding);
+}
+
+int weir_listener_restore(const weir_listener *listener, weir_conn *conn, bool left)
+{
+    weir_buf text;
+    weir_buf_init(&text, TEXT_MAX);
+    int r = write_restore(listener, left, &text);
     if (r == 0)
         r = ask_and_forget(conn, weir_buf_slice(&text));
-    weir_buf_fini(&body);
     weir_buf_fini(&text);
     return r;
+}
+
+size_t weir_listener_look(const weir_listener *listener, bool left, char ret[WEIR_LOOK_MAX])
+{
+    char encoding[EXPRESSION_MAX];
+    name_encoding(listener, left, encoding);
+    int len = snprintf(ret, WEIR_LOOK_MAX,
+                       "SELECT true, pg_catalog.current_setting('weir.listening', true) UNION ALL "
+                       "SELECT false, pg_catalog.encode(pg_catalog.convert_to(c, %s), 'hex') "
+                       "FROM pg_catalog.pg_listening_channels() AS c",
+                       encoding);
+    assert(len > 0 && (size_t)len < WEIR_LOOK_MAX);
+    return (size_t)len;
+}
+
+static int digit(uint8_t c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+size_t weir_listener_read_name(weir_slice hex, uint8_t ret[WEIR_CHANNEL_MAX])
+{
+    if (hex.len % 2 != 0 || hex.len / 2 > WEIR_CHANNEL_MAX)
+        return 0;
+    for (size_t i = 0; i < hex.len / 2; i++) {
+        int high = digit(hex.data[2 * i]), low = digit(hex.data[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return 0;
+        ret[i] = (uint8_t)(high << 4 | low);
+    }
+    return hex.len / 2;
 }

@@ -297,6 +297,26 @@ void weir_listening_discard(weir_client *c)
     c->listening->kept = false;
 }
 
+/* The client has changed its encoding since it began to listen. */
+static bool has_left(const weir_listening *l)
+{
+    return weir_listening_any(l->client) &&
+           !weir_slice_eq_cstr(encoding_of(l->client), weir_listener_encoding(&l->listener));
+}
+
+/* LISTEN and UNLISTEN as the text says it. A name in another encoding than the hub's is none that
+ * can be compared: such a text is the server's. */
+static weir_listen_command read_command(const weir_listening *l, weir_slice text)
+{
+    weir_listen_command command = weir_listen_read(text);
+    bool is_ascii = true;
+    for (size_t i = 0; i < command.len; i++)
+        is_ascii = is_ascii && command.name[i] < 0x80;
+    if (!is_ascii && l && has_left(l))
+        command = (weir_listen_command){.verb = WEIR_LISTEN_NONE};
+    return command;
+}
+
 /* ---- LISTEN alone ---- */
 
 static void answer(weir_client *c, weir_listen_verb verb, const weir_error *err)
@@ -336,7 +356,7 @@ int weir_listening_take(weir_client *c, weir_slice text)
         return WEIR_LISTENING_NOT_OURS;
     if (l && waits(l))
         return wait_for_hub(l, l->step);
-    weir_listen_command command = weir_listen_read(text);
+    weir_listen_command command = read_command(l, text);
     if (command.verb == WEIR_LISTEN_NONE || command.verb == WEIR_LISTEN_DISCARD_ALL)
         return WEIR_LISTENING_NOT_OURS;
     l = listening_get(c);
@@ -406,7 +426,7 @@ int weir_listening_admit(weir_client *c, weir_slice text, bool mid_batch, weir_e
     if (is_on_server(l) || l->step == MARKED) /* MARKED: it is the same message again */
         return 0;
     if (l->step != ADMITTED) {
-        l->command = weir_listen_read(text);
+        l->command = read_command(l, text);
         if (l->command.verb == WEIR_LISTEN_LISTEN && want_early(l))
             return wait_for_hub(l, ADMITTING);
     }
@@ -415,7 +435,8 @@ int weir_listening_admit(weir_client *c, weir_slice text, bool mid_batch, weir_e
     l->discards = l->discards || l->command.verb == WEIR_LISTEN_DISCARD_ALL;
     if (!weir_listening_any(c) || c->relay.status == 'E')
         return 0;
-    int r = mid_batch ? -EMSGSIZE : weir_listener_restore(&l->listener, c->session.conn);
+    int r =
+        mid_batch ? -EMSGSIZE : weir_listener_restore(&l->listener, c->session.conn, has_left(l));
     if (r != -EMSGSIZE)
         return r;
     conclude(l);
@@ -595,12 +616,11 @@ static void on_row(weir_question *q, const weir_slice *values, unsigned count)
         l->restored = weir_slice_eq_cstr(values[1], "1");
         return;
     }
-    if (values[1].len == 0 || values[1].len > WEIR_CHANNEL_MAX)
-        return;
-    if (weir_buf_append_u8(&l->names, (uint8_t)values[1].len) < 0)
+    uint8_t name[1 + WEIR_CHANNEL_MAX];
+    size_t len = weir_listener_read_name(values[1], name + 1);
+    name[0] = (uint8_t)len;
+    if (len > 0 && weir_buf_append(&l->names, weir_slice_make(name, 1 + len)) < 0)
         l->question.failed = (weir_error){.sqlstate = "53200", .message = "weir: out of memory"};
-    else if (weir_buf_append(&l->names, values[1]) < 0)
-        l->names.len--;
 }
 
 static void on_looked(weir_question *q, const weir_error *err)
@@ -635,10 +655,8 @@ void weir_listening_lost(weir_client *c)
 
 int weir_listening_settle(weir_client *c, bool failed, weir_listening_done *done)
 {
-    static const char text[] =
-        "SELECT true, pg_catalog.current_setting('weir.listening', true) UNION ALL "
-        "SELECT false, c FROM pg_catalog.pg_listening_channels() AS c";
     weir_listening *l = c->listening;
+    char text[WEIR_LOOK_MAX];
     assert(l && l->unsettled && !waits(l) && !l->asking);
     l->failed = failed;
     l->restored = false;
@@ -646,7 +664,8 @@ int weir_listening_settle(weir_client *c, bool failed, weir_listening_done *done
     l->step = LOOKING;
     l->looked_at = c->session.conn->id;
     weir_buf_clear(&l->names);
-    return ask(l, weir_slice_make(text, sizeof(text) - 1), on_looked, on_row);
+    return ask(l, weir_slice_make(text, weir_listener_look(&l->listener, has_left(l), text)),
+               on_looked, on_row);
 }
 
 void weir_listening_sync(weir_client *c, weir_listening_done *done)

@@ -11,7 +11,7 @@ import asyncpg
 import psycopg
 import pytest
 
-from support import console, rows, wait_until
+from support import Wire, console, kinds, message, rows, wait_until
 
 
 @pytest.fixture
@@ -354,6 +354,49 @@ def test_names_and_payloads_are_in_the_clients_encoding(gateway):
         note = wait_until(lambda: a.pgconn.consume_input() or a.pgconn.notifies())
         assert (note.relname, note.extra) == (b"\xe4", b"\xf6")
         assert said(gather(b, 1)) == [("\u00e4", "\u00f6")]
+
+
+def next_notification(wire):
+    while m := wire.receive():
+        if m[0] == b"A":
+            channel, payload, _ = m[1][4:].split(b"\0")
+            return channel, payload
+    raise AssertionError("the stream ended")
+
+
+@pytest.mark.parametrize("encoding,letter", [
+    ("SJIS", b"\x95\x5c"), ("BIG5", b"\xa5\x5c"), ("GBK", b"\x81\x5c"), ("UHC", b"\xb0\x5a")])
+@pytest.mark.parametrize("rest", [b"", b"'", b"' \\'; x"])
+def test_names_survive_encodings_whose_letters_end_in_a_backslash(gateway, encoding, letter, rest):
+    def sql(text):
+        return message(b"Q", text + b"\0")
+
+    name = letter + rest
+    with Wire(gateway, database=gateway.dbname, client_encoding=encoding) as a:
+        a.send(sql(b'LISTEN "' + name + b'"'))
+        assert kinds(a.until(b"Z")) == "CZ"
+        # Inside, the server is told what there was before: what fails there fails the transaction.
+        for text in b"BEGIN", b"LISTEN other", b"COMMIT":
+            a.send(sql(text))
+            assert kinds(a.until(b"Z")).lstrip("S") == "CZ", text
+        with gateway.connect(dbname=gateway.dbname) as b:
+            b.execute("SELECT pg_notify(c, 'p') FROM unnest(%s::text[]) c", ([
+                name.decode({"SJIS": "cp932", "UHC": "cp949"}.get(encoding, encoding)), "other"],))
+        assert next_notification(a) == (name, b"p")
+        assert next_notification(a) == (b"other", b"p")
+
+
+def test_channels_outlive_a_change_of_the_encoding(gateway):
+    with Wire(gateway, database=gateway.dbname) as a:
+        a.query('LISTEN "\u00e4"')
+        a.query("SET client_encoding TO LATIN1")
+        assert [kinds(a.query(t)).lstrip("S") for t in ("BEGIN", "LISTEN other", "COMMIT")] == ["CZ"] * 3
+        a.send(message(b"Q", b'LISTEN "\xf6"\0'))
+        assert "E" not in kinds(a.until(b"Z"))
+        with gateway.connect(dbname=gateway.dbname) as b:
+            b.execute("SELECT pg_notify(c, '') FROM unnest('{\u00e4,\u00f6,other}'::text[]) c")
+        assert [next_notification(a)[0].decode() for _ in range(3)] == [
+            "\u00e4", "\u00f6", "other"]
 
 
 def test_show_listens_and_metrics(gateway):
