@@ -32,6 +32,7 @@ LIBC = re.compile(r"""
 LIBRARIES = {
     "proto/pg": re.compile(r"EVP_\w+|HMAC|PKCS5_PBKDF2_HMAC|CRYPTO_memcmp|OPENSSL_cleanse"),
     "sql": re.compile(r"pg_query_\w+"),
+    "cache": re.compile(r"ZSTD_\w+"),
     "config": re.compile(r"yaml_\w+|reg(comp|exec|free)|inet_pton"),
 }
 

@@ -4,7 +4,7 @@
  * expired, and the change clock says that it stands (or its level allows the age it has).
  * Everything that the bytes depend on beside the data is in the identity, which is compared in
  * full. */
-#include "engine/cache_internal.h"
+#include "engine/lookup.h"
 #include <stdlib.h>
 
 #define IDENTITY_SIZE_MAX ((size_t)1 << 20)
@@ -189,6 +189,7 @@ static int policy_new(const weir_cache_settings *settings, uint32_t generation,
         return -ENOMEM;
     p->settings = *settings;
     p->generation = generation;
+    p->mark = weir_cache_settings_mark(settings);
     weir_arena_init(&p->owned, (size_t)16 << 20);
     if (copy_rules(p) < 0) {
         policy_free(p);
@@ -203,6 +204,8 @@ void weir_cache_free(weir_cache *cache)
     if (!cache)
         return;
     policy_free(atomic_load(&cache->policy));
+    if (cache->tier)
+        cache->tier->ops->destroy(cache->tier);
     weir_flights_free(cache->flights);
     weir_store_free(cache->store);
     free(cache);
@@ -239,6 +242,13 @@ int weir_engine_add_cache(weir_engine *engine, const weir_cache_options *options
     }
     engine->cache = cache;
     return 0;
+}
+
+void weir_cache_detach(weir_worker *worker)
+{
+    const weir_cache *cache = worker->engine->cache;
+    if (cache && cache->tier)
+        cache->tier->ops->detach(cache->tier, worker->index);
 }
 
 /* A member for a moment: whoever calls may be no worker. NULL: there is no room for one. */

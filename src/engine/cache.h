@@ -17,6 +17,7 @@
 
 #include "cache/flight.h"
 #include "engine/engine.h"
+#include "engine/tier.h"
 
 /* ---- what is configured ---- */
 
@@ -49,6 +50,9 @@ typedef struct weir_cache_settings {
     weir_time bound; /* others' commits are seen within it, or the cache is bypassed */
     weir_consistency consistency;
     weir_time flight_wait;        /* how long to wait for somebody else's answer */
+    weir_time tier_timeout;       /* how long to wait for the tier behind memory */
+    weir_time tier_ttl;           /* how long it keeps an answer at most */
+    size_t tier_compress_above;   /* bytes */
     const weir_cache_rule *rules; /* copied */
     size_t rule_count;
 } weir_cache_settings;
@@ -62,6 +66,9 @@ typedef struct weir_cache_options {
 
 /* Before databases are added. -ENOMEM. */
 WEIR_MUST_CHECK int weir_engine_add_cache(weir_engine *engine, const weir_cache_options *options);
+/* A tier behind memory, which the engine owns from now on. After weir_engine_add_cache, before the
+ * workers run. */
+void weir_engine_set_tier(weir_engine *engine, weir_tier *tier);
 /* New settings, from the control thread. What was kept under other rules is forgotten. -ENOMEM:
  * nothing changed. */
 WEIR_MUST_CHECK int weir_engine_configure_cache(weir_engine *engine,
@@ -171,6 +178,28 @@ typedef struct weir_cache_stats {
 } weir_cache_stats;
 void weir_engine_cache_stats(weir_engine *engine, weir_cache_stats *ret);
 weir_store *weir_engine_store(weir_engine *engine); /* NULL: there is no cache */
+
+/* What came of asking the tier behind memory. */
+typedef enum weir_lookup_end {
+    WEIR_LOOKUP_HIT,
+    WEIR_LOOKUP_ABSENT,
+    WEIR_LOOKUP_CHANGED, /* what it depends on has changed */
+    WEIR_LOOKUP_FLOOR,   /* from before what this process has seen */
+    WEIR_LOOKUP_EXPIRED,
+    WEIR_LOOKUP_BEHIND,  /* other writers' commits are not known within the bound */
+    WEIR_LOOKUP_FACTS,   /* other catalog facts */
+    WEIR_LOOKUP_LINEAGE, /* another timeline, or another server */
+    WEIR_LOOKUP_DAMAGED,
+    WEIR_LOOKUP_ENDS
+} weir_lookup_end;
+const char *weir_lookup_end_name(weir_lookup_end end);
+
+typedef struct weir_engine_tier_figures {
+    const char *name; /* NULL: there is no tier behind memory */
+    weir_tier_stats tier;
+    uint64_t lookups[WEIR_LOOKUP_ENDS];
+} weir_engine_tier_figures;
+void weir_engine_tier_stats(weir_engine *engine, weir_engine_tier_figures *ret);
 
 typedef struct weir_history_stats {
     bool followed;

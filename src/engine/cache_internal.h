@@ -12,6 +12,7 @@
 typedef struct weir_cache_policy {
     weir_cache_settings settings; /* rules are `owned` */
     uint32_t generation;          /* part of every identity: other rules, other answers */
+    uint64_t mark;                /* … and of the portable one: weir_cache_settings_mark */
     weir_arena owned;
 } weir_cache_policy;
 
@@ -22,6 +23,8 @@ typedef struct weir_cache {
     unsigned slots;
     weir_cache_policy *_Atomic policy;
     _Atomic uint64_t flushes;
+    weir_tier *tier; /* NULL: none */
+    _Atomic uint64_t lookups[WEIR_LOOKUP_ENDS];
 } weir_cache;
 
 /* What is known of one database's history. Written by the thread that follows it. */
@@ -53,6 +56,16 @@ void weir_history_configure(weir_database *database, const weir_cache_settings *
 void weir_history_free(weir_history *history);
 /* The newest look at other writers is within `bound`. */
 bool weir_history_is_fresh(const weir_history *history, weir_time now, weir_time bound);
+
+/* Whose history it is, in names that every process that follows it gives alike. */
+typedef struct weir_origin {
+    weir_lineage lineage;
+    uint64_t database; /* of several of one lineage */
+} weir_origin;
+/* False: not known (yet): nothing of it goes to a tier. */
+bool weir_history_origin(const weir_database *database, weir_origin *ret);
+/* The `local` hand of an answer of this `wal` that another process read. */
+uint64_t weir_history_local_at(const weir_history *history, uint64_t wal);
 
 /* ---- admission.c ---- */
 

@@ -231,6 +231,7 @@ void weir_worker_stop(weir_worker *worker)
 {
     if (!worker)
         return;
+    weir_cache_detach(worker);
     weir_epoch_offline(worker->epoch);
     worker->engine->workers[worker->index] = NULL;
     worker_free(worker);

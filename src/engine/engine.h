@@ -47,6 +47,8 @@ typedef struct weir_engine_host {
     /* The same, not older than this very call: how long statements took is measured with it. NULL:
      * `now` will do. */
     weir_time (*clock)(void *user, const weir_worker *worker);
+    /* ns since 1970, for times that other processes read. NULL: no tier behind memory is asked. */
+    int64_t (*wall)(void *user, const weir_worker *worker);
     uint32_t (*random)(void *user, weir_worker *worker);
     /* Runs `message` on `to`'s thread, once, soon. From any worker's thread. */
     void (*post)(void *user, weir_worker *to, weir_message *message);

@@ -1,16 +1,17 @@
 /* Filling: who runs a statement whose answer is missing, who waits for it, and what is kept.
  *
  *          begin_fill ──► OPEN ──fill_finish──► kept, those who wait get it      ──► at rest
- *              │           ▲  └──fill_abort───► those who wait run or ask again  ──► at rest
+ *              │ │         ▲▲ └──fill_abort───► those who wait run or ask again  ──► at rest
+ *              │ └─► LOOKING ┴─► the tier behind memory has it: as when kept     ──► at rest
  *              └─► WAITING ┴─► answered(entry) ──► at rest
  *                   (woken, or waited long enough)
  *
  * Invariants: the as-of is captured before the statement is given to a connection, and again when a
  * wait ends in running it. A state that waits is on its worker's list; one that was woken has a
- * message under way and lives until that arrives, whatever its session does meanwhile. An answer
+ * message under way, or looks, and lives until that arrives, whatever its session does meanwhile. An answer
  * goes to others only if it ran under the catalog facts of the footprint that its dependencies are
  * from. */
-#include "engine/cache_internal.h"
+#include "engine/lookup.h"
 #include <stdlib.h>
 
 #define DEPENDENCIES_MAX 128u
@@ -22,7 +23,7 @@
 #define WORTH_SAMPLE 16u
 
 struct weir_fill_state {
-    weir_fill *fill; /* NULL: its session has left; the message under way frees this */
+    weir_fill *fill; /* NULL: its session has left; the message or lookup under way frees this */
     weir_session *session;
     weir_worker *worker;
     weir_flight *flight; /* led; NULL: nobody waits for this */
@@ -31,6 +32,9 @@ struct weir_fill_state {
     bool waiting;   /* from WAIT until it is woken or leaves */
     weir_list node; /* of worker->answers while it waits and has time left */
     weir_time wait_until, wait_max;
+    bool looking;         /* in the tier behind memory */
+    unsigned miss;        /* why memory had no answer */
+    weir_lookup lookup;
     weir_landing landing; /* set before the message is posted */
     weir_entry *entry;
     weir_statement statement;
@@ -263,6 +267,41 @@ weir_time weir_fills_tick(weir_worker *worker, weir_time now)
     return WEIR_TIME_NEVER;
 }
 
+/* ---- the tier behind memory: asked by who leads ---- */
+
+static void on_looked_up(weir_lookup *lookup, weir_entry *entry)
+{
+    fill_state *s = WEIR_CONTAINER_OF(lookup, fill_state, lookup);
+    weir_fill *fill = s->fill;
+    s->looking = false;
+    if (!fill) {
+        state_free(s);
+    } else if (entry) {
+        land(s, WEIR_LANDING_ANSWER, entry);
+        rest(s);
+        fill->answered(fill, entry);
+    } else {
+        weir_session_count_miss(s->session, s->miss);
+        capture(s); /* its run begins now */
+        fill->answered(fill, NULL);
+    }
+    weir_entry_unref(entry);
+}
+
+static bool look_up(fill_state *s)
+{
+    s->miss = s->worker->miss;
+    s->lookup = (weir_lookup){.worker = s->worker,
+                              .database = s->session->pools->database,
+                              .like = &s->like,
+                              .identity = weir_buf_slice(&s->identity),
+                              .fingerprint = s->fingerprint,
+                              .wait_max = s->wait_max,
+                              .done = on_looked_up};
+    s->looking = weir_lookup_start(&s->lookup);
+    return s->looking;
+}
+
 /* ---- beginning ---- */
 
 static bool is_worthless(weir_worker *w, const weir_statement *statement)
@@ -358,7 +397,7 @@ int weir_session_begin_fill(weir_session *session, const weir_ask *ask, weir_fil
     fill->state = s;
     if (ask->of_schema)
         capture(s);
-    else if (join(s) == WEIR_FILL_WAIT)
+    else if (join(s) == WEIR_FILL_WAIT || look_up(s))
         return WEIR_FILL_WAIT;
     else
         weir_session_count_miss(session, w->miss);
@@ -443,6 +482,7 @@ void weir_fill_finish(weir_fill *fill, size_t head_len, uint64_t rows, uint64_t 
         (void)r; /* not kept: those who wait get it all the same */
         count_fill(s);
         weir_cache_sweep_soon(s->worker);
+        weir_lookup_keep(s->worker, s->session->pools->database, entry, s->fingerprint);
     }
     land(s, entry ? WEIR_LANDING_ANSWER : WEIR_LANDING_ALONE, entry);
     weir_entry_unref(entry);
@@ -461,5 +501,8 @@ void weir_fill_abort(weir_fill *fill, bool leaving)
         return;
     }
     land(s, leaving ? WEIR_LANDING_AGAIN : WEIR_LANDING_ALONE, NULL);
-    state_free(s);
+    if (s->looking)
+        s->fill = NULL; /* the lookup is under way */
+    else
+        state_free(s);
 }

@@ -119,6 +119,26 @@ void weir_history_free(weir_history *history)
     free(history);
 }
 
+/* A history that counts for itself is this run's alone. */
+bool weir_history_origin(const weir_database *database, weir_origin *ret)
+{
+    const weir_engine *e = database->engine;
+    if (!database->history || database->backend->ops->relays)
+        return false;
+    ret->lineage = (weir_lineage){
+        .system = weir_hash(e->options.seed, WEIR_SLICE_LIT("a history of this run"))};
+    ret->database = database->index;
+    return true;
+}
+
+/* As old as can be: it stands while this process has heard of no write to what it depends on. */
+uint64_t weir_history_local_at(const weir_history *history, uint64_t wal)
+{
+    (void)history;
+    (void)wal;
+    return 0;
+}
+
 void weir_database_history_stats(const weir_database *database, weir_history_stats *ret)
 {
     const weir_history *h = database->history;

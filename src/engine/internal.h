@@ -155,6 +155,11 @@ static inline weir_time weir_worker_clock(const weir_worker *worker)
 weir_database_stats *weir_session_database_stats(weir_session *session);
 weir_statement_stats *weir_worker_statement(weir_worker *worker, uint32_t id, uint32_t serial);
 
+/* ---- cache.c ---- */
+
+/* The worker ends: it asks nothing of the tier behind memory any more. */
+void weir_cache_detach(weir_worker *worker);
+
 /* ---- login.c ---- */
 
 /* Another one whenever what weir_database_login says has changed; 0: nothing was ever brought. */

@@ -26,6 +26,11 @@ static weir_time host_clock(void *user, const weir_worker *w)
     return weir_loop_clock(worker_of(user, w)->loop);
 }
 
+static int64_t host_wall(void *user, const weir_worker *w)
+{
+    return weir_loop_wall_ns(worker_of(user, w)->loop);
+}
+
 static uint32_t host_random(void *user, weir_worker *w)
 {
     uint32_t r;
@@ -85,6 +90,7 @@ int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret)
         .workers = options->workers,
         .host = {.now = host_now,
                  .clock = host_clock,
+                 .wall = host_wall,
                  .random = host_random,
                  .post = host_post,
                  .wake_at = host_wake_at,
