@@ -34,7 +34,6 @@
 
 #define HANDS 2
 #define SLOTS_MAX ((size_t)1 << 31)
-#define FIRST_POSITION 1 /* 0 is never */
 
 typedef struct slot {
     _Atomic uint64_t at[HANDS];
@@ -89,8 +88,8 @@ int weir_changes_new(const weir_changes_options *options, weir_changes **ret)
         return -ENOMEM;
     }
     for (int hand = 0; hand < HANDS; hand++) {
-        atomic_init(&c->newest[hand], FIRST_POSITION);
-        atomic_init(&c->floor[hand], FIRST_POSITION);
+        atomic_init(&c->newest[hand], WEIR_CHANGES_FIRST);
+        atomic_init(&c->floor[hand], WEIR_CHANGES_FIRST);
     }
     *ret = c;
     return 0;

@@ -51,6 +51,9 @@ void weir_changes_free(weir_changes *changes);
 
 /* ---- positions ---- */
 
+/* Where both hands begin; an as-of of it claims nothing. (0 is never.) */
+#define WEIR_CHANGES_FIRST 1
+
 /* The as-of of a read that begins after this call: capture it before the snapshot is taken. */
 weir_asof weir_changes_now(const weir_changes *changes);
 /* A history that counts for itself (SQLite): the next `wal` position, for the bumps of one commit;

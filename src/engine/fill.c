@@ -8,9 +8,9 @@
  *
  * Invariants: the as-of is captured before the statement is given to a connection, and again when a
  * wait ends in running it. A state that waits is on its worker's list; one that was woken has a
- * message under way, or looks, and lives until that arrives, whatever its session does meanwhile. An answer
- * goes to others only if it ran under the catalog facts of the footprint that its dependencies are
- * from. */
+ * message under way, or looks, and lives until that arrives, whatever its session does meanwhile.
+ * An answer goes to others only if it ran under the catalog facts of the footprint that its
+ * dependencies are from. */
 #include "engine/lookup.h"
 #include <stdlib.h>
 
@@ -32,8 +32,8 @@ struct weir_fill_state {
     bool waiting;   /* from WAIT until it is woken or leaves */
     weir_list node; /* of worker->answers while it waits and has time left */
     weir_time wait_until, wait_max;
-    bool looking;         /* in the tier behind memory */
-    unsigned miss;        /* why memory had no answer */
+    bool looking;  /* in the tier behind memory */
+    unsigned miss; /* why memory had no answer */
     weir_lookup lookup;
     weir_landing landing; /* set before the message is posted */
     weir_entry *entry;

@@ -136,7 +136,7 @@ uint64_t weir_history_local_at(const weir_history *history, uint64_t wal)
 {
     (void)history;
     (void)wal;
-    return 0;
+    return WEIR_CHANGES_FIRST;
 }
 
 void weir_database_history_stats(const weir_database *database, weir_history_stats *ret)

@@ -230,8 +230,7 @@ bool weir_lookup_start(weir_lookup *lookup)
     put_domain(weir_cache_now(cache), &origin, domain);
     if (lookup->wait_max > 0 && lookup->wait_max < timeout)
         timeout = lookup->wait_max;
-    lookup->get = (weir_tier_get){.key =
-                                      weir_tier_key_of(portable_of(domain, lookup->identity)),
+    lookup->get = (weir_tier_get){.key = weir_tier_key_of(portable_of(domain, lookup->identity)),
                                   .deadline = weir_deadline(weir_worker_now(w), timeout),
                                   .done = on_done};
     return tier->ops->get(tier, w->index, w->loop, &lookup->get);
@@ -303,13 +302,13 @@ static parcel *pack(weir_worker *w, const weir_origin *origin, weir_entry *entry
     p->entry = weir_entry_ref(entry);
     p->compress_above = policy->settings.tier_compress_above;
     put_domain(policy, origin, p->domain);
-    p->put = (weir_tier_put){
-        .key = weir_tier_key_of(portable_of(p->domain, weir_entry_identity(entry))),
-        .ttl = life,
-        .size = sizeof(*p) + entry->identity_len + entry->bytes_len,
-        .expensive = entry->bytes_len > p->compress_above,
-        .write = write_parcel,
-        .drop = drop_parcel};
+    p->put =
+        (weir_tier_put){.key = weir_tier_key_of(portable_of(p->domain, weir_entry_identity(entry))),
+                        .ttl = life,
+                        .size = sizeof(*p) + entry->identity_len + entry->bytes_len,
+                        .expensive = entry->bytes_len > p->compress_above,
+                        .write = write_parcel,
+                        .drop = drop_parcel};
     return p;
 }
 
@@ -319,8 +318,7 @@ void weir_lookup_keep(weir_worker *worker, weir_database *database, weir_entry *
     weir_tier *tier = tier_of(worker);
     weir_origin origin;
     if (!tier || fingerprint == 0 || !weir_history_origin(database, &origin) ||
-        entry->expires_at - weir_worker_now(worker) < KEEP_LIFE_MIN ||
-        !is_worth_it(worker, entry))
+        entry->expires_at - weir_worker_now(worker) < KEEP_LIFE_MIN || !is_worth_it(worker, entry))
         return;
     parcel *p = pack(worker, &origin, entry, fingerprint);
     if (p)
@@ -331,8 +329,7 @@ void weir_lookup_keep(weir_worker *worker, weir_database *database, weir_entry *
 
 const char *weir_tier_loss_name(weir_tier_loss loss)
 {
-    static const char *const names[WEIR_TIER_LOSSES] = {"evicted", "expired", "changed",
-                                                        "damaged"};
+    static const char *const names[WEIR_TIER_LOSSES] = {"evicted", "expired", "changed", "damaged"};
     assert(loss < WEIR_TIER_LOSSES);
     return names[loss];
 }

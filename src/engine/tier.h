@@ -38,12 +38,12 @@ typedef struct weir_tier_put {
     void *own[4];
 } weir_tier_put;
 
-typedef enum weir_tier_loss { /* why what was kept is kept no more */
-    WEIR_TIER_EVICTED,        /* for room */
-    WEIR_TIER_EXPIRED,
-    WEIR_TIER_REMOVED, /* the engine found it to be out of date */
-    WEIR_TIER_DAMAGED,
-    WEIR_TIER_LOSSES
+typedef enum weir_tier_loss {                    /* why what was kept is kept no more */
+                              WEIR_TIER_EVICTED, /* for room */
+                              WEIR_TIER_EXPIRED,
+                              WEIR_TIER_REMOVED, /* the engine found it to be out of date */
+                              WEIR_TIER_DAMAGED,
+                              WEIR_TIER_LOSSES
 } weir_tier_loss;
 const char *weir_tier_loss_name(weir_tier_loss loss);
 

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#define RIG_WALL (1700000000 * WEIR_SECOND)
+
 const weir_session_events engine_rig_no_events = {0};
 
 /* ---- the host ---- */
@@ -15,6 +17,12 @@ static weir_time host_now(void *user, const weir_worker *worker)
     const engine_rig *rig = user;
     (void)worker;
     return rig->now;
+}
+
+static int64_t host_wall(void *user, const weir_worker *worker)
+{
+    (void)worker;
+    return ((const engine_rig *)user)->now + RIG_WALL;
 }
 
 static uint32_t host_random(void *user, weir_worker *worker)
@@ -104,6 +112,7 @@ void engine_rig_init(engine_rig *rig, const weir_cache_options *cache)
     assert_int_equal(weir_epoch_new(8, &rig->epoch), 0);
     weir_engine_options options = {.workers = ENGINE_RIG_WORKERS,
                                    .host = {.now = host_now,
+                                            .wall = host_wall,
                                             .random = host_random,
                                             .post = host_post,
                                             .wake_at = host_wake_at,

@@ -1,0 +1,480 @@
+/* The tier behind memory, as the engine uses it: the test plays the tier, and a second engine plays
+ * another process. What comes from a tier is judged by the rule for what lies in memory. */
+#include "cache_rig.h"
+#include "failalloc.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* One thing is kept at a time. */
+typedef struct shelf {
+    weir_tier tier;
+    weir_tier_key key;
+    weir_buf kept;
+    weir_tier_get *asked; /* and not answered */
+    unsigned gets, puts, removes, detached;
+    bool ill;
+} shelf;
+
+static shelf *s;
+
+static bool shelf_get(weir_tier *tier, unsigned worker, struct weir_loop *loop, weir_tier_get *get)
+{
+    shelf *of = WEIR_CONTAINER_OF(tier, shelf, tier);
+    (void)worker, (void)loop;
+    if (of->ill)
+        return false;
+    of->gets++;
+    of->asked = get;
+    return true;
+}
+
+static void shelf_put(weir_tier *tier, unsigned worker, struct weir_loop *loop, weir_tier_put *put)
+{
+    shelf *of = WEIR_CONTAINER_OF(tier, shelf, tier);
+    (void)worker, (void)loop;
+    of->puts++;
+    of->key = put->key;
+    weir_buf_clear(&of->kept);
+    int r = put->write(put, &of->kept);
+    assert_true(r == 0 || weir_failalloc_failed());
+    put->drop(put);
+}
+
+static void shelf_remove(weir_tier *tier, unsigned worker, struct weir_loop *loop,
+                         const weir_tier_key *key)
+{
+    (void)worker, (void)loop, (void)key;
+    WEIR_CONTAINER_OF(tier, shelf, tier)->removes++;
+}
+
+/* What was asked for is answered with nothing. */
+static void shelf_detach(weir_tier *tier, unsigned worker)
+{
+    shelf *of = WEIR_CONTAINER_OF(tier, shelf, tier);
+    weir_tier_get *asked = of->asked;
+    (void)worker;
+    of->asked = NULL;
+    of->detached++;
+    if (asked)
+        asked->done(asked, (weir_slice){0});
+}
+
+static void shelf_stats(weir_tier *tier, weir_tier_stats *ret)
+{
+    *ret = (weir_tier_stats){.puts = WEIR_CONTAINER_OF(tier, shelf, tier)->puts};
+}
+
+static void shelf_destroy(weir_tier *tier)
+{
+    shelf *of = WEIR_CONTAINER_OF(tier, shelf, tier);
+    assert_int_equal(of->detached, ENGINE_RIG_WORKERS);
+    weir_buf_fini(&of->kept);
+    free(of);
+}
+
+static const weir_tier_ops ops = {.name = "shelf",
+                                  .get = shelf_get,
+                                  .put = shelf_put,
+                                  .remove = shelf_remove,
+                                  .detach = shelf_detach,
+                                  .stats = shelf_stats,
+                                  .destroy = shelf_destroy};
+
+static int setup(void **state)
+{
+    int r = rig_setup(state);
+    s = calloc(1, sizeof(*s));
+    assert_non_null(s);
+    s->tier.ops = &ops;
+    weir_buf_init(&s->kept, 1 << 20);
+    weir_engine_set_tier(t->engine, &s->tier);
+    return r;
+}
+
+/* The tier answers: with what it has if it is that. */
+static void answer(void)
+{
+    weir_tier_get *get = s->asked;
+    assert_non_null(get);
+    s->asked = NULL;
+    bool has = memcmp(&get->key, &s->key, sizeof(s->key)) == 0;
+    get->done(get, has ? weir_buf_slice(&s->kept) : (weir_slice){0});
+}
+
+/* Memory forgets; the tier does not. */
+static void forget(void)
+{
+    weir_store_flush(weir_engine_store(t->engine), weir_worker_epoch(t->worker[0]), UINT32_MAX);
+}
+
+static uint64_t ended(weir_lookup_end end)
+{
+    weir_engine_tier_figures f;
+    weir_engine_tier_stats(t->engine, &f);
+    return f.lookups[end];
+}
+
+static void begin_looking(unsigned session, const char *text)
+{
+    assert_int_equal(rig_begin(session, text), WEIR_FILL_WAIT);
+    assert_non_null(s->asked);
+}
+
+/* Filled, kept behind memory, and forgotten there. */
+static void fill_and_forget(const char *text, const char *bytes)
+{
+    begin_looking(0, text);
+    answer();
+    assert_int_equal(t->answered[0], 1);
+    assert_null(t->answer[0].data);
+    rig_finish(0, bytes);
+    assert_int_equal(s->puts, 1);
+    t->answered[0] = 0;
+    forget();
+}
+
+static void assert_answered(unsigned session, const char *bytes)
+{
+    assert_int_equal(t->answered[session], 1);
+    if (bytes)
+        assert_true(weir_slice_eq_cstr(t->answer[session], bytes));
+    else
+        assert_null(t->answer[session].data);
+}
+
+/* It was there, and was not given, since it ended like that. */
+static void assert_runs(weir_lookup_end end, unsigned removes)
+{
+    begin_looking(0, rig_whole);
+    answer();
+    assert_answered(0, NULL);
+    assert_int_equal(ended(end), 1);
+    assert_int_equal(ended(WEIR_LOOKUP_HIT), 0);
+    assert_int_equal(s->removes, removes);
+    assert_true(weir_fill_is_open(&t->fill[0]));
+    rig_finish(0, "anew");
+    rig_expect(0, rig_whole, "anew");
+}
+
+/* ---- tests ---- */
+
+static void test_what_memory_forgot_comes_back(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_whole, "1");
+    begin_looking(2, rig_whole);
+    answer();
+    assert_answered(2, "1");
+    assert_false(weir_fill_is_open(&t->fill[2]));
+    assert_int_equal(ended(WEIR_LOOKUP_HIT), 1);
+    rig_expect(0, rig_whole, "1"); /* it is in memory again */
+    assert_int_equal(s->puts, 1);  /* and is not given back to where it came from */
+}
+
+static void test_those_who_wait_for_who_looks_get_it_too(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_whole, "1");
+    begin_looking(0, rig_whole);
+    assert_int_equal(rig_begin(1, rig_whole), WEIR_FILL_WAIT);
+    assert_int_equal(rig_begin(2, rig_whole), WEIR_FILL_WAIT);
+    assert_int_equal(s->gets, 2); /* one asked for all */
+    answer();
+    assert_answered(0, "1");
+    rig_deliver();
+    assert_answered(1, "1");
+    assert_answered(2, "1");
+}
+
+static void test_an_ill_tier_is_not_waited_for(void **state)
+{
+    (void)state;
+    s->ill = true;
+    rig_fill(0, rig_whole, "1");
+    rig_expect(0, rig_whole, "1");
+    assert_int_equal(s->gets, 0);
+}
+
+static void test_what_changed_is_not_given_and_removed(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_whole, "1");
+    rig_commit(rig_relation_id(), rig_value_id(1), false);
+    assert_runs(WEIR_LOOKUP_CHANGED, 1);
+}
+
+/* The change comes while the tier is asked. */
+static void test_what_changes_meanwhile_is_not_given(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_whole, "1");
+    begin_looking(0, rig_whole);
+    rig_commit(rig_relation_id(), rig_value_id(1), false);
+    answer();
+    assert_answered(0, NULL);
+    assert_int_equal(ended(WEIR_LOOKUP_CHANGED), 1);
+    rig_finish(0, "2"); /* its as-of is from after the change */
+    rig_expect(0, rig_whole, "2");
+}
+
+/* Proofs, row 4: what is from before the floor is of no use here, but perhaps elsewhere. */
+static void test_what_is_from_before_the_floor_is_not_given(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_whole, "1");
+    rig_commit(1, 2, true);
+    assert_runs(WEIR_LOOKUP_FLOOR, 0);
+}
+
+/* Caching 14 of the proofs' row 24: a flush by hand counts for what lies behind memory as well. */
+static void test_a_flush_by_hand_forgets_what_lies_behind_memory(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_whole, "1");
+    weir_engine_flush_table(t->engine, t->database, WEIR_SLICE_LIT("t"));
+    assert_runs(WEIR_LOOKUP_CHANGED, 1);
+}
+
+static void test_nothing_is_given_while_nobody_looks(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_whole, "1");
+    begin_looking(0, rig_whole);
+    t->base.now += 2 * WEIR_SECOND;
+    answer();
+    assert_answered(0, NULL);
+    assert_int_equal(ended(WEIR_LOOKUP_BEHIND), 1);
+}
+
+static void test_a_declared_time_ends_behind_memory_too(void **state)
+{
+    (void)state;
+    static const char *const text = "/* weir: cache ttl=500ms */ SELECT v FROM t";
+    fill_and_forget(text, "1");
+    t->base.now += 400 * WEIR_MS;
+    begin_looking(0, text);
+    answer();
+    assert_answered(0, "1");
+    rig_expect(1, text, "1");
+    t->base.now += 100 * WEIR_MS; /* not anew from when it came back */
+    rig_expect(1, text, NULL);
+    begin_looking(2, text);
+    answer();
+    assert_answered(2, NULL);
+    assert_int_equal(ended(WEIR_LOOKUP_EXPIRED), 1);
+    assert_int_equal(s->removes, 1);
+}
+
+/* ---- what other processes left ---- */
+
+static void change_word(size_t at, uint64_t by)
+{
+    weir_stored stored;
+    assert_int_equal(weir_stored_open(weir_buf_slice(&s->kept), 1 << 20, &stored), 0);
+    weir_entry like = {0}, *e = NULL;
+    assert_int_equal(weir_stored_entry(&stored, &like, (weir_slice){0}, &e), 0);
+    weir_portable identity = {.domain = weir_slice_head(stored.identity, stored.domain_len),
+                              .rest = weir_slice_skip(stored.identity, stored.domain_len)};
+    e->asof = stored.asof;
+    uint64_t word;
+    memcpy(&word, (const char *)&stored.label + at, sizeof(word));
+    word += by;
+    memcpy((char *)&stored.label + at, &word, sizeof(word));
+    weir_buf out;
+    weir_buf_init(&out, 1 << 20);
+    assert_int_equal(weir_stored_write(&stored.label, identity, e, 1024, &out), 0);
+    weir_buf_fini(&s->kept);
+    s->kept = out;
+    weir_entry_unref(e);
+}
+
+/* Proofs, row 6. */
+static void test_another_timeline_is_not_given(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_whole, "1");
+    change_word(offsetof(weir_tier_label, lineage.timeline), 1);
+    assert_runs(WEIR_LOOKUP_LINEAGE, 1);
+}
+
+/* Proofs, row 22: written by a process that knew another schema. */
+static void test_other_facts_are_not_given(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_whole, "1");
+    change_word(offsetof(weir_tier_label, fingerprint), 1);
+    assert_runs(WEIR_LOOKUP_FACTS, 0);
+}
+
+/* Proofs, row 5: `local` of another process says nothing here. */
+static void test_local_counts_in_its_own_run_alone(void **state)
+{
+    (void)state;
+    weir_engine_flush_table(t->engine, t->database, WEIR_SLICE_LIT("t"));
+    fill_and_forget(rig_whole, "1");
+    begin_looking(0, rig_whole);
+    answer();
+    assert_answered(0, "1");
+    t->answered[0] = 0;
+    forget();
+    change_word(offsetof(weir_tier_label, run), 1);
+    begin_looking(0, rig_whole);
+    answer();
+    assert_answered(0, NULL);
+    assert_int_equal(ended(WEIR_LOOKUP_CHANGED), 1);
+}
+
+/* Proofs, row 17: a key that was followed there and is not followed here: the whole relation. */
+static void test_keys_not_followed_here_count_as_the_relation(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_by_key,
+                    "one"); /* its column is not taken up: no position is early enough */
+    rig_commit(rig_relation_id(), rig_value_id(2), false);
+    begin_looking(0, rig_by_key);
+    answer();
+    assert_answered(0, NULL);
+    assert_int_equal(ended(WEIR_LOOKUP_CHANGED), 1);
+}
+
+/* Caching 16: a tier that gives another's answer. */
+static void test_another_s_answer_is_not_given(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_whole, "1");
+    begin_looking(0, rig_by_key);
+    s->key = s->asked->key;
+    answer();
+    assert_answered(0, NULL);
+    assert_int_equal(ended(WEIR_LOOKUP_HIT), 0);
+    assert_int_equal(ended(WEIR_LOOKUP_ABSENT), 2);
+}
+
+static void test_damage_is_noticed(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_whole, "1");
+    s->kept.data[s->kept.len - 1] ^= 1;
+    assert_runs(WEIR_LOOKUP_DAMAGED, 1);
+}
+
+static void test_other_rules_do_not_find_it(void **state)
+{
+    (void)state;
+    weir_cache_rule rule = {.table = "t", .cache = WEIR_RULE_CACHE, .tags = "a"};
+    weir_cache_settings settings = rig_settings();
+    fill_and_forget(rig_whole, "1");
+    settings.rules = &rule;
+    settings.rule_count = 1;
+    assert_int_equal(weir_engine_configure_cache(t->engine, &settings), 0);
+    begin_looking(0, rig_whole);
+    answer();
+    assert_answered(0, NULL);
+    assert_int_equal(ended(WEIR_LOOKUP_ABSENT), 2);
+}
+
+/* ---- lives ---- */
+
+static void test_who_leaves_while_looking_is_not_told(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_whole, "1");
+    begin_looking(0, rig_whole);
+    assert_int_equal(rig_begin(1, rig_whole), WEIR_FILL_WAIT);
+    weir_fill_abort(&t->fill[0], true);
+    weir_tier_get *first = s->asked;
+    s->asked = NULL;
+    rig_deliver(); /* the other one leads: it runs */
+    assert_answered(1, NULL);
+    assert_true(weir_fill_is_open(&t->fill[1]));
+    first->done(first, weir_buf_slice(&s->kept));
+    assert_int_equal(t->answered[0], 0);
+}
+
+static void test_who_looks_when_the_worker_ends_is_answered(void **state)
+{
+    (void)state;
+    begin_looking(0, rig_whole);
+    weir_fill_abort(&t->fill[0], true);
+    assert_non_null(s->asked); /* teardown: detach answers it */
+}
+
+/* What is hardly ever asked for again is not given to the tier. */
+static void test_worthless_templates_stay_in_memory(void **state)
+{
+    (void)state;
+    s->ill = true;
+    for (unsigned i = 0; i < 200; i++) {
+        rig_fill(0, rig_whole, "1");
+        forget();
+    }
+    assert_int_equal(s->puts, 63);
+    for (unsigned i = 0; i < 20; i++) {
+        rig_fill(0, rig_whole, "1");
+        rig_expect(0, rig_whole, "1");
+        forget();
+    }
+    assert_true(s->puts > 63);
+}
+
+static void look_and_fill(void *user)
+{
+    (void)user;
+    weir_statement st;
+    weir_session_understand(&t->session[0], weir_slice_cstr(rig_whole), &st);
+    weir_buf *b = weir_session_begin_identity(&t->session[0]);
+    int r = weir_buf_append(b, weir_slice_cstr(rig_whole));
+    (void)r;
+    weir_ask ask = {.statement = &st, .text = weir_slice_cstr(rig_whole)};
+    t->answered[0] = 0;
+    r = weir_session_begin_fill(&t->session[0], &ask, &t->fill[0]);
+    if (r == WEIR_FILL_WAIT) {
+        answer();
+        assert_int_equal(t->answered[0], 1);
+        assert_true(t->answer[0].data != NULL || weir_failalloc_failed());
+    } else {
+        assert_true(weir_failalloc_failed());
+    }
+    if (weir_fill_is_open(&t->fill[0]))
+        rig_finish(0, "1");
+    forget();
+}
+
+static void test_without_memory_the_statement_is_run(void **state)
+{
+    (void)state;
+    fill_and_forget(rig_whole, "1");
+    assert_true(weir_failalloc_each(40, look_and_fill, NULL) > 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_what_memory_forgot_comes_back),
+        TEST(test_those_who_wait_for_who_looks_get_it_too),
+        TEST(test_an_ill_tier_is_not_waited_for),
+        TEST(test_what_changed_is_not_given_and_removed),
+        TEST(test_what_changes_meanwhile_is_not_given),
+        TEST(test_what_is_from_before_the_floor_is_not_given),
+        TEST(test_a_flush_by_hand_forgets_what_lies_behind_memory),
+        TEST(test_nothing_is_given_while_nobody_looks),
+        TEST(test_a_declared_time_ends_behind_memory_too),
+        TEST(test_another_timeline_is_not_given),
+        TEST(test_other_facts_are_not_given),
+        TEST(test_local_counts_in_its_own_run_alone),
+        TEST(test_keys_not_followed_here_count_as_the_relation),
+        TEST(test_another_s_answer_is_not_given),
+        TEST(test_damage_is_noticed),
+        TEST(test_other_rules_do_not_find_it),
+        TEST(test_who_leaves_while_looking_is_not_told),
+        TEST(test_who_looks_when_the_worker_ends_is_answered),
+        TEST(test_worthless_templates_stay_in_memory),
+        TEST(test_without_memory_the_statement_is_run),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
