@@ -29,6 +29,7 @@ struct weir_conn {
     weir_relay_sink *sink; /* of the borrower; NULL when nobody borrows it */
     void *owner;           /* the engine's: its pool's shard holder */
     uint64_t id;           /* unique in the process */
+    const char *user;      /* whom it logged in as; after a move no longer its pool's */
 };
 
 typedef enum weir_conn_state {
@@ -127,6 +128,7 @@ typedef struct weir_conn_request {
     const char *password;    /* may be NULL */
     const weir_login *login; /* in place of the password; may be NULL */
     void *owner;             /* copied to conn->owner */
+    void *place;             /* the backend's own, where to; NULL: where it was made for */
 } weir_conn_request;
 
 /* The engine's ear for a backend that makes its own history (SQLite). On the thread that commits,

@@ -38,20 +38,14 @@ static void database_free(weir_database *d)
     weir_history_free(d->history); /* after whoever reports to it */
     weir_server_catalog_free(atomic_load(&d->catalog.now));
     weir_database_forget_logins(d);
-    if (d->password)
-        explicit_bzero(d->password, strlen(d->password));
     free(d->name);
     for (weir_name *n = d->old, *next; n; n = next) {
         next = n->next;
         free(n->text);
         free(n);
     }
-    free(d->dbname);
-    free(d->user);
-    free(d->password);
-    free(d->shown);
+    weir_places_free(d);
     free(d->label_asked);
-    free(d->host);
     free(d);
 }
 
@@ -103,17 +97,11 @@ int weir_engine_add_database(weir_engine *engine, const weir_database_options *o
     d->engine = engine;
     d->index = engine->database_count;
     d->name = copy(options->name, &failed);
-    d->dbname = copy(options->dbname, &failed);
-    d->user = copy(options->user, &failed);
-    d->password = copy(options->password, &failed);
-    d->shown = copy(options->shown, &failed);
     d->label_asked = copy(options->label, &failed);
-    d->host = copy(options->host, &failed);
-    d->port = options->port;
     d->lending = options->lending;
     d->leak_ends = options->leak_ends;
-    if (failed || weir_pool_quota_new(0, &d->connections) < 0 ||
-        (d->host && !(d->server = weir_server_get(engine, d->host, d->port))) ||
+    if (failed || weir_place_put(d, options) < 0 || weir_pool_quota_new(0, &d->connections) < 0 ||
+        (options->host && !(d->server = weir_server_get(engine, options->host, options->port))) ||
         weir_database_configure(d, &options->pool) < 0) {
         database_free(d);
         return -ENOMEM;
@@ -262,7 +250,7 @@ const char *weir_database_name(const weir_database *database)
 
 const char *weir_database_user(const weir_database *database)
 {
-    return database->user;
+    return weir_place_of(database)->user;
 }
 
 weir_listen_stats *weir_database_listen_stats(weir_database *database)
@@ -328,7 +316,8 @@ bool weir_database_removed(const weir_database *database)
 
 const char *weir_database_shown(const weir_database *database)
 {
-    return database->shown ? database->shown : "";
+    const char *shown = weir_place_of(database)->shown;
+    return shown ? shown : "";
 }
 
 weir_backend *weir_database_backend(const weir_database *database)

@@ -87,6 +87,7 @@ typedef struct weir_database_options {
     const char *label;           /* what SHOW and metrics call it; NULL: name */
     const char *host;            /* for SHOW; NULL: it has none */
     unsigned port;
+    void *place;          /* the backend's, for weir_conn_request; NULL: the one it was made for */
     weir_lending lending; /* unless a session has another */
     weir_share share;
     bool leak_ends;         /* who holds a connection for too long is disconnected */
@@ -97,6 +98,13 @@ typedef struct weir_database_options {
 WEIR_MUST_CHECK int weir_engine_add_database(weir_engine *engine,
                                              const weir_database_options *options,
                                              weir_database **ret);
+/* To the place, port, user and so on of `options`, from any one thread: new connections go there,
+ * those to the place before are closed as they become idle. -ENOTSUP: with a user of its own, or
+ * without, is how it stays. -ENOMEM: as it was. */
+WEIR_MUST_CHECK int weir_database_move(weir_database *database,
+                                       const weir_database_options *options, weir_time now);
+/* All that it was told of its place is what `options` say. */
+bool weir_database_is_at(const weir_database *database, const weir_database_options *options);
 /* By the name a client gave; NULL: there is none. */
 weir_database *weir_engine_find_database(weir_engine *engine, weir_slice name);
 const char *weir_database_name(const weir_database *database);

@@ -11,6 +11,8 @@
 #define WEIR_DATABASES_MAX 256u
 #define WEIR_POOLS_MAX 1024u /* (database, user) pairs */
 
+typedef struct weir_place weir_place;
+
 /* One worker's share of one pool. Touched by its worker's thread only, but for the nudge's flag. */
 typedef struct weir_lender {
     weir_list node; /* of worker->lenders, once touched */
@@ -22,8 +24,9 @@ typedef struct weir_lender {
     _Atomic bool nudge_posted;
     bool linked;
     bool pumping;
-    uint64_t login_serial; /* of the login that the newest opening could have used */
-    weir_error last_error; /* why the newest opening failed; sqlstate "" after one succeeded */
+    uint64_t login_serial;   /* of the login that the newest opening could have used */
+    const weir_place *place; /* of the database, when it was last looked at */
+    weir_error last_error;   /* why the newest opening failed; sqlstate "" after one succeeded */
 } weir_lender;
 
 /* A user's share, whatever the database. */
@@ -42,15 +45,31 @@ typedef struct weir_server {
     weir_pool_quota *connections;
 } weir_server;
 
+/* What the server reports at login, as its first connection was told. */
+typedef struct weir_welcome {
+    struct weir_welcome *older;
+    _Atomic bool outdated; /* the database has moved since */
+    weir_buf bytes;
+} weir_welcome;
+
+/* Where a database's server is and as whom it is reached (place.c). */
+struct weir_place {
+    weir_place *older;
+    char *dbname, *user, *password, *shown, *host; /* as in weir_database_options */
+    unsigned port;
+    void *backends; /* the backend's own */
+};
+
 /* The pool of (database, user, role). Made once, never removed. */
 struct weir_pools {
     weir_pools *next;
     weir_database *database;
     weir_account *account;
-    char *user;
+    const char *_Atomic user; /* `named`, or that of the database's place */
+    char *named;
     weir_role role;
     weir_pool *pool;
-    weir_buf *_Atomic welcome; /* what the server reports at login; made once */
+    weir_welcome *_Atomic welcome; /* the newest; older ones live as long as it does */
     _Atomic unsigned sessions;
     _Atomic bool unreachable; /* the newest attempt to open failed before the server answered */
     weir_lender lenders[];    /* one per worker */
@@ -80,13 +99,13 @@ typedef struct weir_catalog_state {
 struct weir_database {
     weir_engine *engine;
     unsigned index;
-    char *_Atomic name;    /* "*": every name that no other has */
-    struct weir_name *old; /* names that it had; as long as it lives */
-    char *dbname, *user, *password, *shown, *label_asked, *host;
+    char *_Atomic name;        /* "*": every name that no other has */
+    struct weir_name *old;     /* names that it had; as long as it lives */
+    weir_place *_Atomic place; /* the newest; older ones live as long as the database */
+    char *label_asked;
     const char *_Atomic label; /* label_asked, or name where another database has that label */
     _Atomic weir_lending lending;
     _Atomic bool leak_ends;
-    unsigned port;
     weir_listen_stats listen;
     _Atomic bool paused;
     _Atomic bool disabled;  /* takes no new clients */
@@ -159,6 +178,17 @@ weir_statement_stats *weir_worker_statement(weir_worker *worker, uint32_t id, ui
 
 /* The worker ends: it asks nothing of the tier behind memory any more. */
 void weir_cache_detach(weir_worker *worker);
+
+/* ---- place.c ---- */
+
+static inline const weir_place *weir_place_of(const weir_database *database)
+{
+    return atomic_load_explicit(&database->place, memory_order_acquire);
+}
+
+/* -ENOMEM: as it was. */
+WEIR_MUST_CHECK int weir_place_put(weir_database *database, const weir_database_options *options);
+void weir_places_free(weir_database *database);
 
 /* ---- login.c ---- */
 

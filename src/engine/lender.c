@@ -26,15 +26,17 @@ static uint32_t random_of(const weir_lender *l)
 static void open_one(weir_lender *l)
 {
     weir_database *d = l->pools->database;
+    const weir_place *place = weir_place_of(d);
     weir_login login;
     bool own = weir_database_login(d, l->pools->user, &login);
     weir_conn_request request = {
         .role = l->pools->role,
-        .database = d->dbname ? d->dbname : d->name,
+        .database = place->dbname ? place->dbname : d->name,
         .user = l->pools->user,
-        .password = d->password,
+        .password = place->password,
         .login = own ? &login : NULL,
         .owner = l,
+        .place = place->backends,
     };
     weir_conn *conn = NULL;
     int r = d->backend->ops->open(d->backend, l->worker->loop, &request, &conn);
@@ -190,6 +192,16 @@ void weir_worker_tick(weir_worker *worker)
 
 /* ---- nudges ---- */
 
+/* What failed elsewhere is no reason to wait before trying there. */
+static void heed_place(weir_lender *l, weir_time now)
+{
+    const weir_place *place = weir_place_of(l->pools->database);
+    if (l->place == place)
+        return;
+    l->place = place;
+    weir_pool_retry(l->shard, now);
+}
+
 static void on_nudge(weir_message *m, weir_worker *at)
 {
     weir_lender *l = WEIR_CONTAINER_OF(m, weir_lender, nudge);
@@ -198,6 +210,7 @@ static void on_nudge(weir_message *m, weir_worker *at)
     atomic_store(&l->nudge_posted, false);
     weir_lender_touch(l);
     weir_time now = weir_worker_now(at);
+    heed_place(l, now);
     weir_pool_nudged(l->shard, now);
     weir_pool_tick(l->shard, now);
     weir_lender_pump(l);
@@ -225,12 +238,13 @@ void weir_lender_touch(weir_lender *l)
 
 void weir_pools_free(weir_pools *pools)
 {
-    weir_buf *welcome = atomic_load(&pools->welcome);
-    if (welcome)
-        weir_buf_fini(welcome);
-    free(welcome);
+    for (weir_welcome *w = atomic_load(&pools->welcome), *older; w; w = older) {
+        older = w->older;
+        weir_buf_fini(&w->bytes);
+        free(w);
+    }
     weir_pool_free(pools->pool);
-    free(pools->user);
+    free(pools->named);
     free(pools);
 }
 
@@ -242,7 +256,7 @@ static int pools_new(weir_database *d, weir_slice user, weir_pools **ret)
         return -ENOMEM;
     p->database = d;
     p->role = d->backend->ops->relays ? WEIR_ROLE_WRITE : WEIR_ROLE_READ;
-    p->user = strndup((const char *)user.data, user.len);
+    p->user = p->named = strndup((const char *)user.data, user.len);
     p->account = p->user ? weir_account_get(d->engine, user) : NULL;
     int r = -ENOMEM;
     if (p->account) {
@@ -250,7 +264,7 @@ static int pools_new(weir_database *d, weir_slice user, weir_pools **ret)
         r = weir_pool_new(&options, workers, &p->pool);
     }
     if (r < 0) {
-        free(p->user);
+        free(p->named);
         free(p);
         return r;
     }
@@ -343,27 +357,29 @@ int weir_pools_get(weir_database *database, weir_slice user, weir_pools **ret, w
 /* The first connection's parameters greet all clients of the pool. */
 static void keep_welcome(weir_pools *p, const weir_conn *conn)
 {
-    if (!conn->ops->welcome || atomic_load_explicit(&p->welcome, memory_order_acquire))
+    weir_welcome *newest = atomic_load_explicit(&p->welcome, memory_order_acquire);
+    if (!conn->ops->welcome || (newest && !atomic_load(&newest->outdated)))
         return;
     weir_slice bytes = conn->ops->welcome(conn);
-    weir_buf *kept = calloc(1, sizeof(*kept));
+    weir_welcome *kept = calloc(1, sizeof(*kept));
     if (!kept)
         return;
-    weir_buf_init(kept, bytes.len);
-    weir_buf *none = NULL;
-    if (weir_buf_append(kept, bytes) == 0 &&
-        atomic_compare_exchange_strong(&p->welcome, &none, kept))
+    weir_buf_init(&kept->bytes, bytes.len);
+    kept->older = newest;
+    if (weir_buf_append(&kept->bytes, bytes) == 0 &&
+        atomic_compare_exchange_strong(&p->welcome, &newest, kept))
         return;
-    weir_buf_fini(kept);
+    weir_buf_fini(&kept->bytes);
     free(kept);
 }
 
 bool weir_session_welcome(const weir_session *session, weir_slice *ret)
 {
-    const weir_buf *kept = atomic_load_explicit(&session->pools->welcome, memory_order_acquire);
-    if (kept)
-        *ret = weir_buf_slice(kept);
-    return kept != NULL;
+    const weir_welcome *w = atomic_load_explicit(&session->pools->welcome, memory_order_acquire);
+    if (!w || (atomic_load(&w->outdated) && !session->conn))
+        return false;
+    *ret = weir_buf_slice(&w->bytes);
+    return true;
 }
 
 static void on_opened(void *engine, weir_conn *conn)
@@ -568,8 +584,9 @@ int weir_database_warm(weir_database *database)
 {
     weir_pools *p;
     weir_error err;
-    if (!database->user)
+    const char *user = weir_database_user(database);
+    if (!user)
         return 0;
-    int r = weir_pools_get(database, weir_slice_cstr(database->user), &p, &err);
+    int r = weir_pools_get(database, weir_slice_cstr(user), &p, &err);
     return r == WEIR_SESSION_REFUSED ? -ENOSPC : r;
 }

@@ -216,13 +216,14 @@ static const weir_report_column database_columns[] = {
 static void fill_database(weir_report *r, const weir_database *d, weir_time now)
 {
     const weir_pool_options *o = &atomic_load(&d->limits)->pool;
+    const weir_place *place = weir_place_of(d);
     weir_database_totals sum;
     weir_database_sum(d->engine, d, now, &sum);
     weir_report_text(r, weir_database_label(d));
-    weir_report_text(r, d->host);
-    weir_report_int(r, d->port);
-    weir_report_text(r, d->dbname ? d->dbname : weir_database_label(d));
-    weir_report_text(r, d->user);
+    weir_report_text(r, place->host);
+    weir_report_int(r, place->port);
+    weir_report_text(r, place->dbname ? place->dbname : weir_database_label(d));
+    weir_report_text(r, place->user);
     weir_report_int(r, o->size_max);
     weir_report_int(r, o->size_min);
     weir_report_int(r, o->reserve_size);

@@ -16,7 +16,8 @@ static weir_lender *lender_of(const weir_session *s)
 int weir_session_open(weir_session *session, weir_worker *worker, weir_database *database,
                       weir_slice user, const weir_session_events *events, weir_error *err)
 {
-    weir_slice as = database->user ? weir_slice_cstr(database->user) : user;
+    const char *own = weir_database_user(database);
+    weir_slice as = own ? weir_slice_cstr(own) : user;
     return weir_session_open_as(session, worker, database, as, events, err);
 }
 

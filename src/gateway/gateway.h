@@ -44,10 +44,12 @@ void weir_gateway_on_turn(void *user, weir_loop *loop);
 void weir_gateway_on_sleep(void *user, weir_loop *loop, int sleeping);
 void *weir_gateway_hook(weir_gateway *gateway, unsigned index);
 
-/* How a reload opens a database that is new in `config`: adds it to the engine, or fails with
- * words. On the thread that reloads. */
+/* How a reload opens a database of `config`: adds it to the engine, or moves `there` to where it
+ * says (STAYS: it is there already), or fails with words. On the thread that reloads. */
+#define WEIR_GATEWAY_STAYS 1
 typedef int (*weir_gateway_opener)(void *user, const weir_config *config,
-                                   const weir_config_database *database, weir_error *err);
+                                   const weir_config_database *database, weir_database *there,
+                                   weir_error *err);
 void weir_gateway_set_opener(weir_gateway *gateway, weir_gateway_opener opener, void *user);
 
 /* Puts another configuration in force, as far as that can be done without a restart, and takes it

@@ -95,6 +95,8 @@ uint32_t weir_hub_notifier(weir_hub *hub, uint32_t server_pid);
 
 /* Frees what the hubs of a gateway hold; every worker has stopped. */
 void weir_hubs_free(struct weir_gateway *gateway);
+/* The database is elsewhere now: its hubs listen there. From any thread. */
+void weir_hubs_move(struct weir_gateway *gateway, const weir_database *database);
 /* No more clients will come: hubs without listeners give their connections back. On the worker's
  * own thread, and so is the next. */
 void weir_hubs_drain(struct weir_gateway_worker *worker);

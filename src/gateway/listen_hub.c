@@ -439,12 +439,29 @@ void weir_hub_on_ticket(weir_task *task, weir_loop *loop)
     send_answers(h, &none);
 }
 
+static void on_moved(weir_task *task, weir_loop *loop)
+{
+    (void)loop;
+    weir_hub *h = WEIR_CONTAINER_OF(task, weir_hub, moved);
+    atomic_store(&h->moved_posted, false);
+    if (h->state == WEIR_HUB_READY)
+        lost(h, "the database was moved");
+}
+
+void weir_hubs_move(weir_gateway *gateway, const weir_database *database)
+{
+    for (weir_hub *h = atomic_load(&gateway->hubs); h; h = h->next)
+        if (h->database == database && !atomic_exchange(&h->moved_posted, true))
+            weir_loop_post(weir_hub_loop(h, h->home), &h->moved);
+}
+
 /* ---- life ---- */
 
 void weir_hub_init_home(weir_hub *hub)
 {
     hub->sink.events = &relay_events;
     hub->question = (weir_question){.row = on_row, .done = on_done};
+    hub->moved.run = on_moved;
     hub->backoff = BACKOFF_MIN;
     hub->idle_since = WEIR_TIME_NEVER;
     weir_list_init(&hub->question.node);

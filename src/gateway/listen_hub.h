@@ -68,6 +68,8 @@ struct weir_hub {
     bool asked, preparing, missed;
     weir_time asked_at, idle_since, backoff;
     weir_timer timer;
+    weir_task moved;
+    _Atomic bool moved_posted;
     size_t shown_channels; /* as counted in `stats` */
     char *user;
     weir_hub_part parts[];

@@ -2,6 +2,7 @@
  * dropping a client. What only a restart can change is said in the log. */
 #include "gateway/ending.h"
 #include "gateway/internal.h"
+#include "gateway/listen.h"
 #include <stdlib.h>
 
 int weir_gateway_put_settings(weir_gateway *g, const weir_config *config, bool owned)
@@ -123,7 +124,7 @@ static void add_database(weir_gateway *g, const weir_config *config, const weir_
     int r = -ENOTSUP;
     weir_error_set(&err, "0A000", "weir: not possible here");
     if (g->opener)
-        r = g->opener(g->opener_user, config, d, &err);
+        r = g->opener(g->opener_user, config, d, NULL, &err);
     if (r == 0)
         log_database(g, WEIR_LOG_INFO, "database added", d->label);
     else
@@ -144,7 +145,25 @@ static const weir_config_database *still_there(const weir_config *config, const 
     return found;
 }
 
-static void configure_database(weir_gateway *g, weir_database *d, const weir_config_database *now)
+static void move_database(weir_gateway *g, weir_database *d, const weir_config *config,
+                          const weir_config_database *now)
+{
+    weir_error err = {{0}, {0}, {0}, {0}};
+    int r = g->opener ? g->opener(g->opener_user, config, now, d, &err) : WEIR_GATEWAY_STAYS;
+    if (r == 0) {
+        weir_hubs_move(g, d);
+        log_database(g, WEIR_LOG_INFO, "database moved, its connections are replaced",
+                     weir_database_label(d));
+    } else if (r == -ENOTSUP) {
+        log_database(g, WEIR_LOG_WARN, "changed dsn needs a restart", weir_database_label(d));
+    } else if (r < 0) {
+        weir_log_event(g->log, WEIR_LOG_CONFIG, WEIR_LOG_ERROR, "changed dsn cannot be applied",
+                       WEIR_F_STR("db", weir_database_label(d)), WEIR_F_STR("reason", err.message));
+    }
+}
+
+static void configure_database(weir_gateway *g, weir_database *d, const weir_config *config,
+                               const weir_config_database *now)
 {
     weir_pool_options pool = weir_gateway_pool_options(&now->pool);
     weir_share share = weir_gateway_share(&now->share);
@@ -155,9 +174,8 @@ static void configure_database(weir_gateway *g, weir_database *d, const weir_con
         log_database(g, WEIR_LOG_ERROR, "out of memory: pool limits stay", weir_database_label(d));
     if (strcmp(now->name, weir_database_name(d)) != 0 && weir_database_rename(d, now->name) < 0)
         log_database(g, WEIR_LOG_ERROR, "out of memory: the name stays", weir_database_label(d));
+    move_database(g, d, config, now);
     weir_gateway_reload_server_tls(g, d, &now->tls);
-    if (strcmp(now->dsn_shown, weir_database_shown(d)) != 0)
-        log_database(g, WEIR_LOG_WARN, "changed dsn needs a restart", weir_database_label(d));
 }
 
 static bool is_served(weir_gateway *g, const char *name)
@@ -178,7 +196,7 @@ static void configure_databases(weir_gateway *g, const weir_config *config)
         if (weir_database_removed(d))
             continue;
         if (now)
-            configure_database(g, d, now);
+            configure_database(g, d, config, now);
         else
             remove_database(g, d);
     }

@@ -111,11 +111,30 @@ static_assert((int)WEIR_POSTGRES_PREFER_STANDBY == (int)WEIR_CONFIG_TARGET_PREFE
                   (int)WEIR_POSTGRES_PRIMARY == (int)WEIR_CONFIG_TARGET_PRIMARY,
               "told alike");
 
-static int open_postgres(serving *s, const weir_config_database *d, weir_backend **ret,
-                         weir_error *err)
-{
+typedef struct postgres_place {
+    weir_postgres_options options;
     char hosts[WEIR_POSTGRES_HOSTS_MAX][300];
-    weir_postgres_options options = {
+} postgres_place;
+
+static void write_hosts(const weir_config_database *d, postgres_place *p)
+{
+    for (unsigned i = 0; i < d->host_count && i < WEIR_POSTGRES_HOSTS_MAX; i++) {
+        const weir_config_host *h = &d->hosts[i];
+        size_t size = sizeof(p->hosts[i]);
+        if (h->host[0] == '/')
+            (void)snprintf(p->hosts[i], size, "%s/.s.PGSQL.%u", h->host, h->port);
+        else if (strchr(h->host, ':'))
+            (void)snprintf(p->hosts[i], size, "[%s]:%u", h->host, h->port);
+        else
+            (void)snprintf(p->hosts[i], size, "%s:%u", h->host, h->port);
+        p->options.hosts[p->options.host_count++] = p->hosts[i];
+    }
+}
+
+/* The TLS context in it is the caller's. */
+static int place_of(serving *s, const weir_config_database *d, postgres_place *ret, weir_error *err)
+{
+    ret->options = (weir_postgres_options){
         .connect_timeout = d->connect_timeout ? d->connect_timeout : s->config->timeouts.connect,
         .cancel_timeout = s->config->timeouts.cancel,
         .prepared_max = s->config->limits.prepared_server,
@@ -131,21 +150,24 @@ static int open_postgres(serving *s, const weir_config_database *d, weir_backend
         .dns_check = d->pool.dns_check,
         .resolver = s->resolver,
         .log = s->log};
-    for (unsigned i = 0; i < d->host_count && i < WEIR_POSTGRES_HOSTS_MAX; i++) {
-        const weir_config_host *h = &d->hosts[i];
-        if (h->host[0] == '/')
-            (void)snprintf(hosts[i], sizeof(hosts[i]), "%s/.s.PGSQL.%u", h->host, h->port);
-        else if (strchr(h->host, ':'))
-            (void)snprintf(hosts[i], sizeof(hosts[i]), "[%s]:%u", h->host, h->port);
-        else
-            (void)snprintf(hosts[i], sizeof(hosts[i]), "%s:%u", h->host, h->port);
-        options.hosts[options.host_count++] = hosts[i];
-    }
+    write_hosts(d, ret);
+    return weir_gateway_server_tls(s->gateway, &d->tls, &ret->options.tls, err);
+}
+
+/* `there` NULL: a backend is made; else its servers are elsewhere now, or it STAYS. */
+static int place_postgres(serving *s, const weir_config_database *d, weir_database_options *o,
+                          const weir_database *there, weir_error *err)
+{
+    postgres_place p;
     weir_error why = {{0}, {0}, {0}, {0}};
-    int r = weir_gateway_server_tls(s->gateway, &d->tls, &options.tls, &why);
-    if (r == 0)
-        r = weir_postgres_open(&options, ret);
-    weir_tls_context_unref(options.tls);
+    int r = place_of(s, d, &p, &why);
+    if (r == 0 && !there)
+        r = weir_postgres_open(&p.options, &o->backend);
+    else if (r == 0 && weir_postgres_is_at(o->backend, &p.options) && weir_database_is_at(there, o))
+        r = WEIR_GATEWAY_STAYS;
+    else if (r == 0)
+        r = weir_postgres_place(o->backend, &p.options, &o->place);
+    weir_tls_context_unref(p.options.tls);
     if (r < 0)
         weir_error_set(err, "F0000", "weir: database \"%s\": %s", d->name,
                        why.message[0] ? why.message : strerror(-r));
@@ -170,45 +192,67 @@ static int check_same_file(const serving *s, const weir_config_database *d, weir
     return 0;
 }
 
+static weir_database_options options_of(const weir_config_database *d)
+{
+    return (weir_database_options){.name = d->name,
+                                   .dbname = d->dbname,
+                                   .user = d->backend == WEIR_CONFIG_SQLITE ? "weir" : d->user,
+                                   .password = d->password,
+                                   .shown = d->dsn_shown,
+                                   .label = d->label,
+                                   .host = d->host_count ? d->hosts[0].host : NULL,
+                                   .port = d->host_count ? d->hosts[0].port : 0,
+                                   .lending = weir_gateway_lending(d->pool.mode),
+                                   .share = weir_gateway_share(&d->share),
+                                   .leak_ends = d->pool.leak_ends,
+                                   .pool = weir_gateway_pool_options(&d->pool)};
+}
+
 static int open_database(serving *s, const weir_config_database *d, weir_error *err)
 {
-    weir_backend *backend = NULL;
+    weir_database_options options = options_of(d);
     int r = check_same_file(s, d, err);
     if (r < 0)
         return r;
-    r = d->backend == WEIR_CONFIG_SQLITE ? open_sqlite(s, d, &backend, err)
-                                         : open_postgres(s, d, &backend, err);
-    if (r < 0 || !backend)
+    r = d->backend == WEIR_CONFIG_SQLITE ? open_sqlite(s, d, &options.backend, err)
+                                         : place_postgres(s, d, &options, NULL, err);
+    if (r < 0 || !options.backend)
         return r;
-    weir_database_options options = {.name = d->name,
-                                     .backend = backend,
-                                     .dbname = d->dbname,
-                                     .user = d->backend == WEIR_CONFIG_SQLITE ? "weir" : d->user,
-                                     .password = d->password,
-                                     .shown = d->dsn_shown,
-                                     .label = d->label,
-                                     .host = d->host_count ? d->hosts[0].host : NULL,
-                                     .port = d->host_count ? d->hosts[0].port : 0,
-                                     .lending = weir_gateway_lending(d->pool.mode),
-                                     .share = weir_gateway_share(&d->share),
-                                     .leak_ends = d->pool.leak_ends,
-                                     .pool = weir_gateway_pool_options(&d->pool)};
     r = weir_engine_add_database(weir_gateway_engine(s->gateway), &options, NULL);
     if (r < 0) {
-        backend->ops->destroy(backend);
+        options.backend->ops->destroy(options.backend);
         weir_error_set(err, "53200", "weir: cannot add database \"%s\": %s", d->name, strerror(-r));
     }
     return r;
 }
 
-/* A database that is new in a configuration that comes into force. */
+static int move_database(serving *s, const weir_config_database *d, weir_database *there,
+                         weir_error *err)
+{
+    weir_database_options options = options_of(d);
+    options.backend = weir_database_backend(there);
+    if (d->backend != WEIR_CONFIG_POSTGRES || !options.backend->ops->relays) /* a file */
+        return strcmp(d->dsn_shown, weir_database_shown(there)) == 0 ? WEIR_GATEWAY_STAYS
+                                                                     : -ENOTSUP;
+    int r = place_postgres(s, d, &options, there, err);
+    if (r != 0)
+        return r;
+    r = weir_database_move(there, &options, weir_loop_clock(s->control));
+    if (r == 0)
+        weir_postgres_settle(options.backend, options.place);
+    else
+        weir_error_set(err, "53200", "weir: %s", strerror(-r));
+    return r;
+}
+
+/* A database that is new in a configuration that comes into force, or perhaps elsewhere. */
 static int open_another(void *user, const weir_config *config, const weir_config_database *d,
-                        weir_error *err)
+                        weir_database *there, weir_error *err)
 {
     serving *s = user;
     const weir_config *before = s->config;
     s->config = config;
-    int r = open_database(s, d, err);
+    int r = there ? move_database(s, d, there, err) : open_database(s, d, err);
     s->config = before;
     return r;
 }

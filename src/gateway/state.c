@@ -456,8 +456,8 @@ static int on_setting(weir_state *s, const weir_slice *values)
 {
     if (values[0].data[0] == 'r' && weir_slice_eq_cstr(values[2], "none"))
         return 0;
-    if (values[0].data[0] == 'u' &&
-        weir_slice_eq_cstr(values[2], weir_pools_user(s->client->session.pools)))
+    const weir_conn *conn = s->client->session.conn;
+    if (values[0].data[0] == 'u' && conn && weir_slice_eq_cstr(values[2], conn->user))
         return 0;
     if (is_reset_custom(s, values[1], values[2]))
         return 0;

@@ -1,5 +1,6 @@
 /* The PostgreSQL backend as a whole: where its servers are, and its life. */
 #include "backend/postgres/internal.h"
+#include <assert.h>
 #include <stdlib.h>
 
 static void pg_stop(weir_backend *backend)
@@ -7,12 +8,21 @@ static void pg_stop(weir_backend *backend)
     (void)backend; /* connections are the pools' to close */
 }
 
+static void place_free(pg_place *p)
+{
+    for (unsigned i = 0; i < WEIR_POSTGRES_HOSTS_MAX; i++)
+        free(p->hosts[i]);
+    weir_tls_slot_put(&p->tls, NULL);
+    free(p);
+}
+
 static void pg_destroy(weir_backend *backend)
 {
     pg_backend *b = WEIR_CONTAINER_OF(backend, pg_backend, base);
-    for (unsigned i = 0; i < WEIR_POSTGRES_HOSTS_MAX; i++)
-        free(b->hosts[i]);
-    weir_tls_slot_put(&b->tls, NULL);
+    for (pg_place *p = b->places, *older; p; p = older) {
+        older = p->older;
+        place_free(p);
+    }
     free(b);
 }
 
@@ -29,32 +39,84 @@ void weir_postgres_set_tls(weir_backend *backend, weir_tls_context *context)
 {
     pg_backend *b = WEIR_CONTAINER_OF(backend, pg_backend, base);
     if (backend->ops == &ops)
-        weir_tls_slot_put(&b->tls, weir_tls_context_ref(context));
+        weir_tls_slot_put(&atomic_load(&b->newest)->tls, weir_tls_context_ref(context));
 }
 
-int weir_postgres_open(const weir_postgres_options *options, weir_backend **ret)
+static int place_new(const weir_postgres_options *options, pg_place **ret)
 {
     if (options->host_count == 0 || options->host_count > WEIR_POSTGRES_HOSTS_MAX ||
         (options->sslmode != WEIR_POSTGRES_DISABLE && !options->tls))
         return -EINVAL;
-    pg_backend *b = calloc(1, sizeof(*b));
-    if (!b)
+    pg_place *p = calloc(1, sizeof(*p));
+    if (!p)
         return -ENOMEM;
-    b->base.ops = &ops;
-    b->options = *options;
-    b->options.tls = NULL; /* kept where it can be replaced */
+    p->options = *options;
+    p->options.tls = NULL; /* kept where it can be replaced */
     if (options->tls)
-        weir_postgres_set_tls(&b->base, options->tls);
-    if (b->options.replies_max == 0)
-        b->options.replies_max = 65536;
+        weir_tls_slot_put(&p->tls, weir_tls_context_ref(options->tls));
+    if (p->options.replies_max == 0)
+        p->options.replies_max = 65536;
     for (unsigned i = 0; i < options->host_count; i++) {
-        b->hosts[i] = strdup(options->hosts[i]);
-        if (!b->hosts[i]) {
-            pg_destroy(&b->base);
+        p->hosts[i] = strdup(options->hosts[i]);
+        if (!p->hosts[i]) {
+            place_free(p);
             return -ENOMEM;
         }
     }
-    pg_hosts_init(b);
+    pg_hosts_init(p);
+    *ret = p;
+    return 0;
+}
+
+int weir_postgres_open(const weir_postgres_options *options, weir_backend **ret)
+{
+    pg_backend *b = calloc(1, sizeof(*b));
+    if (!b)
+        return -ENOMEM;
+    int r = place_new(options, &b->first);
+    if (r < 0) {
+        free(b);
+        return r;
+    }
+    b->base.ops = &ops;
+    b->places = b->first;
+    atomic_init(&b->newest, b->first);
     *ret = &b->base;
     return 0;
+}
+
+/* ---- another place ---- */
+
+bool weir_postgres_is_at(weir_backend *backend, const weir_postgres_options *o)
+{
+    const pg_backend *b = WEIR_CONTAINER_OF(backend, pg_backend, base);
+    const pg_place *p = atomic_load(&b->newest);
+    const weir_postgres_options *had = &p->options;
+    bool r = had->host_count == o->host_count && had->target == o->target &&
+             had->balance == o->balance && had->sslmode == o->sslmode && had->direct == o->direct &&
+             had->sni == o->sni && had->binds == o->binds && had->must_bind == o->must_bind;
+    for (unsigned i = 0; r && i < o->host_count; i++)
+        r = strcmp(p->hosts[i], o->hosts[i]) == 0;
+    return r;
+}
+
+int weir_postgres_place(weir_backend *backend, const weir_postgres_options *options, void **ret)
+{
+    pg_backend *b = WEIR_CONTAINER_OF(backend, pg_backend, base);
+    pg_place *p = NULL;
+    assert(backend->ops == &ops);
+    int r = place_new(options, &p);
+    if (r < 0)
+        return r;
+    p->older = b->places;
+    b->places = p;
+    *ret = p;
+    return 0;
+}
+
+void weir_postgres_settle(weir_backend *backend, void *place)
+{
+    pg_backend *b = WEIR_CONTAINER_OF(backend, pg_backend, base);
+    assert(backend->ops == &ops);
+    atomic_store(&b->newest, place);
 }

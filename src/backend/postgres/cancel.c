@@ -11,7 +11,7 @@
 typedef struct pg_cancel_flight {
     weir_list node;
     pg_conn *target; /* NULL: it is gone */
-    pg_backend *backend;
+    pg_place *place;
     unsigned host;
     bool tls;       /* as the connection that it is for */
     bool tls_asked; /* SSLRequest is on its way */
@@ -26,7 +26,7 @@ static void on_open(weir_stream *stream)
 {
     pg_cancel_flight *f = weir_stream_user(stream);
     if (f->tls && !weir_stream_tls(stream)) {
-        if (pg_tls_begin(f->backend, f->host, stream, &f->tls_asked) < 0)
+        if (pg_tls_begin(f->place, f->host, stream, &f->tls_asked) < 0)
             weir_stream_close(stream, 0);
         return;
     }
@@ -40,7 +40,7 @@ static void on_open(weir_stream *stream)
 static size_t on_bytes(weir_stream *stream, weir_slice bytes)
 {
     pg_cancel_flight *f = weir_stream_user(stream);
-    if (f->tls_asked && pg_tls_answer(f->backend, f->host, stream, bytes) != 0)
+    if (f->tls_asked && pg_tls_answer(f->place, f->host, stream, bytes) != 0)
         weir_stream_close(stream, 0);
     f->tls_asked = false;
     return bytes.len;
@@ -80,7 +80,7 @@ void pg_cancel(weir_conn *conn)
     if (!f)
         return;
     f->target = c;
-    f->backend = pg_backend_of(c);
+    f->place = c->place;
     f->host = c->host_used;
     f->tls = weir_stream_tls(c->stream) != NULL;
     f->pid = c->pid;
@@ -93,9 +93,8 @@ void pg_cancel(weir_conn *conn)
         return;
     }
     weir_list_push_back(&c->cancels, &f->node);
-    weir_timer_arm(
-        c->base.loop, &f->timer,
-        weir_deadline(weir_loop_now(c->base.loop), pg_backend_of(c)->options.cancel_timeout));
+    weir_timer_arm(c->base.loop, &f->timer,
+                   weir_deadline(weir_loop_now(c->base.loop), c->place->options.cancel_timeout));
 }
 
 void pg_cancel_detach(pg_conn *c)

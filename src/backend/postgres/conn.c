@@ -207,7 +207,7 @@ static size_t conn_owed(const weir_conn *conn)
 /* Of a pipeline that is sent faster than it is answered, or whose answers are not read. */
 static bool owes_much(const pg_conn *c, unsigned parts)
 {
-    return weir_pg_owed_count(&c->owed) > pg_backend_of(c)->options.replies_max / parts;
+    return weir_pg_owed_count(&c->owed) > c->place->options.replies_max / parts;
 }
 
 static bool conn_congested(weir_conn *conn)

@@ -28,8 +28,10 @@ typedef struct pg_host {
     weir_time looked_at;
 } pg_host;
 
-typedef struct pg_backend {
-    weir_backend base;
+/* Where the servers are and how they are reached. A connection keeps the place that it was opened
+ * to; those of an older one than the newest are not lent again. */
+typedef struct pg_place {
+    struct pg_place *older;
     weir_postgres_options options;
     weir_tls_slot tls; /* empty: there is none */
     char *hosts[WEIR_POSTGRES_HOSTS_MAX];
@@ -40,6 +42,13 @@ typedef struct pg_backend {
     _Atomic weir_time looked_at;
     _Atomic bool looking;
     weir_job look;
+} pg_place;
+
+typedef struct pg_backend {
+    weir_backend base;
+    pg_place *places; /* all there have been; they live as long as the backend */
+    pg_place *first;
+    pg_place *_Atomic newest;
 } pg_backend;
 
 /* A name of ours on one server connection. It is forgotten when the server has no such statement
@@ -73,6 +82,7 @@ typedef enum pg_state {
 
 typedef struct pg_conn {
     weir_conn base;
+    pg_place *place;
     pg_state state;
     bool announced; /* the engine was told `opened` */
     char status;    /* of the last ReadyForQuery */
@@ -146,7 +156,7 @@ int pg_conn_open(weir_backend *backend, struct weir_loop *loop, const weir_conn_
                  weir_conn **ret);
 
 /* ---- hosts.c ---- */
-void pg_hosts_init(pg_backend *b);
+void pg_hosts_init(pg_place *p);
 /* In which order hosts are tried. */
 void pg_hosts_order(pg_conn *c);
 /* Fills the connection's addresses without asking a resolver, if that is possible. */
@@ -225,12 +235,10 @@ weir_slice pg_prepared_name(const uint64_t content[2], char buf[PG_NAME_SIZE]);
 /* ---- parameters.c ---- */
 int pg_adopt(weir_conn *conn, const weir_parameters *parameters);
 int pg_adopted(weir_conn *conn, const weir_parameters *parameters);
-/* Nothing is set any more (DISCARD ALL). */
 void pg_parameters_clear(pg_conn *c);
 
-/* ---- ask.c ---- */
+/* ---- ask.c: the others are about the oldest question ---- */
 int pg_ask(weir_conn *conn, weir_question *question);
-/* What came for the oldest question. */
 void pg_question_row(pg_conn *c, weir_slice body);
 void pg_question_failed(pg_conn *c, const weir_pg_error_fields *error);
 void pg_question_answered(pg_conn *c);
@@ -241,7 +249,6 @@ void pg_questions_lost(pg_conn *c, const weir_error *err);
 int pg_name(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
 int pg_named(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
 void pg_aliases_clear(pg_conn *c);
-/* Making one failed: it is not known which are there. */
 void pg_aliases_doubt(pg_conn *c);
 
 /* ---- ours.c ---- */
@@ -281,10 +288,9 @@ void pg_tls_first(pg_conn *c, const char *address);
 bool pg_tls_again(pg_conn *c);
 /* On a fresh stream; `*ret_asked`: the server will answer (pg_tls_answer), else, and after that,
  * on_open comes again when the handshake is through. -ENOMEM. */
-WEIR_MUST_CHECK int pg_tls_begin(pg_backend *b, unsigned host, weir_stream *stream,
-                                 bool *ret_asked);
+WEIR_MUST_CHECK int pg_tls_begin(pg_place *p, unsigned host, weir_stream *stream, bool *ret_asked);
 /* 0: the handshake has begun; PG_TLS_NONE; -EPROTO; -ENOMEM. */
-WEIR_MUST_CHECK int pg_tls_answer(pg_backend *b, unsigned host, weir_stream *stream, weir_slice in);
+WEIR_MUST_CHECK int pg_tls_answer(pg_place *p, unsigned host, weir_stream *stream, weir_slice in);
 
 /* ---- cancel.c ---- */
 void pg_cancel(weir_conn *conn);

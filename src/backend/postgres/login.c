@@ -47,7 +47,7 @@ static void bind_to_certificate(pg_conn *c)
 {
     const weir_tls_info *tls = weir_stream_tls(c->stream);
     static_assert(sizeof(c->auth.binding) == sizeof(tls->binding), "a digest fits");
-    if (!tls || !pg_backend_of(c)->options.binds)
+    if (!tls || !c->place->options.binds)
         return;
     memcpy(c->auth.binding, tls->binding, tls->binding_len);
     c->auth.binding_len = (uint8_t)tls->binding_len;
@@ -58,7 +58,7 @@ static void log_in(pg_conn *c)
     c->auth = (weir_pg_auth_client){
         .user = weir_slice_cstr(c->user),
         .password = c->login ? weir_slice_cstr(c->login->password) : (weir_slice){0},
-        .must_bind = pg_backend_of(c)->options.must_bind,
+        .must_bind = c->place->options.must_bind,
     };
     bind_to_certificate(c);
     if (c->login && c->login->has_keys) {
@@ -95,13 +95,13 @@ static bool goes_on_with_tls(pg_conn *c, int r)
 static void on_open(weir_stream *stream)
 {
     pg_conn *c = weir_stream_user(stream);
-    pg_backend *b = pg_backend_of(c);
+    pg_place *p = c->place;
     const weir_tls_info *tls = weir_stream_tls(stream);
     c->state = PG_LOGIN;
     c->lost.sqlstate[0] = '\0';
     if (c->tls && !tls)
-        (void)goes_on_with_tls(c, pg_tls_begin(b, c->host_used, stream, &c->tls_asked));
-    else if (tls && b->options.direct && !tls->alpn)
+        (void)goes_on_with_tls(c, pg_tls_begin(p, c->host_used, stream, &c->tls_asked));
+    else if (tls && p->options.direct && !tls->alpn)
         (void)goes_on_with_tls(c, -EPROTO); /* somebody else's TLS */
     else
         log_in(c);
@@ -109,10 +109,10 @@ static void on_open(weir_stream *stream)
 
 static size_t on_tls_answer(pg_conn *c, weir_slice in)
 {
-    pg_backend *b = pg_backend_of(c);
+    pg_place *p = c->place;
     c->tls_asked = false;
-    int r = pg_tls_answer(b, c->host_used, c->stream, in);
-    if (r == PG_TLS_NONE && b->options.sslmode == WEIR_POSTGRES_PREFER)
+    int r = pg_tls_answer(p, c->host_used, c->stream, in);
+    if (r == PG_TLS_NONE && p->options.sslmode == WEIR_POSTGRES_PREFER)
         log_in(c);
     else
         (void)goes_on_with_tls(c, r);
@@ -313,7 +313,7 @@ static void next_address(pg_conn *c)
         c->tls_retry = false;
         int r = weir_connect(c->base.loop, address, &login_handler, c, &c->stream);
         if (r == 0) {
-            weir_time timeout = pg_backend_of(c)->options.connect_timeout;
+            weir_time timeout = c->place->options.connect_timeout;
             weir_timer_arm(c->base.loop, &c->timer,
                            weir_deadline(weir_loop_now(c->base.loop), timeout));
             return;
@@ -327,11 +327,11 @@ static void next_address(pg_conn *c)
 static void on_resolved(void *user, const char *const *addresses, size_t count, const char *reason)
 {
     pg_conn *c = user;
-    pg_backend *b = pg_backend_of(c);
+    pg_place *p = c->place;
     if (count == 0)
         weir_error_set(&c->lost, "08001",
                        "weir: cannot resolve the database server's name \"%s\": %s",
-                       b->hosts[c->host_used], reason ? reason : "no address");
+                       p->hosts[c->host_used], reason ? reason : "no address");
     c->address = 0;
     c->address_count = 0;
     for (size_t i = 0; i < count && i < 8; i++) {
@@ -347,8 +347,8 @@ static void on_resolved(void *user, const char *const *addresses, size_t count, 
 /* None suits: with a mere preference, any does. */
 static bool begin_again(pg_conn *c)
 {
-    const pg_backend *b = pg_backend_of(c);
-    if (b->options.target != WEIR_POSTGRES_PREFER_STANDBY || c->second_pass)
+    const pg_place *p = c->place;
+    if (p->options.target != WEIR_POSTGRES_PREFER_STANDBY || c->second_pass)
         return false;
     c->second_pass = true;
     c->host = 0;
@@ -357,20 +357,20 @@ static bool begin_again(pg_conn *c)
 
 static void next_host(pg_conn *c)
 {
-    pg_backend *b = pg_backend_of(c);
-    if (c->host >= b->options.host_count && !begin_again(c)) {
+    pg_place *p = c->place;
+    if (c->host >= p->options.host_count && !begin_again(c)) {
         give_up(c, false);
         return;
     }
     c->host_used = c->order[c->host++];
     c->state = PG_RESOLVING;
     c->address = 0;
-    c->table_serial = atomic_load(&b->table_serial);
+    c->table_serial = atomic_load(&p->table_serial);
     if (pg_hosts_known(c, c->host_used)) {
         next_address(c);
         return;
     }
-    int r = weir_resolve(c->base.loop, b->options.resolver, b->hosts[c->host_used], on_resolved, c);
+    int r = weir_resolve(c->base.loop, p->options.resolver, p->hosts[c->host_used], on_resolved, c);
     if (r < 0)
         on_resolved(c, NULL, 0, strerror(-r));
 }
@@ -405,12 +405,14 @@ int pg_conn_open(weir_backend *backend, struct weir_loop *loop, const weir_conn_
                  weir_conn **ret)
 {
     static _Atomic uint64_t ids;
-    pg_backend *b = WEIR_CONTAINER_OF(backend, pg_backend, base);
+    pg_place *p =
+        request->place ? request->place : WEIR_CONTAINER_OF(backend, pg_backend, base)->first;
     pg_conn *c = calloc(1, sizeof(*c));
     if (!c)
         return -ENOMEM;
     c->base =
         (weir_conn){.backend = backend, .loop = loop, .ops = &pg_conn_ops, .owner = request->owner};
+    c->place = p;
     c->base.id = atomic_fetch_add(&ids, 1) + 1;
     weir_pool_conn_init(&c->base.pooled);
     weir_list_init(&c->base.siblings);
@@ -420,10 +422,10 @@ int pg_conn_open(weir_backend *backend, struct weir_loop *loop, const weir_conn_
     weir_buf_init(&c->names_error, 64 * 1024);
     weir_list_init(&c->questions);
     weir_list_init(&c->aliases);
-    weir_pg_owed_init(&c->owed, b->options.replies_max);
+    weir_pg_owed_init(&c->owed, p->options.replies_max);
     weir_hash_seed seed;
     weir_loop_random(loop, &seed, sizeof(seed));
-    pg_prepared_init(&c->prepared, seed, b->options.prepared_max);
+    pg_prepared_init(&c->prepared, seed, p->options.prepared_max);
     weir_timer_init(&c->timer, on_start);
     c->database = strdup(request->database);
     c->user = strdup(request->user);
@@ -431,6 +433,7 @@ int pg_conn_open(weir_backend *backend, struct weir_loop *loop, const weir_conn_
         pg_conn_free(c);
         return -ENOMEM;
     }
+    c->base.user = c->user;
     weir_timer_arm(loop, &c->timer, weir_loop_now(loop));
     *ret = &c->base;
     return 0;

@@ -56,6 +56,14 @@ typedef struct weir_postgres_options {
 
 /* Nothing connects yet. Strings are copied. -ENOMEM; -EINVAL: no host. */
 WEIR_MUST_CHECK int weir_postgres_open(const weir_postgres_options *options, weir_backend **ret);
+/* Its newest place is what `options` say. Limits and timeouts do not count. */
+bool weir_postgres_is_at(weir_backend *backend, const weir_postgres_options *options);
+/* Another place, from any one thread: connections are opened there that are asked to
+ * (weir_conn_request). It is the backend's, settled or not. -ENOMEM, -EINVAL. */
+WEIR_MUST_CHECK int weir_postgres_place(weir_backend *backend, const weir_postgres_options *options,
+                                        void **ret);
+/* From now on connections to another place are not lent again. */
+void weir_postgres_settle(weir_backend *backend, void *place);
 /* Its files were read anew: connections made from now on go by it. From any thread.
  * A backend of another kind is left alone. */
 void weir_postgres_set_tls(weir_backend *backend, weir_tls_context *context);

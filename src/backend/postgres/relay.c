@@ -551,7 +551,7 @@ static void on_ready(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
 /* The limit is the operator's protection: what asks for more is broken off, at whatever cost. */
 static bool too_many_rows(pg_conn *c)
 {
-    uint64_t most = pg_backend_of(c)->options.rows_max;
+    uint64_t most = c->place->options.rows_max;
     if (++c->passed <= most || most == 0)
         return false;
     weir_error err;
@@ -643,9 +643,8 @@ static void break_off(pg_conn *c, const char *why)
     weir_error err;
     weir_error_set(&err, "08P01",
                    "weir: lost step with the database server (%s); its connection is closed", why);
-    weir_log_event(pg_backend_of(c)->options.log, WEIR_LOG_POSTGRES, WEIR_LOG_ERROR,
-                   "protocol out of step", WEIR_F_INT("server", c->base.id),
-                   WEIR_F_STR("why", why));
+    weir_log_event(c->place->options.log, WEIR_LOG_POSTGRES, WEIR_LOG_ERROR, "protocol out of step",
+                   WEIR_F_INT("server", c->base.id), WEIR_F_STR("why", why));
     pg_conn_fail(c, &err);
 }
 

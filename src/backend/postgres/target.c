@@ -31,7 +31,7 @@ static bool reported(const pg_conn *c, const char *name, bool *ret)
 
 static bool suits(const pg_conn *c)
 {
-    switch (pg_backend_of(c)->options.target) {
+    switch (c->place->options.target) {
     case WEIR_POSTGRES_READ_WRITE:
         return !c->standby && !c->read_only;
     case WEIR_POSTGRES_READ_ONLY:
@@ -63,7 +63,7 @@ static int judge(pg_conn *c)
 
 int pg_target_check(pg_conn *c)
 {
-    if (pg_backend_of(c)->options.target == WEIR_POSTGRES_ANY)
+    if (c->place->options.target == WEIR_POSTGRES_ANY)
         return 0;
     if (c->probing)
         return judge(c);
@@ -100,7 +100,7 @@ int pg_target_row(pg_conn *c, weir_slice body)
  * is next asked for; the new one is checked. */
 void pg_target_refused(pg_conn *c)
 {
-    weir_postgres_target target = pg_backend_of(c)->options.target;
+    weir_postgres_target target = c->place->options.target;
     if ((target == WEIR_POSTGRES_READ_WRITE || target == WEIR_POSTGRES_PRIMARY) &&
         strcmp(c->sqlstate, "25006") == 0)
         c->misplaced = true;

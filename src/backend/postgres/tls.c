@@ -17,18 +17,18 @@ static bool is_socket(const char *address)
 
 void pg_tls_first(pg_conn *c, const char *address)
 {
-    const pg_backend *b = pg_backend_of(c);
-    c->tls = !is_socket(address) && b->options.sslmode >= WEIR_POSTGRES_PREFER;
+    const pg_place *p = c->place;
+    c->tls = !is_socket(address) && p->options.sslmode >= WEIR_POSTGRES_PREFER;
     c->tls_again = false;
     c->tls_failed = c->tls_refused = false;
 }
 
 bool pg_tls_again(pg_conn *c)
 {
-    const pg_backend *b = pg_backend_of(c);
-    bool allowed = b->options.sslmode == WEIR_POSTGRES_ALLOW && !c->tls && c->tls_refused;
+    const pg_place *p = c->place;
+    bool allowed = p->options.sslmode == WEIR_POSTGRES_ALLOW && !c->tls && c->tls_refused;
     bool preferred =
-        b->options.sslmode == WEIR_POSTGRES_PREFER && c->tls && (c->tls_failed || c->tls_refused);
+        p->options.sslmode == WEIR_POSTGRES_PREFER && c->tls && (c->tls_failed || c->tls_refused);
     if (c->tls_again || (!allowed && !preferred) || is_socket(c->address_used))
         return false;
     c->tls = !c->tls;
@@ -48,33 +48,33 @@ static void host_of(const char *host_port, char *out, size_t size)
     out[len] = '\0';
 }
 
-static int start(pg_backend *b, unsigned host, weir_stream *stream)
+static int start(pg_place *p, unsigned host, weir_stream *stream)
 {
     char name[256];
-    host_of(b->hosts[host], name, sizeof(name));
-    weir_tls_context *context = weir_tls_slot_take(&b->tls);
-    int r = weir_stream_start_tls(stream, context, b->options.sni ? name : NULL,
-                                  b->options.sslmode == WEIR_POSTGRES_VERIFY_FULL ? name : NULL);
+    host_of(p->hosts[host], name, sizeof(name));
+    weir_tls_context *context = weir_tls_slot_take(&p->tls);
+    int r = weir_stream_start_tls(stream, context, p->options.sni ? name : NULL,
+                                  p->options.sslmode == WEIR_POSTGRES_VERIFY_FULL ? name : NULL);
     weir_tls_context_unref(context);
     return r;
 }
 
-int pg_tls_begin(pg_backend *b, unsigned host, weir_stream *stream, bool *ret_asked)
+int pg_tls_begin(pg_place *p, unsigned host, weir_stream *stream, bool *ret_asked)
 {
     static const uint8_t request[] = {0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f};
-    *ret_asked = !b->options.direct;
-    if (b->options.direct)
-        return start(b, host, stream);
+    *ret_asked = !p->options.direct;
+    if (p->options.direct)
+        return start(p, host, stream);
     weir_stream_write(stream, weir_slice_make(request, sizeof(request)));
     return 0;
 }
 
-int pg_tls_answer(pg_backend *b, unsigned host, weir_stream *stream, weir_slice in)
+int pg_tls_answer(pg_place *p, unsigned host, weir_stream *stream, weir_slice in)
 {
     /* What comes behind the answer was not sealed, whoever sent it (CVE-2021-23222). */
     if (in.len != 1)
         return -EPROTO;
     if (in.data[0] == 'N')
         return PG_TLS_NONE;
-    return in.data[0] == 'S' ? start(b, host, stream) : -EPROTO;
+    return in.data[0] == 'S' ? start(p, host, stream) : -EPROTO;
 }
