@@ -51,52 +51,84 @@ def keep(name, unpacked):
 
 # ---- Debian ----
 
-def apt_parts(directory):
-    """The machine's own lists of packages with sources in place of binaries."""
-    directory.mkdir(parents=True, exist_ok=True)
+def os_release(key):
+    text = pathlib.Path("/etc/os-release").read_text()
+    found = re.search(rf'^{key}="?([^"\n]*)"?$', text, re.M)
+    return found[1] if found else ""
+
+
+def source_entries(text, release):
+    """A list of packages with sources in place of binaries; with a release, the archive's entries
+    alone, and of that one."""
+    text = re.sub(r"^deb\s", "deb-src ", text, flags=re.M)
+    text = re.sub(r"^Types:.*$", "Types: deb-src", text, flags=re.M)
+    if not release:
+        return text
+    own = re.escape(os_release("VERSION_CODENAME"))
+    kept = []
+    for stanza in re.split(r"\n\s*\n", text):
+        if re.search(rf"^Suites:.*\s{own}(\s|$)", stanza, re.M):
+            kept.append(re.sub(r"^Suites:.*$", f"Suites: {release}", stanza, flags=re.M))
+        else:
+            lines = re.findall(rf"^(deb-src\s.*\s){own}(\s.*)$", stanza, re.M)
+            kept += [before + release + after for before, after in lines]
+    return "\n\n".join(kept) + "\n"
+
+
+def apt_environment(release):
+    """apt with lists and a cache of its own: the machine's are neither used nor changed."""
+    apt = CACHE / "apt" / (release or "own")
+    shutil.rmtree(apt, ignore_errors=True)
+    for part in ("lists/partial", "cache/archives/partial", "parts"):
+        (apt / part).mkdir(parents=True)
     lists = pathlib.Path("/etc/apt/sources.list.d")
     for path in [lists.parent / "sources.list", *lists.glob("*.list"), *lists.glob("*.sources")]:
-        if not path.exists():
-            continue
-        text = re.sub(r"^deb\s", "deb-src ", path.read_text(), flags=re.M)
-        text = re.sub(r"^Types:.*$", "Types: deb-src", text, flags=re.M)
-        (directory / path.name).write_text(text)
-
-
-def apt_environment():
-    """apt with lists and a cache of its own: the machine's are neither used nor changed."""
-    apt = CACHE / "apt"
-    fresh = not (apt / "apt.conf").exists()
-    for part in ("lists/partial", "cache/archives/partial"):
-        (apt / part).mkdir(parents=True, exist_ok=True)
-    apt_parts(apt / "parts")
+        if path.exists():
+            (apt / "parts" / path.name).write_text(source_entries(path.read_text(), release))
     (apt / "apt.conf").write_text(
         'Dir::Etc::sourcelist "/dev/null";\n'
         f'Dir::Etc::sourceparts "{apt}/parts";\nDir::State::lists "{apt}/lists";\n'
         f'Dir::Cache "{apt}/cache";\nAPT::Sandbox::User "root";\n')
     environment = {**os.environ, "APT_CONFIG": str(apt / "apt.conf"), "LC_ALL": "C.UTF-8"}
-    if fresh:
-        run("apt-get", "-qq", "update", env=environment)
+    run("apt-get", "-qq", "update", env=environment)
     return environment
 
 
-def debian(name, package, version=None):
-    """The unpacked Debian source package, of that version or the newest that can be had."""
-    environment = apt_environment()
-    text = run("apt-cache", "showsrc", package, env=environment)
-    versions = re.findall(r"^Version: (\S+)$", text, re.M)
-    wanted = [version] if version else sorted(set(versions), reverse=True)
+def numbers(version):
+    return [int(n) for n in re.findall(r"\d+", version)]
+
+
+def debian(name, package, first=None):
+    """What upstream released, unpacked, as a Debian source package has it: of the version `first`
+    if it can be had, else of the newest that can, in the machine's own release or in unstable.
+    Debian's own part is not asked for: a mirror may have the one and not the other."""
     failure = Unavailable(f"no Debian source package {package}")
-    for one in wanted:
-        work = CACHE / "apt" / name
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        try:
-            run("apt-get", "-qq", "source", f"{package}={one}", env=environment, cwd=work)
-            return keep(name, next(p for p in work.iterdir() if p.is_dir()))
-        except Unavailable as e:
-            failure = e
+    for release in (None, "sid") if os_release("ID") == "debian" else (None,):
+        environment = apt_environment(release)
+        text = run("apt-cache", "showsrc", package, env=environment)
+        versions = set(re.findall(r"^Version: (\S+)$", text, re.M))
+        for one in sorted(versions, key=lambda v: (v == first, numbers(v)), reverse=True):
+            work = CACHE / "apt" / name
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
+            try:
+                run("apt-get", "-qq", "source", "--download-only", f"{package}={one}",
+                    env=environment, cwd=work)
+            except Unavailable as e:
+                failure = e
+            # apt gives a file its name when its checksum was right.
+            archives = [p for p in work.iterdir() if re.search(r"\.orig\.tar\.\w+$", p.name)]
+            if archives:
+                return unpack(name, archives[0])
     raise failure
+
+
+def installed(package):
+    """The version of the source that an installed Debian package was built from, or None."""
+    try:
+        return run("dpkg-query", "-W", "-f", "${source:Version}", package)
+    except Unavailable:
+        return None
 
 
 # ---- language registries ----

@@ -3,5 +3,5 @@
 from suites import go, java, node, python, regress
 
 SUITES = {suite.name: suite for suite in (
-    python.Psycopg3(), python.Asyncpg(), node.NodePostgres(), go.Pgx(), java.Pgjdbc(),
-    regress.Regress())}
+    python.Psycopg3(), python.Psycopg2(), python.Asyncpg(), node.NodePostgres(), go.Pgx(),
+    java.Pgjdbc(), regress.Regress())}

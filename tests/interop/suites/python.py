@@ -1,4 +1,4 @@
-"""psycopg 3 and asyncpg, by pytest."""
+"""psycopg 3, psycopg 2 and asyncpg, by pytest."""
 
 import json
 import pathlib
@@ -61,6 +61,24 @@ class Psycopg3(PythonSuite):
     def environment(self, target):
         return {**target.environment(), "PSYCOPG_IMPL": "python",
                 "PSYCOPG_TEST_DSN": target.conninfo()}
+
+
+class Psycopg2(PythonSuite):
+    """The released wheel, with the tests of its source distribution."""
+
+    name = "psycopg2"
+    version = "2.9.9"
+    requirements = [*PYTEST, f"psycopg2-binary=={version}"]
+    psql = ("CREATE EXTENSION hstore",)
+
+    def prepare(self):
+        self.python = sources.python_environment(self.name, self.requirements)
+        self.source = sources.present(self.name)
+        if not self.source:
+            self.source = sources.pypi(self.name, self.name, self.version, self.python)
+
+    def environment(self, target):
+        return {**target.environment(), "PSYCOPG2_TESTDB": target.database}
 
 
 class Asyncpg(PythonSuite):

@@ -31,7 +31,7 @@ class Regress(Suite):
     def prepare(self):
         source = sources.present(self.name)
         if not source:
-            source = sources.debian(self.name, "postgresql-15")
+            source = sources.debian(self.name, "postgresql-15", sources.installed("postgresql-15"))
         self.source = source / "src/test/regress"
         configure = (source / "configure").read_text()
         self.version = re.search(r"^PACKAGE_VERSION='(.*)'$", configure, re.M)[1]
