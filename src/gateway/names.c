@@ -116,6 +116,34 @@ static void on_naming(void *user, weir_naming what, weir_slice name, weir_slice 
         g->error = keep(g, what, name, statement);
 }
 
+/* In the order in which the client made them. */
+static int earlier(const void *a, const void *b)
+{
+    const weir_named *const *x = a, *const *y = b;
+    int32_t since = (int32_t)((*x)->serial - (*y)->serial);
+    return (since > 0) - (since < 0);
+}
+
+/* A text is about to ask which names there are: those of the client, and nobody else's. */
+static int show_names(weir_client *c)
+{
+    weir_conn *conn = c->session.conn;
+    weir_named *n, **all = calloc(c->relay.named.len + 1, sizeof(weir_named *));
+    size_t count = 0;
+    if (!all)
+        return -ENOMEM;
+    for (size_t pos = 0; (n = weir_map_next(&c->relay.named, &pos));)
+        if (weir_client_name_taken(c, weir_slice_make(n->name, n->name_len)))
+            all[count++] = n;
+    qsort(all, count, sizeof(*all), earlier);
+    int r = conn->ops->unname(conn);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = conn->ops->name(conn, weir_slice_make(all[i]->name, all[i]->name_len),
+                            all[i]->prepared);
+    free(all);
+    return r;
+}
+
 static void mark_ending(weir_client *c, const naming *n, bool ending)
 {
     if (is_all(n->what) || n->what == WEIR_NAMING_DEALLOCATE)
@@ -126,6 +154,8 @@ int weir_client_settle_names(weir_client *c, weir_slice text, struct weir_naming
                              weir_error *err)
 {
     gathering g = {.client = c, .wanted = ret != NULL, .refused = err};
+    if (ret && c->relay.status != 'E' && weir_client_mentions(text, "pg_prepared_statement"))
+        g.error = show_names(c);
     weir_sql_each_naming(text, on_naming, &g);
     if (g.error != 0) {
         weir_namings_free(g.namings);

@@ -199,6 +199,8 @@ static void word(weir_classifier *c, const weir_token *t, weir_word_code code)
         c->operators++;
     if (code == WORD_PG_TEMP)
         c->effects |= WEIR_EFFECT_TEMP;
+    if (code == WORD_VIEW)
+        c->effects |= t->word->effects;
     c->call_effects = code == WORD_CALL ? t->word->effects : 0;
 }
 

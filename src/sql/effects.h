@@ -11,13 +11,14 @@ enum {
     WEIR_EFFECT_LISTEN = 1 << 1,
     WEIR_EFFECT_TEMP = 1 << 2,          /* CREATE TEMP, SELECT INTO TEMP, pg_temp */
     WEIR_EFFECT_ADVISORY_LOCK = 1 << 3, /* pg_advisory_lock and its kin, not the _xact_ ones */
-    WEIR_EFFECT_PREPARE = 1 << 4,       /* SQL-level PREPARE */
+    WEIR_EFFECT_PREPARE = 1 << 4,       /* SQL-level PREPARE, and what lists its names */
     WEIR_EFFECT_HOLD_CURSOR = 1 << 5,
     WEIR_EFFECT_SEQUENCE = 1 << 6, /* currval, lastval: depends on this session's nextval */
     WEIR_EFFECT_LOAD = 1 << 7,     /* LOAD */
     WEIR_EFFECT_DISCARD = 1 << 8,  /* DISCARD, DEALLOCATE */
     WEIR_EFFECT_DO = 1 << 9,       /* DO, CALL: may do anything */
-    WEIR_EFFECT_NOTIFY = 1 << 10,  /* NOTIFY, pg_notify: leaves nothing behind */
+    WEIR_EFFECT_NOTIFY = 1 << 10,  /* NOTIFY, pg_notify, pg_terminate_backend: other sessions hear
+                                      it; leaves nothing behind */
     WEIR_EFFECT_SEED = 1 << 11,    /* setseed, SET seed: what random() gives from now on */
     WEIR_EFFECT_UNDO = 1 << 12,    /* takes state back and leaves none: RESET, UNLISTEN, CLOSE,
                                       pg_advisory_unlock, … */

@@ -39,7 +39,7 @@ void weir_token_find_word(weir_token *t, weir_token_type previous)
     else if (len > 2)
         t->word = weir_word_find(weir_slice_make(t->start + 1, len - 2));
     if ((t->type == TOKEN_QUOTED || previous == TOKEN_DOT) && t->word &&
-        t->word->code != WORD_CALL && t->word->code != WORD_PG_TEMP)
+        t->word->code != WORD_CALL && t->word->code != WORD_VIEW && t->word->code != WORD_PG_TEMP)
         t->word = NULL;
 }
 

@@ -112,6 +112,9 @@ static void relation(walk *w, const PgQuery__RangeVar *r, const work *from)
         strcmp(r->relpersistence, "t") == 0 || strncmp(r->schemaname, "pg_temp", 7) == 0;
     if (temporary)
         w->found->effects |= WEIR_EFFECT_TEMP;
+    const weir_word *word = weir_word_find(weir_slice_cstr(r->relname));
+    if (word && word->code == WORD_VIEW)
+        w->found->effects |= word->effects;
     if (!from->written && r->schemaname[0] == '\0' && in_scope(from->scope, r->relname))
         return;
     weir_names_add(w->found->names, r->schemaname, r->relname, from->written);

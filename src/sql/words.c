@@ -147,11 +147,17 @@ static const weir_word len18[] = {
 };
 
 static const weir_word len20[] = {
+    {"pg_terminate_backend", WORD_CALL, WEIR_EFFECT_NOTIFY},
     {"pg_try_advisory_lock", WORD_CALL, WEIR_EFFECT_ADVISORY_LOCK},
+};
+
+static const weir_word len21[] = {
+    {"pg_prepared_statement", WORD_CALL, WEIR_EFFECT_PREPARE},
 };
 
 static const weir_word len22[] = {
     {"pg_advisory_unlock_all", WORD_CALL, WEIR_EFFECT_UNDO},
+    {"pg_prepared_statements", WORD_VIEW, WEIR_EFFECT_PREPARE},
 };
 
 static const weir_word len23[] = {
@@ -179,9 +185,9 @@ static const struct bucket {
     [13] = BUCKET(len13, 0x0080000), [14] = BUCKET(len14, 0x0400808),
     [15] = BUCKET(len15, 0x0000100), [16] = BUCKET(len16, 0x0008028),
     [17] = BUCKET(len17, 0x0000820), [18] = BUCKET(len18, 0x0008100),
-    [20] = BUCKET(len20, 0x0008000), [22] = BUCKET(len22, 0x0008000),
-    [23] = BUCKET(len23, 0x0008000), [25] = BUCKET(len25, 0x0008000),
-    [27] = BUCKET(len27, 0x0008000),
+    [20] = BUCKET(len20, 0x0008000), [21] = BUCKET(len21, 0x0008000),
+    [22] = BUCKET(len22, 0x0008000), [23] = BUCKET(len23, 0x0008000),
+    [25] = BUCKET(len25, 0x0008000), [27] = BUCKET(len27, 0x0008000),
 };
 
 static uint64_t head_of(const weir_word *w)

@@ -81,13 +81,14 @@ typedef enum weir_word_code {
     WORD_UPDATE,
     WORD_VACUUM,
     WORD_VALUES,
+    WORD_VIEW, /* a relation that shows what the session has: by its name alone */
     WORD_WITH
 } weir_word_code;
 
 typedef struct weir_word {
     char text[WEIR_WORD_LEN_MAX + 1]; /* lower case, zero-padded */
     uint8_t code;
-    uint16_t effects; /* of WORD_CALL */
+    uint16_t effects; /* of WORD_CALL, WORD_VIEW */
 } weir_word;
 
 /* `lower` is lower-cased already. NULL for a word that means nothing here. */

@@ -121,3 +121,18 @@ int pg_name(weir_conn *conn, weir_slice name, const weir_prepared *prepared)
     }
     return r;
 }
+
+/* Ours are parsed anew when they are needed again. Should it fail, then with what the client sent
+ * before, and names are in doubt (PG_NAMES). */
+int pg_unname(weir_conn *conn)
+{
+    pg_conn *c = pg_conn_of(conn);
+    pg_ours b;
+    if (c->state != PG_READY)
+        return 0; /* on_lost follows */
+    pg_aliases_clear(c);
+    pg_prepared_outdate(&c->prepared);
+    pg_ours_begin(&b, c, PG_NAMES);
+    pg_ours_run(&b, WEIR_SLICE_LIT("DEALLOCATE ALL"));
+    return pg_ours_send(&b, false);
+}

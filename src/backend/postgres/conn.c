@@ -268,6 +268,7 @@ const weir_conn_ops pg_conn_ops = {
     .ask = pg_ask,
     .name = pg_name,
     .named = pg_named,
+    .unname = pg_unname,
     .faithful = pg_faithful,
     .examine = pg_examine,
     .reset = conn_reset,

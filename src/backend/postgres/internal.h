@@ -248,6 +248,7 @@ void pg_questions_lost(pg_conn *c, const weir_error *err);
 /* ---- aliases.c ---- */
 int pg_name(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
 int pg_named(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
+int pg_unname(weir_conn *conn);
 void pg_aliases_clear(pg_conn *c);
 void pg_aliases_doubt(pg_conn *c);
 
