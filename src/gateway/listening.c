@@ -714,9 +714,14 @@ static void on_answered(weir_listener *listener, const weir_error *err)
 
 void weir_listening_attached(weir_client *c)
 {
-    weir_conn *conn = c->session.conn;
     if (c->listening && !waits(c->listening))
         c->listening->step = IDLE; /* what was admitted went with the connection before */
+    weir_listening_notifies(c);
+}
+
+void weir_listening_notifies(weir_client *c)
+{
+    weir_conn *conn = c->session.conn;
     const char *address = NULL;
     uint32_t pid = 0;
     weir_gateway *g = c->worker->gateway;

@@ -78,6 +78,8 @@ void weir_listening_lost(struct weir_client *c);
 /* The client borrowed session.conn: notifications of that server process are shown as this
  * client's. Cheap; only matters while somebody listens to the database. */
 void weir_listening_attached(struct weir_client *c);
+/* It may be about to notify, perhaps on a connection that it has had since nobody listened. */
+void weir_listening_notifies(struct weir_client *c);
 
 /* A notification came on the client's own server connection (the sink's on_notification). */
 void weir_listening_from_server(struct weir_client *c, uint32_t pid, weir_slice channel,

@@ -129,6 +129,15 @@ def test_another_clients_notification_carries_its_pid(gateway):
         assert note[2] == b.pgconn.backend_pid
 
 
+def test_a_notification_carries_the_pid_of_a_client_pinned_before_anybody_listened(gateway):
+    with connect(gateway) as a, connect(gateway) as b:
+        b.execute("CREATE TEMP TABLE pins ()")
+        a.execute("LISTEN who")
+        b.execute("NOTIFY who")
+        [note] = gather(a, 1)
+        assert note[2] == b.pgconn.backend_pid
+
+
 def test_databases_do_not_hear_one_another(weir, postgres):
     """PgDog #1285: one channel name in two databases."""
     names = [postgres.database() for _ in range(2)]
