@@ -8,6 +8,7 @@
  */
 #include "gateway/handover.h"
 #include "gateway/internal.h"
+#include "gateway/terminate.h"
 
 static weir_client *client_of(weir_relay_sink *sink)
 {
@@ -225,6 +226,7 @@ static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_o
     c->overdue = false;
     bool told = weir_client_state_drop(c);
     bool pinned = c->session.pinned != 0 || told;
+    bool terminated = weir_client_terminated(c, err->sqlstate);
     weir_session_lost(&c->session);
     weir_listening_lost(c);
     while (c->relay.sent > 0)
@@ -237,7 +239,7 @@ static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_o
         weir_client_close(c, WEIR_SECOND);
         return;
     }
-    if (pinned) {
+    if (pinned || terminated) {
         weir_client_fatal(c, err);
         return;
     }

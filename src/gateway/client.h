@@ -49,6 +49,7 @@ typedef struct weir_relay_state {
     weir_list unanswered;    /* weir_named */
     uint32_t batches;        /* counts the Syncs */
     uint32_t name_serial;    /* counts what was named */
+    uint8_t terminating;     /* terminate.c: the message at the front ends another client */
     bool examining;          /* the message at the front waits for weir_conn_ops.examine */
     bool seen_to;            /* ... and has it */
     weir_prepared *examined; /* what it asked for; as long as the message is at the front */
@@ -112,6 +113,7 @@ typedef struct weir_client {
     bool missed;                /* it was taken over, and notifications may have passed it by */
     struct weir_replay *replay; /* it was taken over, and its statements are prepared anew */
     bool dismissed;             /* it goes when it is at rest: its database is closed */
+    bool terminated;            /* as by a server: told when its connection is lost */
     bool overdue;               /* its connection is closed for a statement that does not end */
     weir_time begun;            /* its transaction; 0: it has none */
     weir_time looked_at;        /* whether it is still there, while it waits */

@@ -17,8 +17,12 @@ static bool is_meant(const weir_client *c, const weir_ending *what)
 {
     if (c->state == WEIR_CLIENT_CANCEL || c->state == WEIR_CLIENT_CLOSING)
         return false;
-    if (what->client)
-        return c->id == what->client;
+    if (what->client && c->id != what->client)
+        return false;
+    if (what->client && !what->as_user)
+        return true;
+    if (what->as_user && (!c->user || strcmp(c->user, what->as_user) != 0))
+        return false;
     return weir_session_is_open(&c->session) &&
            weir_session_database(&c->session) == what->database;
 }
@@ -30,7 +34,13 @@ static void end_one(weir_client *c, const weir_ending *what)
         c->dismissed = true;
         return;
     }
-    weir_error_set(&err, "57P01", "weir: %s", what->words);
+    weir_error_set(&err, "57P01", what->as_user ? "%s" : "weir: %s", what->words);
+    if (what->as_user && c->relays && c->relay.sent > 0 && c->session.conn) {
+        c->terminated = true; /* told when its connection is lost, which comes now */
+        weir_client_cancel(c);
+        c->session.conn->ops->close(c->session.conn);
+        return;
+    }
     weir_client_end(c, &err);
 }
 

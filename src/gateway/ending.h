@@ -5,8 +5,10 @@
 #include "gateway/gateway.h"
 
 typedef struct weir_ending {
-    weir_database *database;                  /* its clients; NULL: see `client` */
+    weir_database *database;                  /* its clients; unused with `client` alone */
     uint32_t client;                          /* the number of one; 0: see `database` */
+    const char *as_user;                      /* `client` only if it is this user's, of `database`,
+                                               * and in a server's words; NULL: whosever */
     bool gently;                              /* who is inside a transaction may finish it */
     const char *words;                        /* why; static */
     void (*done)(void *user, unsigned count); /* on `home`, once; may be NULL */

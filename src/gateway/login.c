@@ -2,6 +2,7 @@
 #include "gateway/guc.h"
 #include "gateway/handover.h"
 #include "gateway/spelling.h"
+#include "gateway/terminate.h"
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
@@ -254,8 +255,8 @@ void weir_client_out_of_memory(weir_client *c)
     weir_client_fatal(c, &err);
 }
 
-/* Ids stand where PostgreSQL has process ids; from here on none is one (Linux: at most 2^22). */
-#define FIRST_ID 0x4001u
+/* Ids stand where PostgreSQL has process ids, and are none. */
+#define FIRST_ID ((WEIR_CLIENT_ID_MIN >> 8) + 1)
 
 static int give_id(weir_client *c)
 {

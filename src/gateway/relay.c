@@ -7,6 +7,7 @@
  * error of ours is answered as the server would answer (extended protocol: everything up to Sync is
  * skipped, then one ReadyForQuery); a statement that was sent is never sent again. */
 #include "gateway/handover.h"
+#include "gateway/terminate.h"
 #include <stdlib.h>
 
 #define WAIT 1 /* the message was not taken: come again */
@@ -209,8 +210,10 @@ static bool mentions_listen(weir_slice text)
 static int admit_listening(weir_client *c, uint8_t type, unsigned effects, weir_slice text)
 {
     weir_error err;
-    if (effects & (WEIR_EFFECT_NOTIFY | WEIR_EFFECT_DO))
+    if (effects & (WEIR_EFFECT_NOTIFY | WEIR_EFFECT_DO)) {
         c->relay.notified = true;
+        weir_listening_notifies(c);
+    }
     bool listens =
         (effects & WEIR_EFFECT_LISTEN) ||
         ((effects & (WEIR_EFFECT_UNDO | WEIR_EFFECT_DISCARD)) && weir_listening_any(c)) ||
@@ -243,6 +246,12 @@ static int forward(weir_client *c, const weir_relay *m)
     return 0;
 }
 
+/* A message that `out` has, unless it is empty. */
+static weir_slice instead(const weir_pg_frame *f, const weir_buf *out)
+{
+    return out->len > 0 ? weir_buf_slice(out) : f->whole;
+}
+
 /* False: refused, and answered. */
 static bool settle_names_to_run(weir_client *c, uint8_t type, unsigned effects, weir_slice text,
                                 struct weir_namings **ret)
@@ -254,6 +263,37 @@ static bool settle_names_to_run(weir_client *c, uint8_t type, unsigned effects, 
     if (r != 0)
         refuse(c, type, &err);
     return r == 0;
+}
+
+static int send_query(weir_client *c, const weir_pg_frame *f, const weir_statement *st,
+                      weir_slice text, weir_slice whole)
+{
+    if (!admit_effects(c, f->type, st, text))
+        return 0;
+    struct weir_namings *namings = NULL;
+    if (!settle_names_to_run(c, f->type, st->effects, text, &namings))
+        return 0;
+    if (weir_client_sent_push(c, st) < 0) {
+        weir_namings_free(namings);
+        return refuse_memory(c, f->type);
+    }
+    weir_client_sent_name(c, namings);
+    return forward(c, &(weir_relay){.kind = WEIR_RELAY_QUERY, .whole = whole});
+}
+
+/* It may end another client (terminate.h). */
+static int query_that_signals(weir_client *c, const weir_pg_frame *f, const weir_statement *st,
+                              weir_slice text)
+{
+    weir_buf own;
+    weir_buf_init(&own, WEIR_PG_MESSAGE_SIZE_MAX);
+    int r = weir_client_terminates(c, text, &own);
+    if (r == 0)
+        r = send_query(c, f, st, text, instead(f, &own));
+    else if (r < 0)
+        r = refuse_memory(c, f->type);
+    weir_buf_fini(&own);
+    return r == WAIT ? WAIT : 0;
 }
 
 static int on_query(weir_client *c, const weir_pg_frame *f)
@@ -268,17 +308,9 @@ static int on_query(weir_client *c, const weir_pg_frame *f)
         r = before_commit(c);
     if (r != 0)
         return r == WAIT ? WAIT : 0;
-    if (!admit_effects(c, f->type, &st, text))
-        return 0;
-    struct weir_namings *namings = NULL;
-    if (!settle_names_to_run(c, f->type, st.effects, text, &namings))
-        return 0;
-    if (weir_client_sent_push(c, &st) < 0) {
-        weir_namings_free(namings);
-        return refuse_memory(c, f->type);
-    }
-    weir_client_sent_name(c, namings);
-    return forward(c, &(weir_relay){.kind = WEIR_RELAY_QUERY, .whole = f->whole});
+    if (st.effects & WEIR_EFFECT_NOTIFY)
+        return query_that_signals(c, f, &st, text);
+    return send_query(c, f, &st, text, f->whole);
 }
 
 /* The client parses again what its unnamed statement is already, under the same settings. */
@@ -319,16 +351,14 @@ static int parse_over(weir_client *c, const weir_pg_frame *f, weir_slice name)
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE, .whole = f->whole});
 }
 
-static int on_parse(weir_client *c, const weir_pg_frame *f)
+static int take_parse(weir_client *c, const weir_pg_frame *f, const weir_pg_parse *parse,
+                      weir_buf *own)
 {
-    weir_pg_parse parse;
-    if (weir_pg_parse_read(f->body, &parse) != 0)
-        return -EPROTO;
-    if (weir_client_name_taken(c, parse.name))
-        return parse_over(c, f, parse.name);
-    bool known = parse.name.len == 0 && same_statement(c, &parse);
+    bool known = parse->name.len == 0 && same_statement(c, parse);
     weir_prepared *p =
-        known ? c->relay.unnamed : weir_client_prepared_new(c, parse.text, parse.oids);
+        known ? c->relay.unnamed : weir_client_prepared_new(c, parse->text, parse->oids);
+    if (p && !known && (p->statement.effects & WEIR_EFFECT_NOTIFY))
+        p = weir_client_prepare_termination(c, parse, p, own);
     if (!p)
         return refuse_memory(c, f->type);
     int e = admit_parse(c, f, p);
@@ -337,8 +367,8 @@ static int on_parse(weir_client *c, const weir_pg_frame *f)
             weir_client_prepared_unref(p);
         return e == WAIT ? WAIT : 0;
     }
-    if (parse.name.len > 0) {
-        int r = weir_client_named_put(c, parse.name, p, false);
+    if (parse->name.len > 0) {
+        int r = weir_client_named_put(c, parse->name, p, false);
         if (r != 0) {
             weir_error err;
             weir_error_set(&err, "53400",
@@ -354,9 +384,23 @@ static int on_parse(weir_client *c, const weir_pg_frame *f)
         c->relay.unnamed_under = weir_client_meaning(c);
     }
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE,
-                                    .whole = f->whole,
+                                    .whole = instead(f, own),
                                     .prepared = p,
-                                    .unnamed = parse.name.len == 0});
+                                    .unnamed = parse->name.len == 0});
+}
+
+static int on_parse(weir_client *c, const weir_pg_frame *f)
+{
+    weir_pg_parse parse;
+    if (weir_pg_parse_read(f->body, &parse) != 0)
+        return -EPROTO;
+    if (weir_client_name_taken(c, parse.name))
+        return parse_over(c, f, parse.name);
+    weir_buf own;
+    weir_buf_init(&own, WEIR_PG_MESSAGE_SIZE_MAX);
+    int r = take_parse(c, f, &parse, &own);
+    weir_buf_fini(&own);
+    return r;
 }
 
 /* Values that may name settings (set_config) are looked at. */
@@ -433,6 +477,33 @@ static int see_to_shape(weir_client *c, weir_prepared *p)
     return WAIT;
 }
 
+static int send_bind(weir_client *c, const weir_pg_frame *f, weir_prepared *p, weir_slice name,
+                     weir_slice whole)
+{
+    if (by_own_name(c, name, &p) < 0)
+        return refuse_memory(c, f->type);
+    return forward(c, &(weir_relay){.kind = WEIR_RELAY_BIND,
+                                    .whole = whole,
+                                    .stale = p && p->stale,
+                                    .prepared = p,
+                                    .unnamed = name.len == 0});
+}
+
+/* As query_that_signals. */
+static int bind_that_signals(weir_client *c, const weir_pg_frame *f, weir_prepared *p,
+                             weir_slice name)
+{
+    weir_buf own;
+    weir_buf_init(&own, WEIR_PG_MESSAGE_SIZE_MAX);
+    int r = weir_client_binds_termination(c, f, p, &own);
+    if (r == 0)
+        r = send_bind(c, f, p, name, instead(f, &own));
+    else if (r < 0)
+        r = refuse_memory(c, f->type);
+    weir_buf_fini(&own);
+    return r == WAIT ? WAIT : 0;
+}
+
 static int on_bind(weir_client *c, const weir_pg_frame *f)
 {
     weir_pg_reader r = weir_pg_reader_make(f->body);
@@ -446,13 +517,9 @@ static int on_bind(weir_client *c, const weir_pg_frame *f)
         e = bind_effects(c, f, p);
     if (e != 0)
         return e == WAIT ? WAIT : 0;
-    if (by_own_name(c, name, &p) < 0)
-        return refuse_memory(c, f->type);
-    return forward(c, &(weir_relay){.kind = WEIR_RELAY_BIND,
-                                    .whole = f->whole,
-                                    .stale = p && p->stale,
-                                    .prepared = p,
-                                    .unnamed = name.len == 0});
+    if (p && (p->statement.effects & WEIR_EFFECT_NOTIFY))
+        return bind_that_signals(c, f, p, name);
+    return send_bind(c, f, p, name, f->whole);
 }
 
 static int on_target(weir_client *c, const weir_pg_frame *f)
@@ -497,33 +564,6 @@ static int on_execute(weir_client *c, const weir_pg_frame *f)
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_EXECUTE, .whole = f->whole});
 }
 
-/* Large objects' functions: of a transaction, and all that libpq calls so. */
-static bool is_large_object(uint32_t function)
-{
-    static const struct {
-        uint32_t from, to;
-    } ranges[] = {{715, 715}, {764, 764},   {767, 767},   {952, 957},
-                  {964, 964}, {1004, 1004}, {3170, 3172}, {3457, 3460}};
-    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
-        if (function >= ranges[i].from && function <= ranges[i].to)
-            return true;
-    return false;
-}
-
-/* Behind the function: formats, then values. */
-static int note_arguments(weir_client *c, weir_pg_reader reader)
-{
-    (void)weir_pg_read_bytes(&reader, 2 * (size_t)weir_pg_read_u16(&reader));
-    uint16_t count = weir_pg_read_u16(&reader);
-    int r = 0;
-    for (uint16_t i = 0; r == 0 && reader.ok && i < count; i++) {
-        uint32_t len = weir_pg_read_u32(&reader);
-        if (len != UINT32_MAX)
-            r = weir_client_note_value(c, weir_pg_read_bytes(&reader, len));
-    }
-    return r;
-}
-
 static int on_function(weir_client *c, const weir_pg_frame *f)
 {
     weir_statement unknown = {
@@ -532,11 +572,11 @@ static int on_function(weir_client *c, const weir_pg_frame *f)
     uint32_t function = weir_pg_read_u32(&reader);
     if (!reader.ok)
         return -EPROTO;
-    if (!is_large_object(function))
+    if (!weir_client_is_large_object(function))
         unknown.effects = WEIR_EFFECT_DO; /* any: it is looked at as what DO does */
     if (!admit_effects(c, f->type, &unknown, (weir_slice){0}))
         return 0;
-    if (unknown.effects && note_arguments(c, reader) < 0)
+    if (unknown.effects && weir_client_note_arguments(c, reader) < 0)
         return refuse_memory(c, f->type);
     if (weir_client_sent_push(c, &unknown) < 0)
         return refuse_memory(c, f->type);

@@ -165,6 +165,33 @@ int weir_client_note_value(weir_client *c, weir_slice value)
     return mention(s, weir_slice_make(name, value.len));
 }
 
+/* Large objects' functions: of a transaction, and all that libpq calls so. */
+bool weir_client_is_large_object(uint32_t function)
+{
+    static const struct {
+        uint32_t from, to;
+    } ranges[] = {{715, 715}, {764, 764},   {767, 767},   {952, 957},
+                  {964, 964}, {1004, 1004}, {3170, 3172}, {3457, 3460}};
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+        if (function >= ranges[i].from && function <= ranges[i].to)
+            return true;
+    return false;
+}
+
+/* Behind the function: formats, then values. */
+int weir_client_note_arguments(weir_client *c, weir_pg_reader reader)
+{
+    (void)weir_pg_read_bytes(&reader, 2 * (size_t)weir_pg_read_u16(&reader));
+    uint16_t count = weir_pg_read_u16(&reader);
+    int r = 0;
+    for (uint16_t i = 0; r == 0 && reader.ok && i < count; i++) {
+        uint32_t len = weir_pg_read_u32(&reader);
+        if (len != UINT32_MAX)
+            r = weir_client_note_value(c, weir_pg_read_bytes(&reader, len));
+    }
+    return r;
+}
+
 void weir_client_state_discarded(weir_client *c)
 {
     if (c->relay.state)

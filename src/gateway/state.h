@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "engine/backend.h"
+#include "proto/pg/pg.h"
 
 struct weir_client;
 typedef struct weir_state weir_state;
@@ -28,6 +29,10 @@ WEIR_MUST_CHECK int weir_client_note_effects(struct weir_client *c, const weir_s
 bool weir_client_watches_sequences(const struct weir_client *c);
 /* A text bound to a parameter of such a statement: it could name a setting. -ENOMEM. */
 WEIR_MUST_CHECK int weir_client_note_value(struct weir_client *c, weir_slice value);
+/* The same with the arguments of a function call; `reader` is behind the function. */
+WEIR_MUST_CHECK int weir_client_note_arguments(struct weir_client *c, weir_pg_reader reader);
+/* One of those that leave nothing behind but what their transaction commits. */
+bool weir_client_is_large_object(uint32_t function);
 /* The server is idle, outside a transaction, and owes nothing. True: something has to be found out
  * first; weir_client_settled is called when it is. */
 bool weir_client_state_unsettled(struct weir_client *c);

@@ -130,6 +130,10 @@ void weir_client_unread(weir_client *c, bool unread)
 const weir_error *weir_client_lost_words(const weir_client *c, const weir_error *err,
                                          weir_error *own)
 {
+    if (c->terminated) {
+        weir_error_set(own, "57P01", "terminating connection due to administrator command");
+        return own;
+    }
     if (!c->overdue)
         return err;
     weir_error_set(own, "57014",
