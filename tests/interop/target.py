@@ -26,6 +26,7 @@ class Target:
         self.settings = SERVER_SETTINGS + suite.settings
         self.database = suite.database
         self.others = suite.others
+        self.users = suite.users
         self.psql = suite.psql
         self.server = self.gateway = None
 
@@ -54,8 +55,12 @@ class Target:
         self.directory.mkdir(parents=True, exist_ok=True)
         # One database alone is reached by every name; with others, names that are none are refused.
         configuration = self.directory / "weir.yaml"
-        configuration.write_text("databases:\n" + "".join(
-            f"  {name}: {self.server.dsn(name)}\n" for name in (self.database, *self.others)))
+        text = "databases:\n" + "".join(
+            f"  {name}: {self.server.dsn(name)}\n" for name in (self.database, *self.others))
+        if self.users:  # else every name is a user's, also where the server has none of it
+            text += "auth:\n  rules:\n" + "".join(
+                f"    - {{user: {name}, method: trust}}\n" for name in self.users)
+        configuration.write_text(text)
         self.gateway = support.Weir(
             self.directory, ["-c", configuration, "--set", f"pool.max_size={POOL_SIZE}",
                              "--set", f"pool.min_size={POOL_SIZE}"])

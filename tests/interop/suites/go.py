@@ -13,6 +13,7 @@ class Pgx(Suite):
     name = "pgx"
     version = "5.5.5"
     seconds = PACKAGE_SECONDS + 30
+    users = ("postgres",)
     module = "github.com/jackc/pgx/v5"
     # As upstream's testsetup has it, less what logs in by other means than a password.
     psql = ("CREATE EXTENSION hstore", "CREATE EXTENSION ltree",

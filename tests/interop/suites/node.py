@@ -16,6 +16,7 @@ FILE_SECONDS = 60
 class NodePostgres(Suite):
     name = "node-postgres"
     seconds = FILE_SECONDS
+    users = ("postgres",)
     mocha = ("pg-cursor", "pg-pool")
 
     def prepare(self):
