@@ -90,6 +90,8 @@ typedef struct weir_conn_ops {
     void (*describe)(const weir_conn *conn, const char **ret_address, uint32_t *ret_pid);
     /* ... and its TLS: "TLSv1.3/TLS_AES_256_GCM_SHA384", "" without. May be NULL. */
     void (*secured)(const weir_conn *conn, char *out, size_t size);
+    /* ... and bytes that the server has not taken yet. May be NULL. */
+    size_t (*unsent)(const weir_conn *conn);
 
     /* execute */
     void (*execute)(weir_conn *conn, weir_exec *exec);
@@ -176,6 +178,13 @@ typedef struct weir_follower {
     void *user;
 } weir_follower;
 
+/* What a name of a server was answered with last. */
+typedef struct weir_resolved {
+    const char *name;    /* "host:port"; lives as long as the backend */
+    char addresses[512]; /* "10.0.0.1:5432,[::1]:5432"; "": it was not asked for yet */
+    weir_time until;     /* it is used for new connections */
+} weir_resolved;
+
 typedef struct weir_backend_ops {
     const char *name; /* "postgres", "sqlite" */
     weir_dialect dialect;
@@ -203,6 +212,9 @@ typedef struct weir_backend_ops {
      * `everything`: commits until then went unreported. Again: with another interval. NULL in
      * backends that cannot. */
     void (*follow)(weir_backend *backend, const weir_follower *follower, weir_time look_every);
+    /* For SHOW DNS_HOSTS: the index-th of the servers' names that are not addresses; false: there
+     * are no more. May be NULL. */
+    bool (*resolved)(weir_backend *backend, unsigned index, weir_resolved *ret);
     void (*stop)(weir_backend *backend); /* no new work; queued work is refused with 57P01 */
     void (*destroy)(weir_backend *backend);
 } weir_backend_ops;

@@ -8,6 +8,7 @@
 #include "gateway/auth.h"
 #include "gateway/internal.h"
 #include "gateway/listen.h"
+#include "gateway/report_process.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -152,7 +153,8 @@ static void fill_client_more(weir_report *r, const weir_client *c)
     add_statement(r, c);
 }
 
-static void fill_client(weir_report *r, const weir_client *c)
+/* The cells that CLIENTS and SOCKETS share. */
+static void fill_client_socket(weir_report *r, const weir_client *c)
 {
     char tls[80];
     weir_loop *loop = c->worker->loop;
@@ -181,6 +183,11 @@ static void fill_client(weir_report *r, const weir_client *c)
     if (!weir_pg_param_find(weir_slice_make(c->params, c->params_len), "application_name", &name))
         name = weir_slice_make("", 0);
     weir_report_slice(r, name);
+}
+
+static void fill_client(weir_report *r, const weir_client *c)
+{
+    fill_client_socket(r, c);
     weir_report_text(r, activity(c));
     weir_report_text(r, c->session.pinned ? weir_effect_name(c->session.pinned) : "");
     weir_report_int(r, c->worker->index);
@@ -243,9 +250,8 @@ static void add_borrower(weir_report *r, const weir_conn *conn)
         weir_report_text(r, "");
 }
 
-static void fill_server(void *user, weir_conn *conn)
+static void fill_server_socket(const server_visit *v, const weir_conn *conn)
 {
-    const server_visit *v = user;
     weir_report *r = v->report;
     const weir_database *d = weir_pools_database(v->pools);
     const char *address = NULL;
@@ -272,6 +278,13 @@ static void fill_server(void *user, weir_conn *conn)
     weir_report_int(r, pid);
     weir_report_text(r, tls);
     weir_report_text(r, "");
+}
+
+static void fill_server(void *user, weir_conn *conn)
+{
+    const server_visit *v = user;
+    weir_report *r = v->report;
+    fill_server_socket(v, conn);
     weir_report_text(r, conn->backend->ops->name);
     weir_report_int(r, (int64_t)conn->pooled.uses);
     weir_report_int(r, conn->pooled.pinned);
@@ -281,15 +294,65 @@ static void fill_server(void *user, weir_conn *conn)
     add_statement(r, weir_client_of_sink(conn->sink));
 }
 
-static void fill_servers(weir_report *r, weir_gateway_worker *at)
+static void each_server(weir_report *r, weir_gateway_worker *at,
+                        void (*visit)(void *user, weir_conn *conn))
 {
     weir_engine *e = at->gateway->engine;
     for (unsigned i = 0; i < weir_engine_database_count(e); i++)
         for (weir_pools *p = weir_database_pools(weir_engine_database_at(e, i)); p;
              p = weir_pools_next(p)) {
             server_visit v = {.report = r, .at = at, .pools = p};
-            weir_worker_each_conn(at->engine, p, fill_server, &v);
+            weir_worker_each_conn(at->engine, p, visit, &v);
         }
+}
+
+static void fill_servers(weir_report *r, weir_gateway_worker *at)
+{
+    each_server(r, at, fill_server);
+}
+
+/* ---- sockets ---- */
+
+static const weir_report_column socket_columns[] = {
+    SOCKET_COLUMNS,
+    {"recv_pos", WEIR_REPORT_INT},
+    {"pkt_pos", WEIR_REPORT_INT},
+    {"pkt_remain", WEIR_REPORT_INT},
+    {"send_pos", WEIR_REPORT_INT},
+    {"send_remain", WEIR_REPORT_INT},
+    {"pkt_avail", WEIR_REPORT_INT},
+    {"send_avail", WEIR_REPORT_INT},
+    {"worker", WEIR_REPORT_INT},
+};
+
+/* Bytes wait in our buffers only to be sent, and from their beginning. */
+static void fill_socket_end(weir_report *r, size_t unsent, unsigned worker)
+{
+    for (int i = 0; i < 4; i++)
+        weir_report_int(r, 0);
+    weir_report_int(r, (int64_t)unsent);
+    weir_report_int(r, 0);
+    weir_report_int(r, (int64_t)unsent);
+    weir_report_int(r, worker);
+}
+
+static void fill_socket_of_server(void *user, weir_conn *conn)
+{
+    const server_visit *v = user;
+    fill_server_socket(v, conn);
+    fill_socket_end(v->report, conn->ops->unsent ? conn->ops->unsent(conn) : 0, v->at->index);
+}
+
+static void fill_sockets(weir_report *r, weir_gateway_worker *at)
+{
+    for (weir_list *n = at->clients.next; n != &at->clients; n = n->next) {
+        const weir_client *c = WEIR_CONTAINER_OF(n, weir_client, node);
+        if (c->state == WEIR_CLIENT_CANCEL)
+            continue;
+        fill_client_socket(r, c);
+        fill_socket_end(r, c->closed ? 0 : weir_stream_queued(c->stream), at->index);
+    }
+    each_server(r, at, fill_socket_of_server);
 }
 
 /* ---- lists ---- */
@@ -390,6 +453,9 @@ static void fill_help(weir_report *r, weir_gateway_worker *at)
         {"SHOW CATALOG", "what is known of each server, and what may change session state"},
         {"SHOW LISTENS", "what clients listen to, and how their hub fares"},
         {"SHOW LISTS", "how many there are of what"},
+        {"SHOW SOCKETS", "each connection of either side, with the bytes that wait to be sent"},
+        {"SHOW DNS_HOSTS", "the names of servers, what they stand for, seconds until asked again"},
+        {"SHOW MEM", "memory by owner, of memory.max, and of the heap"},
         {"SHOW USERS", "the users that are configured, their limits and what they use"},
         {"SHOW HBA", "the rules of who may connect, in order"},
         {"EXPLAIN CACHE [ON db] statement",
@@ -430,6 +496,10 @@ static const report_kind kinds[] = {
     KIND("config", config_columns, false, fill_config),
     KIND("clients", client_columns, true, fill_clients),
     KIND("servers", server_columns, true, fill_servers),
+    KIND("sockets", socket_columns, true, fill_sockets),
+    KIND("active_sockets", socket_columns, true, fill_sockets),
+    KIND("dns_hosts", weir_dns_hosts_columns, false, weir_report_fill_dns_hosts),
+    KIND("mem", weir_mem_columns, false, weir_report_fill_mem),
     KIND("lists", list_columns, false, fill_lists),
     KIND("users", weir_users_columns, false, weir_report_fill_users),
     KIND("hba", weir_hba_columns, false, weir_report_fill_hba),
@@ -441,7 +511,8 @@ const char *weir_gateway_report_names(void)
 {
     return "VERSION, CONFIG, DATABASES, POOLS, CLIENTS, SERVERS, STATS, STATS_TOTALS, "
            "STATS_AVERAGES, STATEMENTS, CACHE, "
-           "CACHE_MISSES, CACHE_ENTRIES, CATALOG, LISTENS, LISTS, USERS, HBA, HELP";
+           "CACHE_MISSES, CACHE_ENTRIES, CATALOG, LISTENS, LISTS, SOCKETS, "
+           "DNS_HOSTS, MEM, USERS, HBA, HELP";
 }
 
 /* An own report, or one of the engine's; false when there is none of this name. */

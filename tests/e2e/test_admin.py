@@ -15,10 +15,11 @@ import psycopg
 import psycopg2
 import pytest
 
-from support import BINARY, clean_environment, console, rows, wait_until
+from support import BINARY, Wire, clean_environment, console, message, rows, wait_until
 
 REPORTS = ["version", "config", "databases", "pools", "clients", "servers", "stats", "statements",
-           "cache", "cache_misses", "cache_entries", "lists", "help"]
+           "cache", "cache_misses", "cache_entries", "lists", "help", "sockets", "active_sockets",
+           "dns_hosts", "mem"]
 
 # PgBouncer 1.18's columns, as `SHOW` of Debian's package gives them.
 SOCKETS = ("type user database state addr port local_addr local_port connect_time request_time "
@@ -35,6 +36,10 @@ PGBOUNCER = {
              "total_xact_time total_query_time total_wait_time avg_xact_count avg_query_count "
              "avg_recv avg_sent avg_xact_time avg_query_time avg_wait_time".split(),
     "lists": ["list", "items"],
+    "sockets": SOCKETS + ("recv_pos pkt_pos pkt_remain send_pos send_remain pkt_avail "
+                          "send_avail").split(),
+    "dns_hosts": ["hostname", "ttl", "addrs"],
+    "mem": ["name", "size", "used", "free", "memtotal"],
     "config": ["key", "value", "default", "changeable"],
     "version": ["version"],
 }
@@ -237,6 +242,32 @@ def test_servers_show_who_holds_them_and_why(weir, postgres):
         app.execute("SELECT 1")
         pinned = scrape(gateway)["weir_pinned_sessions"][1]
         assert sum(pinned.values()) == 0
+
+
+def test_sockets_names_and_memory_are_shown(weir, postgres):
+    gateway = weir(f"postgres://postgres@localhost:{postgres.port}/postgres")
+    with gateway.connect() as db, console(gateway) as admin:
+        with db.transaction():
+            db.execute("SELECT 1")
+            sockets = rows(admin, "SOCKETS")
+            client, = [s for s in sockets if s["type"] == "C" and s["database"] == "app"]
+            assert client["link"] in [s["ptr"] for s in sockets if s["type"] == "S"]
+            assert all(s["send_remain"] == s["send_avail"] == 0 for s in sockets)
+        name, = rows(admin, "DNS_HOSTS")
+        assert (name["hostname"], name["port"]) == ("localhost", postgres.port)
+        assert set(name["addrs"].split(",")) <= {"127.0.0.1", "::1"} and name["addrs"]
+        assert 0 <= name["ttl"] <= 60
+        memory = {r["name"]: r for r in rows(admin, "MEM")}
+        assert memory["client"]["used"] == memory["client"]["memtotal"]
+        assert memory["memory.max"]["memtotal"] == 512 << 20  # its default
+
+
+def test_bytes_that_a_client_does_not_take_are_shown(weir, postgres):
+    gateway = weir(postgres.dsn())
+    with Wire(gateway) as slow, console(gateway) as admin:
+        slow.send(message(b"Q", b"SELECT repeat('x', 1000000) FROM generate_series(1, 40)\0"))
+        wait_until(lambda: any(s["type"] == "C" and s["send_remain"] > 0
+                               for s in rows(admin, "SOCKETS")))
 
 
 def test_console_survives_a_client_that_leaves_during_a_report(gateway):

@@ -31,6 +31,7 @@ static const weir_backend_ops ops = {
     .dialect = WEIR_DIALECT_POSTGRES,
     .relays = true,
     .open = pg_conn_open,
+    .resolved = pg_hosts_resolved,
     .stop = pg_stop,
     .destroy = pg_destroy,
 };

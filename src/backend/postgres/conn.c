@@ -254,6 +254,12 @@ static void conn_secured(const weir_conn *conn, char *out, size_t size)
                    tls ? tls->cipher : "");
 }
 
+static size_t conn_unsent(const weir_conn *conn)
+{
+    const pg_conn *c = pg_const(conn);
+    return c->stream ? weir_stream_queued(c->stream) : 0;
+}
+
 const weir_conn_ops pg_conn_ops = {
     .close = conn_close,
     .quiet = conn_quiet,
@@ -279,4 +285,5 @@ const weir_conn_ops pg_conn_ops = {
     .welcome = conn_welcome,
     .describe = conn_describe,
     .secured = conn_secured,
+    .unsent = conn_unsent,
 };

@@ -124,6 +124,38 @@ bool pg_hosts_current(pg_conn *c)
     return still_there(c);
 }
 
+/* ---- for reports ---- */
+
+static void list_addresses(const pg_host *h, weir_resolved *ret)
+{
+    size_t len = 0;
+    for (unsigned i = 0; i < h->count; i++) {
+        size_t room = sizeof(ret->addresses) - len;
+        int n = snprintf(ret->addresses + len, room, "%s%s", len > 0 ? "," : "", h->addresses[i]);
+        if (n < 0 || (size_t)n >= room) {
+            ret->addresses[len] = '\0';
+            return;
+        }
+        len += (size_t)n;
+    }
+}
+
+bool pg_hosts_resolved(weir_backend *backend, unsigned index, weir_resolved *ret)
+{
+    pg_place *p = atomic_load(&WEIR_CONTAINER_OF(backend, pg_backend, base)->newest);
+    for (unsigned i = 0; i < p->options.host_count; i++) {
+        if (is_numeric(p->hosts[i]) || index-- > 0)
+            continue;
+        *ret = (weir_resolved){.name = p->hosts[i]};
+        weir_spin_lock(&p->table_lock);
+        list_addresses(&p->table[i], ret);
+        ret->until = p->table[i].looked_at + p->options.dns_ttl;
+        weir_spin_unlock(&p->table_lock);
+        return true;
+    }
+    return false;
+}
+
 /* ---- in which order ---- */
 
 void pg_hosts_order(pg_conn *c)

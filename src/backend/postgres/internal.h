@@ -163,7 +163,7 @@ void pg_hosts_order(pg_conn *c);
 bool pg_hosts_known(pg_conn *c, unsigned host);
 /* The resolver's answer is in the connection's addresses. */
 void pg_hosts_learn(pg_conn *c, unsigned host);
-/* It is connected to where it should be. */
+bool pg_hosts_resolved(weir_backend *backend, unsigned index, weir_resolved *ret);
 bool pg_hosts_current(pg_conn *c);
 
 /* ---- target.c ---- */
