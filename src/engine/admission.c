@@ -90,6 +90,7 @@ void weir_admission_judge(const weir_cache_policy *policy, const weir_database *
     ret->tags = hint.tags;
     weir_time declared = hint.ttl ? hint.ttl : ret->rule ? ret->rule->ttl : 0;
     ret->ttl = least(declared, s->ttl);
+    ret->declared = declared > 0;
     bool bypass = ret->rule && ret->rule->cache == WEIR_RULE_BYPASS;
     if (hint.cache == WEIR_HINT_NOCACHE || (bypass && hint.cache != WEIR_HINT_CACHE))
         ret->miss = WEIR_MISS_RULE;

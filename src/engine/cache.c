@@ -40,6 +40,14 @@ static bool is_forgiven(const weir_session *session, const weir_history *history
            (e->asof.wal >= session->wrote.wal && e->asof.local >= session->wrote.local);
 }
 
+/* Its age was declared, and nothing tells of changes: what we know ourselves still counts. */
+static unsigned judge_declared(const weir_history *h, const weir_entry *e)
+{
+    weir_asof by_hand = {.wal = UINT64_MAX, .local = e->asof.local};
+    weir_verdict v = weir_changes_judge(h->changes, by_hand, e->dependencies, e->dependency_count);
+    return v == WEIR_VERDICT_STANDS ? WEIR_MISS_ABSENT : WEIR_MISS_CHANGED;
+}
+
 /* WEIR_MISS_ABSENT: it may be given. */
 static unsigned judge(const weir_session *session, const weir_cache_settings *settings,
                       const weir_entry *e, weir_time now)
@@ -48,7 +56,7 @@ static unsigned judge(const weir_session *session, const weir_cache_settings *se
     if (now >= e->expires_at)
         return WEIR_MISS_EXPIRED;
     if (!weir_history_is_fresh(h, now, settings->bound))
-        return WEIR_MISS_BEHIND;
+        return e->flags & WEIR_ENTRY_DECLARED ? judge_declared(h, e) : WEIR_MISS_BEHIND;
     switch (weir_changes_judge(h->changes, e->asof, e->dependencies, e->dependency_count)) {
     case WEIR_VERDICT_STANDS:
         return WEIR_MISS_ABSENT;
@@ -85,9 +93,20 @@ const weir_entry *weir_session_find_answer(weir_session *session)
     w->miss = judge(session, settings, e, weir_worker_now(w));
     if (w->miss == WEIR_MISS_ABSENT)
         return e;
-    if (w->miss != WEIR_MISS_BEHIND)
+    if (w->miss != WEIR_MISS_BEHIND) /* it may stand yet when the history has caught up */
         weir_store_remove(cache->store, w->epoch, e, removal_of(w->miss));
     return NULL;
+}
+
+bool weir_session_may_ask(const weir_session *session)
+{
+    const weir_cache *cache = session->worker->engine->cache;
+    const weir_history *h = session->pools->database->history;
+    if (!cache || !h)
+        return false;
+    const weir_cache_settings *s = &weir_cache_now(cache)->settings;
+    return s->enabled && (atomic_load_explicit(&h->following, memory_order_relaxed) ||
+                          s->rule_count > 0); /* a rule may declare a time */
 }
 
 void weir_session_record_hit(weir_session *session, const weir_entry *entry, weir_time started)

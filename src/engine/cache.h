@@ -105,9 +105,11 @@ const char *weir_miss_name(unsigned miss);
 
 typedef struct weir_ask { /* of the newest identity */
     const weir_statement *statement;
-    weir_slice text; /* as the database runs it; its first comment may be a hint */
-    const weir_value *params;
+    weir_slice text;             /* as the database runs it; its first comment may be a hint */
+    const weir_value *params;    /* PostgreSQL: TEXT and BLOB are the bytes of its two formats */
+    const uint32_t *param_types; /* declared oids, 0: none; NULL: SQLite */
     size_t param_count;
+    const struct weir_surroundings *at; /* where names are looked up; NULL: SQLite */
     weir_time
         wait_max;   /* for somebody else's answer, if flight_wait allows it; 0: no other limit */
     bool of_schema; /* depends on the schema alone: what a text's columns and parameters are */
@@ -146,8 +148,29 @@ void weir_fill_finish(weir_fill *fill, size_t head_len, uint64_t rows, uint64_t 
 /* It failed (those who wait run it themselves), or its session leaves (they ask again). Also ends a
  * wait. Harmless at rest. */
 void weir_fill_abort(weir_fill *fill, bool leaving);
+/* The bytes so far, and what stays of them. */
+weir_slice weir_fill_bytes(const weir_fill *fill);
+void weir_fill_trim(weir_fill *fill, size_t from, size_t to);
 /* The session itself wrote (or tried to): consistency `session` counts from here. */
 void weir_session_note_write(weir_session *session);
+
+/* ---- writes through us to servers with a history of their own (PostgreSQL): touch.c ---- */
+
+/* A statement that may write is about to be sent. Remembered until its transaction's outcome is
+ * told. `ask->statement` and `at` are needed; out of memory: it counts as touching everything.
+ */
+void weir_session_touch(weir_session *session, const weir_ask *ask);
+static inline bool weir_session_touches(const weir_session *session)
+{
+    return session->touches != NULL;
+}
+/* The outcome of what was touched has arrived, whatever it is, and is told next; `final`: the
+ * transaction is over. */
+void weir_session_tell_outcome(weir_session *session, bool final);
+/* It will not arrive: nothing is taken from the cache until the history has caught up. */
+void weir_session_lose_outcome(weir_session *session);
+/* Something may be found for this session's statements, or kept. */
+bool weir_session_may_ask(const weir_session *session);
 
 /* ---- invalidating by hand: any thread ---- */
 

@@ -33,7 +33,16 @@ typedef struct weir_history {
     weir_follower follower;
     _Atomic weir_time look_every; /* 0: not followed */
     _Atomic weir_time looked_at;
+    _Atomic weir_time fence; /* nothing is given before a look that began after it */
     _Atomic uint64_t commits, looks, others, floors;
+    /* Of a server's own history: */
+    uint64_t offset; /* the follower's */
+    weir_database *database;
+    _Atomic bool following;
+    _Atomic uint64_t system;
+    _Atomic uint32_t timeline;
+    weir_spin busy;
+    char why_not[256]; /* under `busy`; "": it is followed, or that is the backend's own */
 } weir_history;
 
 static inline const weir_cache_policy *weir_cache_now(const weir_cache *cache)
@@ -73,6 +82,7 @@ uint64_t weir_history_local_at(const weir_history *history, uint64_t wal);
 typedef struct weir_admission {
     unsigned miss; /* WEIR_MISS_ABSENT: it may be kept; else why not */
     weir_time ttl; /* 0: as long as it stands */
+    bool declared; /* by a rule or a hint, for this statement */
     weir_consistency consistency;
     weir_time grace;             /* of SESSION and BOUNDED */
     weir_slice tags, more;       /* of the hint and of the rule */
@@ -97,10 +107,11 @@ bool weir_tag_prefix_next(weir_slice tag, size_t *pos, weir_slice *ret);
 weir_time weir_fills_tick(weir_worker *worker, weir_time now);
 
 /* An entry's flags: the level it is judged by, and the grace in milliseconds. */
+#define WEIR_ENTRY_DECLARED 4u /* kept for a declared time, whether changes are followed or not */
 #define WEIR_ENTRY_LEVEL(flags) ((weir_consistency)((flags)&3u))
-#define WEIR_ENTRY_GRACE(flags) ((weir_time)((flags) >> 2) * WEIR_MS)
+#define WEIR_ENTRY_GRACE(flags) ((weir_time)((flags) >> 3) * WEIR_MS)
 #define WEIR_ENTRY_FLAGS(level, grace)                                                             \
     ((uint32_t)(level) |                                                                           \
-     (uint32_t)((grace) / WEIR_MS > 0x3fffffff ? 0x3fffffff : (grace) / WEIR_MS) << 2)
+     (uint32_t)((grace) / WEIR_MS > 0x1fffffff ? 0x1fffffff : (grace) / WEIR_MS) << 3)
 
 #endif

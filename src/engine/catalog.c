@@ -28,6 +28,33 @@ void weir_database_confirm_catalog(weir_database *database, uint64_t seen)
     atomic_store_explicit(&database->catalog.seen, seen, memory_order_release);
 }
 
+/* As the catalog: `seen` is stored after the schema and loaded before it. */
+void weir_database_put_schema(weir_database *database, weir_epoch_member *member,
+                              weir_schema *schema, uint64_t seen)
+{
+    weir_catalog_state *s = &database->catalog;
+    weir_schema *old = atomic_exchange_explicit(&s->schema, schema, memory_order_acq_rel);
+    atomic_store_explicit(&s->schema_seen, seen, memory_order_release);
+    if (old)
+        weir_epoch_retire(member, old, weir_schema_free);
+}
+
+void weir_database_confirm_schema(weir_database *database, uint64_t seen)
+{
+    atomic_store_explicit(&database->catalog.schema_seen, seen, memory_order_release);
+}
+
+const weir_schema *weir_database_schema(const weir_database *database)
+{
+    return atomic_load_explicit(&database->catalog.schema, memory_order_acquire);
+}
+
+bool weir_database_schema_stale(const weir_database *database)
+{
+    return atomic_load_explicit(&database->catalog.schema_seen, memory_order_acquire) !=
+           weir_database_changes(database);
+}
+
 const weir_server_catalog *weir_database_catalog(const weir_database *database)
 {
     return atomic_load_explicit(&database->catalog.now, memory_order_acquire);

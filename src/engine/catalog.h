@@ -4,6 +4,7 @@
 #ifndef WEIR_ENGINE_CATALOG_H
 #define WEIR_ENGINE_CATALOG_H
 
+#include "catalog/schema.h"
 #include "catalog/server.h"
 #include "engine/engine.h"
 
@@ -20,6 +21,13 @@ const weir_server_catalog *weir_database_catalog(const weir_database *database);
 uint64_t weir_database_changes(const weir_database *database);
 /* Since the catalog was read, something of it may have been changed through us. */
 bool weir_database_catalog_stale(const weir_database *database);
+/* The same for what the cache depends on. `changes` beyond what the schema was read after make it
+ * stale: nothing is kept under it. */
+void weir_database_put_schema(weir_database *database, weir_epoch_member *member,
+                              weir_schema *schema, uint64_t seen);
+void weir_database_confirm_schema(weir_database *database, uint64_t seen);
+const weir_schema *weir_database_schema(const weir_database *database); /* NULL: none */
+bool weir_database_schema_stale(const weir_database *database);
 /* Unique in the process: of the next catalog. */
 uint64_t weir_engine_catalog_serial(weir_engine *engine);
 

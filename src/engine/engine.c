@@ -37,6 +37,7 @@ static void database_free(weir_database *d)
     weir_pool_quota_free(d->connections);
     weir_history_free(d->history); /* after whoever reports to it */
     weir_server_catalog_free(atomic_load(&d->catalog.now));
+    weir_schema_free(atomic_load(&d->catalog.schema));
     weir_database_forget_logins(d);
     free(d->name);
     for (weir_name *n = d->old, *next; n; n = next) {

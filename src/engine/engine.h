@@ -20,6 +20,7 @@ typedef struct weir_worker weir_worker;
 typedef struct weir_database weir_database;
 typedef struct weir_pools weir_pools;
 typedef struct weir_session weir_session;
+struct weir_surroundings;
 
 /* When a connection goes back. */
 typedef enum weir_lending {
@@ -57,6 +58,10 @@ typedef struct weir_engine_host {
     /* A template was seen for the first time: have it analysed off the loops, or not. May be NULL.
      */
     void (*analyze)(void *user, weir_worker *worker, const weir_template *t);
+    /* The same for what the template reads and writes at `at` (engine/surroundings.h): its answer
+     * is weir_template_publish_variant. May be NULL. */
+    void (*analyze_at)(void *user, weir_worker *worker, const weir_template *t,
+                       weir_database *database, const struct weir_surroundings *at);
     /* A database has its first session, of `user_name`'s; before any statement of it. May be NULL.
      */
     void (*used)(void *user, weir_worker *worker, weir_database *database, weir_slice user_name);
@@ -176,6 +181,7 @@ struct weir_session {
     bool tainted;  /* the connection's session state is not known: forgotten before others use it */
     weir_time waiting_since;
     weir_asof wrote; /* everything this session has written is in what was read from here on */
+    struct weir_touches *touches; /* what its open transaction may have changed; NULL: nothing */
 };
 
 /* Joins a database as a user (NULL password: the database's own). -ENOMEM; WEIR_SESSION_REFUSED

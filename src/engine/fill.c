@@ -12,7 +12,9 @@
  * An answer goes to others only if it ran under the catalog facts of the footprint that its
  * dependencies are from. */
 #include "engine/lookup.h"
+#include "engine/surroundings.h"
 #include <stdlib.h>
+#include <strings.h>
 
 #define DEPENDENCIES_MAX 128u
 
@@ -39,6 +41,7 @@ struct weir_fill_state {
     weir_entry *entry;
     weir_statement statement;
     uint64_t fingerprint; /* of the footprint; 0: not compared (of the schema alone) */
+    bool of_server;       /* PostgreSQL: it is the meaning of its surroundings */
     weir_entry like;
     weir_buf identity;
     weir_buf bytes; /* its length is charged */
@@ -316,6 +319,57 @@ static bool is_worthless(weir_worker *w, const weir_statement *statement)
     return fills >= WORTH_FILLS_MIN && hits < fills / WORTH_RATIO && calls % WORTH_SAMPLE != 0;
 }
 
+/* ---- PostgreSQL: the footprint is of its surroundings, and literals may name a moment ---- */
+
+static bool holds(weir_slice text, const char *word)
+{
+    size_t n = strlen(word);
+    for (size_t i = 0; i + n <= text.len; i++)
+        if (strncasecmp((const char *)text.data + i, word, n) == 0)
+            return true;
+    return false;
+}
+
+/* 'now' and its like are read as a moment by types of dates and times. */
+static bool names_moment(weir_slice text)
+{
+    return text.len >= 3 && (holds(text, "now") || holds(text, "today") ||
+                             holds(text, "tomorrow") || holds(text, "yesterday"));
+}
+
+static bool asks_for_moment(const weir_ask *ask, const weir_lexed *lexed)
+{
+    if (lexed->literal_count > WEIR_SQL_LITERALS_MAX)
+        return names_moment(ask->text);
+    for (size_t i = 0; i < lexed->literal_count; i++)
+        if (lexed->literals[i].kind == WEIR_LITERAL_STRING && names_moment(lexed->literals[i].text))
+            return true;
+    for (size_t i = 0; i < ask->param_count; i++)
+        if (ask->params[i].type != WEIR_VALUE_NULL && names_moment(ask->params[i].u.bytes))
+            return true;
+    return false;
+}
+
+/* NULL: none, and `*ret` says why. */
+static const weir_footprint *footprint_of(fill_state *s, const weir_ask *ask,
+                                          const weir_template *t, unsigned *ret)
+{
+    if (!ask->at) {
+        const weir_footprint *own = atomic_load_explicit(&t->footprint, memory_order_acquire);
+        s->fill->anew = weir_template_take_outdated(t) || own->fingerprint == 0;
+        s->fingerprint = own->fingerprint;
+        return own;
+    }
+    const weir_footprint *f = weir_session_footprint(s->session, t, ask->at);
+    s->fingerprint = ask->at->meaning;
+    s->of_server = true;
+    if (!f)
+        *ret = WEIR_MISS_REFUSED + WEIR_REFUSAL_UNKNOWN;
+    else if (asks_for_moment(ask, &s->worker->lexed))
+        *ret = WEIR_MISS_REFUSED + WEIR_REFUSAL_VOLATILE;
+    return *ret == WEIR_MISS_ABSENT ? f : NULL;
+}
+
 /* WEIR_MISS_ABSENT and what it depends on; else why nothing is kept. */
 static unsigned admit(fill_state *s, const weir_ask *ask)
 {
@@ -332,18 +386,23 @@ static unsigned admit(fill_state *s, const weir_ask *ask)
                                                 ask->statement->template_serial);
     if (!t || weir_sql_lex(t->dialect, ask->text, &w->lexed) < 0)
         return WEIR_MISS_REFUSED + WEIR_REFUSAL_UNKNOWN;
-    const weir_footprint *f = atomic_load_explicit(&t->footprint, memory_order_acquire);
-    s->fill->anew = weir_template_take_outdated(t) || f->fingerprint == 0;
+    unsigned refused = WEIR_MISS_ABSENT;
+    const weir_footprint *f = footprint_of(s, ask, t, &refused);
+    if (!f)
+        return refused;
     weir_admission_judge(policy, database, weir_slice_cstr(session->pools->user), t->text, f,
                          w->lexed.hint, &a);
     if (a.miss != WEIR_MISS_ABSENT)
         return a.miss;
+    if (ask->at && !a.declared &&
+        !atomic_load_explicit(&history_of(s)->following, memory_order_acquire))
+        return WEIR_MISS_BEHIND;
     if (s->fill->anew)
         return WEIR_MISS_REFUSED + WEIR_REFUSAL_UNKNOWN;
     if (is_worthless(w, ask->statement))
         return WEIR_MISS_WORTHLESS;
-    s->fingerprint = f->fingerprint;
-    s->like.flags = WEIR_ENTRY_FLAGS(a.consistency, a.grace);
+    s->like.flags =
+        WEIR_ENTRY_FLAGS(a.consistency, a.grace) | (a.declared ? WEIR_ENTRY_DECLARED : 0);
     s->like.expires_at = weir_deadline(weir_worker_now(w), a.ttl);
     return gather(s, ask, f, &a) ? WEIR_MISS_ABSENT : WEIR_MISS_REFUSED + WEIR_REFUSAL_UNFOLLOWED;
 }
@@ -384,7 +443,7 @@ int weir_session_begin_fill(weir_session *session, const weir_ask *ask, weir_fil
     fill->anew = false;
     if (!cache || !session->pools->database->history || w->identity.size_max == 0 ||
         !weir_cache_now(cache)->settings.enabled)
-        return WEIR_FILL_NONE;
+        return WEIR_FILL_NONE; /* nothing of it is counted */
     fill_state *s = state_new(session, ask, fill);
     if (!s)
         return WEIR_FILL_NONE;
@@ -402,6 +461,24 @@ int weir_session_begin_fill(weir_session *session, const weir_ask *ask, weir_fil
     else
         weir_session_count_miss(session, w->miss);
     return WEIR_FILL_LEAD;
+}
+
+weir_slice weir_fill_bytes(const weir_fill *fill)
+{
+    return fill->state ? weir_buf_slice(&fill->state->bytes) : (weir_slice){0};
+}
+
+void weir_fill_trim(weir_fill *fill, size_t from, size_t to)
+{
+    fill_state *s = fill->state;
+    if (!s)
+        return;
+    weir_memory *memory = s->worker->engine->options.memory;
+    assert(from <= to && to <= s->bytes.len);
+    if (memory)
+        weir_memory_release(memory, WEIR_MEMORY_CACHE, s->bytes.len - (to - from));
+    memmove(s->bytes.data, s->bytes.data + from, to - from);
+    s->bytes.len = to - from;
 }
 
 /* ---- the end ---- */
@@ -461,6 +538,8 @@ static bool is_vouched_for(const fill_state *s, uint64_t fingerprint)
 {
     if (s->fingerprint == 0 || s->fingerprint == fingerprint)
         return true;
+    if (s->of_server) /* the schema has changed meanwhile: it is read again by itself */
+        return false;
     const weir_template *t = weir_template_find(s->worker->engine->templates, s->like.template_id,
                                                 s->like.template_serial);
     if (t)

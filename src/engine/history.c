@@ -5,6 +5,7 @@
  * told: whoever knows of a commit finds its changes, and an as-of never covers a change whose bumps
  * are still missing (cache/changes.h). */
 #include "engine/cache_internal.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 #define LOOKS_PER_BOUND 4
@@ -66,7 +67,85 @@ static void looked(void *user, weir_time at, bool others)
 bool weir_history_is_fresh(const weir_history *history, weir_time now, weir_time bound)
 {
     weir_time at = atomic_load_explicit(&history->looked_at, memory_order_acquire);
-    return at != 0 && now - at <= bound;
+    return at != 0 && now - at <= bound &&
+           at >= atomic_load_explicit(&history->fence, memory_order_acquire);
+}
+
+/* ---- a server's own history: on its follower's thread ---- */
+
+/* The clock's positions never go back, a server's do: after a crash, or where a standby that was
+ * behind was promoted. Ours are the server's and an offset, which grows at such a gap. */
+static uint64_t position_of(const weir_history *h, uint64_t position)
+{
+    return position + h->offset;
+}
+
+static void changed(void *user, uint64_t position, const uint64_t *ids, size_t count)
+{
+    weir_history *h = user;
+    for (size_t i = 0; i < count; i++)
+        weir_changes_bump(h->changes, WEIR_HAND_WAL, ids[i], position_of(h, position));
+    atomic_fetch_add_explicit(&h->commits, 1, memory_order_relaxed);
+}
+
+/* Beyond every as-of that was ever captured, so that no answer from before survives a gap. */
+static void forgot(void *user, uint64_t position)
+{
+    weir_history *h = user;
+    uint64_t newest = weir_changes_now(h->changes).wal;
+    if (position_of(h, position) <= newest)
+        h->offset += newest + 1 - position_of(h, position);
+    forget_all(h, position_of(h, position));
+}
+
+static void visible(void *user, uint64_t position)
+{
+    const weir_history *h = user;
+    weir_changes_publish_wal(h->changes, position_of(h, position));
+}
+
+static void heard(void *user, weir_time sent)
+{
+    weir_history *h = user;
+    atomic_fetch_add_explicit(&h->looks, 1, memory_order_relaxed);
+    atomic_store_explicit(&h->looked_at, sent, memory_order_release);
+}
+
+/* As a change of the schema through us: whoever reads the schema is told, and until it was read
+ * again nothing is kept. */
+static void altered(void *user, uint64_t position)
+{
+    weir_history *h = user;
+    weir_backend *b = h->database->backend;
+    (void)position;
+    atomic_fetch_add_explicit(&b->changes, (uint64_t)1 << 32, memory_order_release);
+    weir_backend_watcher *watcher = atomic_load(&b->watcher);
+    if (watcher)
+        watcher->changed(watcher);
+}
+
+static void confirmed(void *user, uint64_t serial, uint64_t position)
+{
+    const weir_history *h = user;
+    weir_changes_confirm_tracked(h->changes, serial, position_of(h, position));
+}
+
+static void lineage(void *user, uint64_t system, uint32_t timeline)
+{
+    weir_history *h = user;
+    atomic_store_explicit(&h->system, system, memory_order_release);
+    atomic_store_explicit(&h->timeline, timeline, memory_order_release);
+}
+
+static void following(void *user, const char *why_not)
+{
+    weir_history *h = user;
+    weir_spin_lock(&h->busy);
+    (void)snprintf(h->why_not, sizeof(h->why_not), "%s", why_not ? why_not : "");
+    weir_spin_unlock(&h->busy);
+    atomic_store_explicit(&h->following, why_not == NULL, memory_order_release);
+    if (why_not) /* what is there may be out of date: until it is followed again */
+        atomic_store_explicit(&h->looked_at, 0, memory_order_release);
 }
 
 /* Once followed, a history is followed for good: what is committed while the cache is switched off
@@ -105,7 +184,16 @@ int weir_history_start(weir_database *database)
                                   .confirm = confirm,
                                   .committed = committed,
                                   .looked = looked,
+                                  .changed = changed,
+                                  .forgot = forgot,
+                                  .visible = visible,
+                                  .heard = heard,
+                                  .altered = altered,
+                                  .confirmed = confirmed,
+                                  .lineage = lineage,
+                                  .following = following,
                                   .user = h};
+    h->database = database;
     database->history = h;
     weir_history_configure(database, &weir_cache_now(cache)->settings);
     return 0;

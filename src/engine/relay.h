@@ -87,6 +87,9 @@ typedef struct weir_relay_events {
     /* A ReadyForQuery is about to go through, behind which nothing is owed to the client. False:
      * it is kept back, and the sink gives one of its own when it likes. May be NULL: always. */
     bool (*may_be_ready)(weir_relay_sink *sink, char status);
+    /* The outcome of a statement, or of a transaction, has arrived (CommandComplete, ErrorResponse,
+     * ReadyForQuery: `type`) and is not handed on yet. Only while the sink's `outcomes` is set. */
+    void (*on_outcome)(weir_relay_sink *sink, uint8_t type, weir_slice body);
     /* A notification came on this connection. May be NULL: dropped. Never passed on as bytes. */
     void (*on_notification)(weir_relay_sink *sink, uint32_t pid, weir_slice channel,
                             weir_slice payload);
@@ -107,6 +110,7 @@ typedef struct weir_relay_events {
 
 struct weir_relay_sink {
     const weir_relay_events *events;
+    bool outcomes; /* the sink's: it wants on_outcome */
 };
 
 /* Events of a sink that only asks questions of its own (weir_question). */

@@ -5,6 +5,7 @@
  *
  * Invariant: a session waits or holds or neither, never both; `pinned` is non-zero only while it
  * holds. */
+#include "engine/cache.h"
 #include "engine/internal.h"
 #include <stdlib.h>
 
@@ -60,6 +61,7 @@ int weir_session_open_as(weir_session *session, weir_worker *worker, weir_databa
     session->lending = weir_database_lending(database);
     session->account = NULL;
     session->wrote = (weir_asof){0};
+    session->touches = NULL;
     weir_pool_waiter_init(&session->waiter);
     weir_lender *l = lender_of(session);
     assert(l->worker == worker);
@@ -83,6 +85,7 @@ void weir_session_close(weir_session *session)
 {
     if (!session->pools)
         return;
+    weir_session_lose_outcome(session); /* nobody will hear it */
     if (session->conn) {
         weir_conn *conn = session->conn;
         bool tainted =

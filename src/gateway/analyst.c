@@ -2,6 +2,8 @@
  * the loops go on with the lexer's word meanwhile.
  *
  * Bounded: at most JOBS_MAX wait; a template that finds no room asks again when it is next seen. */
+#include "engine/catalog.h"
+#include "engine/surroundings.h"
 #include "gateway/internal.h"
 #include <stdlib.h>
 
@@ -10,8 +12,11 @@ typedef struct analysis {
     weir_gateway *gateway;
     uint32_t id, serial;
     weir_dialect dialect;
+    weir_database *database;  /* whose relations the names mean; NULL: nobody's yet */
+    uint64_t meaning, schema; /* of the surroundings (engine/surroundings.h) */
+    size_t path_len, role_len;
     size_t len;
-    uint8_t text[];
+    uint8_t text[]; /* and behind it the surroundings' search_path and role */
 } analysis;
 
 static void publish(analysis *a, weir_epoch_member *member)
@@ -34,12 +39,42 @@ static void publish(analysis *a, weir_epoch_member *member)
     weir_lexed_fini(&lexed);
 }
 
+/* Online all the while: the schema must not go meanwhile. What is retired then waits. */
+static void publish_at(analysis *a, weir_epoch_member *member)
+{
+    weir_slice text = weir_slice_make(a->text, a->len);
+    weir_pg_surroundings at = {.search_path = weir_slice_make(a->text + a->len, a->path_len),
+                               .role =
+                                   weir_slice_make(a->text + a->len + a->path_len, a->role_len)};
+    weir_footprint *footprint = NULL;
+    weir_lexed lexed;
+    weir_lexed_init(&lexed);
+    weir_epoch_online(member);
+    at.schema = weir_database_schema(a->database);
+    bool same = at.schema && weir_schema_fingerprint(at.schema) == a->schema;
+    int r = same ? weir_sql_lex(a->dialect, text, &lexed) : -ESTALE; /* nobody looks for it now */
+    if (r == 0)
+        r = weir_sql_analyze_postgres_reads(text, &lexed, &at, &footprint);
+    const weir_template *t =
+        weir_template_find(weir_engine_templates(a->gateway->engine), a->id, a->serial);
+    if (t && r == 0)
+        r = weir_template_publish_variant(t, member, a->meaning, footprint);
+    else
+        weir_footprint_free(footprint);
+    weir_epoch_quiescent(member);
+    weir_epoch_offline(member);
+    weir_lexed_fini(&lexed);
+}
+
 static void run(weir_job *job)
 {
     analysis *a = WEIR_CONTAINER_OF(job, analysis, job);
     weir_epoch_member *member = NULL;
     if (weir_epoch_join(a->gateway->options.epoch, &member) == 0) {
-        publish(a, member);
+        if (a->database)
+            publish_at(a, member);
+        else
+            publish(a, member);
         weir_epoch_leave(member);
     }
     atomic_fetch_sub(&a->gateway->analyses, 1);
@@ -90,29 +125,55 @@ void weir_gateway_on_accesses(void *gateway, weir_slice text, const weir_access 
 
 #define JOBS_MAX 256u
 
+/* NULL: too many wait, or there is no memory for one more. */
+static analysis *new_analysis(weir_gateway *g, const weir_template *t, size_t more)
+{
+    if (atomic_fetch_add(&g->analyses, 1) >= JOBS_MAX) {
+        atomic_fetch_sub(&g->analyses, 1);
+        return NULL;
+    }
+    analysis *a = malloc(sizeof(*a) + t->sample.len + more);
+    if (!a) {
+        atomic_fetch_sub(&g->analyses, 1);
+        return NULL;
+    }
+    *a = (analysis){
+        .job = {.run = run}, .gateway = g, .id = t->id, .serial = t->serial, .dialect = t->dialect};
+    a->len = t->sample.len;
+    memcpy(a->text, t->sample.data, t->sample.len);
+    return a;
+}
+
 void weir_gateway_analyze(void *gateway, weir_worker *worker, const weir_template *t)
 {
     (void)worker;
     weir_gateway *g = gateway;
     if (t->dialect != WEIR_DIALECT_POSTGRES || t->sample.len == 0)
         return; /* no sample: the text is beyond the grammar's caps */
-    if (atomic_fetch_add(&g->analyses, 1) >= JOBS_MAX) {
-        atomic_fetch_sub(&g->analyses, 1);
-        return;
-    }
-    analysis *a = malloc(sizeof(*a) + t->sample.len);
-    if (!a) {
-        atomic_fetch_sub(&g->analyses, 1);
-        return;
-    }
-    if (!weir_template_ask_analysis(t)) {
+    analysis *a = new_analysis(g, t, 0);
+    if (a && weir_template_ask_analysis(t)) {
+        weir_executor_submit(g->options.analyst, &a->job);
+    } else if (a) {
         atomic_fetch_sub(&g->analyses, 1);
         free(a);
-        return;
     }
-    *a = (analysis){
-        .job = {.run = run}, .gateway = g, .id = t->id, .serial = t->serial, .dialect = t->dialect};
-    a->len = t->sample.len;
-    memcpy(a->text, t->sample.data, t->sample.len);
+}
+
+void weir_gateway_analyze_at(void *gateway, weir_worker *worker, const weir_template *t,
+                             weir_database *database, const weir_surroundings *at)
+{
+    (void)worker;
+    weir_gateway *g = gateway;
+    analysis *a =
+        t->sample.len == 0 ? NULL : new_analysis(g, t, at->search_path.len + at->role.len);
+    if (!a)
+        return;
+    a->database = database;
+    a->meaning = at->meaning;
+    a->schema = at->schema;
+    a->path_len = at->search_path.len;
+    a->role_len = at->role.len;
+    memcpy(a->text + a->len, at->search_path.data, at->search_path.len);
+    memcpy(a->text + a->len + a->path_len, at->role.data, at->role.len);
     weir_executor_submit(g->options.analyst, &a->job);
 }

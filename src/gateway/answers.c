@@ -6,6 +6,7 @@
  *        └─► settle ──► listening? ──► its ReadyForQuery, if it was kept back
  *                                       └──► state unknown? ──► pinned, or back to the pool
  */
+#include "gateway/cached.h"
 #include "gateway/handover.h"
 #include "gateway/internal.h"
 #include "gateway/terminate.h"
@@ -52,6 +53,7 @@ static void on_bytes(weir_relay_sink *sink, weir_slice bytes)
         c = WEIR_CONTAINER_OF(next, weir_client, node);
 #endif
     weir_client_write(c, bytes);
+    weir_client_cached_bytes(c, bytes);
     weir_session_count_bytes(&c->session, 0, bytes.len);
 }
 
@@ -81,6 +83,7 @@ static void on_examined(weir_relay_sink *sink, uint64_t shape)
 static void on_error(weir_relay_sink *sink)
 {
     client_of(sink)->relay.erred = true;
+    weir_client_cached_failed(client_of(sink));
 }
 
 static void settle(weir_client *c);
@@ -168,6 +171,7 @@ static void on_ready(weir_relay_sink *sink, char status, size_t owed)
 {
     weir_client *c = client_of(sink);
     c->relay.status = status;
+    weir_client_cached_ready(c);
     weir_client_seen(c);
     if (owed == 0 && !c->relay.batch)
         weir_client_named_answered(c);
@@ -224,6 +228,9 @@ static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_o
     weir_error own;
     const weir_error *err = weir_client_lost_words(c, why, &own);
     c->overdue = false;
+    weir_client_cached_failed(c);
+    weir_session_lose_outcome(&c->session);
+    c->relay.sink.outcomes = false;
     bool told = weir_client_state_drop(c);
     bool pinned = c->session.pinned != 0 || told;
     bool terminated = weir_client_terminated(c, err->sqlstate);
@@ -258,6 +265,7 @@ static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_o
 
 static const weir_relay_events events = {.may_be_ready = may_be_ready,
                                          .on_notification = on_notification,
+                                         .on_outcome = weir_client_on_outcome,
                                          .on_bytes = on_bytes,
                                          .on_statement = on_statement,
                                          .on_described = on_described,

@@ -6,6 +6,7 @@
  *
  * Invariant: a client is freed once its stream is gone and nothing else (a message, a run) names
  * it; its connection is given back before that. */
+#include "gateway/cached.h"
 #include "gateway/handover.h"
 #include "gateway/spelling.h"
 #include <stdlib.h>
@@ -41,6 +42,7 @@ void weir_client_ready(weir_client *c, char status)
 void weir_client_release(weir_client *c)
 {
     (void)weir_client_state_drop(c);
+    weir_client_cached_free(c);
     weir_client_spelling_free(c);
     weir_listening_fini(c);
     weir_local_free(c->local);
@@ -86,7 +88,7 @@ bool weir_client_at_rest(const weir_client *c)
         return true;
     if (c->relays)
         return !c->session.conn && !c->relay.waiting && !c->relay.batch &&
-               !weir_listening_is_busy(c);
+               !weir_client_cached_waits(c) && !weir_listening_is_busy(c);
     if (c->console)
         return weir_console_at_rest(c->console);
     return !c->local || weir_local_at_rest(c->local);
@@ -103,7 +105,7 @@ void weir_client_cancel(weir_client *c)
         weir_console_cancel(c->console);
     else if (c->local)
         weir_local_cancel(c->local);
-    else if (c->relays && c->relay.waiting)
+    else if (c->relays && (c->relay.waiting || weir_client_cached_waits(c)))
         weir_client_cancel_waiting(c);
     else if (c->relays && c->session.conn && c->relay.sent > 0)
         c->session.conn->ops->cancel(c->session.conn);

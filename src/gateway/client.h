@@ -120,6 +120,7 @@ typedef struct weir_client {
     weir_time unread_since;     /* its answers pile up; 0: they do not */
     weir_time cancelled_at;     /* the statement under way, by a timeout; 0: it was not */
     weir_listening *listening;  /* what it listens to; NULL: it never did */
+    struct weir_cached *cached; /* its dealings with the cache; NULL: none yet */
     weir_relay_state relay;
 } weir_client;
 
@@ -236,6 +237,10 @@ void weir_namings_free(struct weir_namings *namings);
 /* ---- relay.c ---- */
 /* The text has this word (lower case), or something that looks like it. */
 bool weir_client_mentions(weir_slice text, const char *word);
+/* It parses again what its unnamed statement is already, under the same settings. */
+bool weir_client_same_statement(const weir_client *c, const weir_pg_parse *parse);
+/* Takes the reference. */
+void weir_client_set_unnamed(weir_client *c, weir_prepared *p);
 /* Has the connection held adopt the client's settings. -ENOMEM. */
 WEIR_MUST_CHECK int weir_client_adopt(weir_client *c);
 void weir_client_relay_init(weir_client *c);

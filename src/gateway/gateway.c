@@ -95,6 +95,7 @@ int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret)
                  .post = host_post,
                  .wake_at = host_wake_at,
                  .analyze = options->analyst ? weir_gateway_analyze : NULL,
+                 .analyze_at = options->analyst ? weir_gateway_analyze_at : NULL,
                  .used = options->catalogs ? weir_gateway_on_used : NULL,
                  .user = g},
         .log = options->log,

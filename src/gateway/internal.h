@@ -125,6 +125,8 @@ void weir_catalogs_free(weir_gateway_worker *w);
 void weir_gateway_on_accesses(void *gateway, weir_slice text, const weir_access *accesses,
                               size_t count, const weir_catalog *catalog);
 void weir_gateway_analyze(void *gateway, weir_worker *worker, const weir_template *t);
+void weir_gateway_analyze_at(void *gateway, weir_worker *worker, const weir_template *t,
+                             weir_database *database, const struct weir_surroundings *at);
 
 /* ---- auth.c and its like; auth.h ---- */
 void weir_gateway_init_mock(weir_gateway *g);

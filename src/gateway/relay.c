@@ -6,6 +6,7 @@
  * Invariants: between a message of the client and its answer the order is the client's own; an
  * error of ours is answered as the server would answer (extended protocol: everything up to Sync is
  * skipped, then one ReadyForQuery); a statement that was sent is never sent again. */
+#include "gateway/cached.h"
 #include "gateway/handover.h"
 #include "gateway/terminate.h"
 #include <stdlib.h>
@@ -39,6 +40,7 @@ static char status_of(const weir_client *c)
 /* Answers the message of type `type` with an error. */
 static void refuse(weir_client *c, uint8_t type, const weir_error *err)
 {
+    weir_client_cached_failed(c);
     give_error(c, err);
     if (type != WEIR_PG_F_QUERY && type != WEIR_PG_F_FUNCTION) {
         c->relay.skipping = true;
@@ -160,7 +162,10 @@ void weir_client_cancel_waiting(weir_client *c)
 {
     weir_error err;
     weir_error_set(&err, "57014", "weir: canceling statement due to user request");
-    weir_session_withdraw(&c->session);
+    if (weir_client_cached_waits(c))
+        weir_client_cached_withdraw(c);
+    else
+        weir_session_withdraw(&c->session);
     on_refused(&c->session, &err);
 }
 
@@ -239,6 +244,7 @@ static_assert(WAIT == WEIR_LISTENING_WAIT, "both mean: keep the message");
 static int forward(weir_client *c, const weir_relay *m)
 {
     weir_conn *conn = c->session.conn;
+    weir_client_cached_forward(c);
     c->relay.batch =
         m->kind != WEIR_RELAY_SYNC &&
         (c->relay.batch || (m->kind != WEIR_RELAY_QUERY && m->kind != WEIR_RELAY_FUNCTION));
@@ -270,6 +276,8 @@ static int send_query(weir_client *c, const weir_pg_frame *f, const weir_stateme
 {
     if (!admit_effects(c, f->type, st, text))
         return 0;
+    weir_client_touches(c, st, text, NULL, NULL);
+    weir_client_cached_begins(c, st, text);
     struct weir_namings *namings = NULL;
     if (!settle_names_to_run(c, f->type, st->effects, text, &namings))
         return 0;
@@ -313,13 +321,19 @@ static int on_query(weir_client *c, const weir_pg_frame *f)
     return send_query(c, f, &st, text, f->whole);
 }
 
-/* The client parses again what its unnamed statement is already, under the same settings. */
-static bool same_statement(const weir_client *c, const weir_pg_parse *parse)
+bool weir_client_same_statement(const weir_client *c, const weir_pg_parse *parse)
 {
     const weir_prepared *p = c->relay.unnamed;
     return p && c->relay.unnamed_under == weir_client_meaning(c) &&
            !weir_client_state_changing(c) && weir_slice_eq(p->text, parse->text) &&
            weir_slice_eq(p->oids, parse->oids) && !(p->statement.effects & WEIR_NAMING_EFFECTS);
+}
+
+void weir_client_set_unnamed(weir_client *c, weir_prepared *p)
+{
+    weir_client_prepared_unref(c->relay.unnamed);
+    c->relay.unnamed = p;
+    c->relay.unnamed_under = weir_client_meaning(c);
 }
 
 /* Names that its text says mean what the client means by them, also while it is only parsed. */
@@ -354,7 +368,7 @@ static int parse_over(weir_client *c, const weir_pg_frame *f, weir_slice name)
 static int take_parse(weir_client *c, const weir_pg_frame *f, const weir_pg_parse *parse,
                       weir_buf *own)
 {
-    bool known = parse->name.len == 0 && same_statement(c, parse);
+    bool known = parse->name.len == 0 && weir_client_same_statement(c, parse);
     weir_prepared *p =
         known ? c->relay.unnamed : weir_client_prepared_new(c, parse->text, parse->oids);
     if (p && !known && (p->statement.effects & WEIR_EFFECT_NOTIFY))
@@ -379,9 +393,7 @@ static int take_parse(weir_client *c, const weir_pg_frame *f, const weir_pg_pars
             return 0;
         }
     } else if (!known) {
-        weir_client_prepared_unref(c->relay.unnamed);
-        c->relay.unnamed = p;
-        c->relay.unnamed_under = weir_client_meaning(c);
+        weir_client_set_unnamed(c, p);
     }
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE,
                                     .whole = instead(f, own),
@@ -430,6 +442,7 @@ static int bind_effects(weir_client *c, const weir_pg_frame *f, weir_prepared *p
         return r;
     if (!admit_effects(c, f->type, &p->statement, p->text))
         return WEIR_SESSION_REFUSED;
+    weir_client_touches_bound(c, p, f->body);
     if (effects == 0)
         return 0;
     r = effects & WEIR_EFFECT_SET ? note_values(c, f) : 0;
@@ -578,6 +591,8 @@ static int on_function(weir_client *c, const weir_pg_frame *f)
         return 0;
     if (unknown.effects && weir_client_note_arguments(c, reader) < 0)
         return refuse_memory(c, f->type);
+    if (unknown.effects)
+        weir_client_touches_anything(c);
     if (weir_client_sent_push(c, &unknown) < 0)
         return refuse_memory(c, f->type);
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_FUNCTION, .whole = f->whole});
@@ -715,6 +730,11 @@ static void break_off(weir_client *c, int r)
     weir_client_fatal(c, &err);
 }
 
+static bool begins_statement(uint8_t type)
+{
+    return type == WEIR_PG_F_QUERY || type == WEIR_PG_F_PARSE || type == WEIR_PG_F_BIND;
+}
+
 /* One message at the front. 0: taken, `*used` grew; WEIR_PG_MORE, WAIT: later; negative: broken. */
 static int take_message(weir_client *c, weir_slice in, size_t *used)
 {
@@ -734,6 +754,11 @@ static int take_message(weir_client *c, weir_slice in, size_t *used)
     }
     f.whole = weir_slice_head(in, size);
     f.body = weir_slice_skip(f.whole, 5);
+    if (begins_statement(f.type)) {
+        r = weir_client_cached(c, in, used);
+        if (r != WEIR_CACHED_NOT_HERE)
+            return r;
+    }
     r = on_message(c, &f);
     if (r == 0)
         *used += size;

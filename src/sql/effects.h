@@ -26,6 +26,7 @@ enum {
                                       unseen, by defaults */
     WEIR_EFFECT_UNKNOWN = 1 << 14, /* uses what is not known: it is looked for afterwards, and
                                       nothing is pinned beforehand */
+    WEIR_EFFECT_WRITES = 1 << 15,  /* may write what its text does not name: not of the session */
 };
 /* The name of the lowest bit set ("set", "listen", …): the reason label of metrics; "none" for 0.
  */

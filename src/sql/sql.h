@@ -148,6 +148,8 @@ typedef struct weir_footprint {
     uint64_t fingerprint; /* of the catalog facts it was made from (catalog.h); 0: none */
     uint16_t dependency_count;
     weir_read_dependency *dependencies; /* of a read, also where it is refused */
+    bool touches_everything; /* PostgreSQL: what it may write is not known; else see
+                                weir_footprint_resolve_touches */
 } weir_footprint;
 
 void weir_footprint_free(void *footprint); /* for weir_epoch_retire; NULL is fine */
@@ -158,6 +160,14 @@ typedef struct weir_mentions {
     uint32_t count;
     bool over; /* there are more, or some that cannot be read */
 } weir_mentions;
+
+/* A template's footprint where names mean `meaning`: the host's number for a database, its schema,
+ * a search_path and a role; never 0. */
+typedef struct weir_variant {
+    uint64_t meaning;
+    weir_footprint *footprint;
+} weir_variant;
+#define WEIR_VARIANTS 4u
 
 typedef struct weir_template {
     uint32_t id; /* 0 … capacity-1: index of statistics; reused after eviction with a new serial */
@@ -172,6 +182,10 @@ typedef struct weir_template {
      * effects; 0: not asked yet. */
     _Atomic uint64_t server_effects;
     weir_footprint *_Atomic footprint; /* never NULL: at first the lexer's word */
+    /* PostgreSQL: what it reads and writes where names mean something else (another database,
+     * search_path, role, schema): the newest few. */
+    struct weir_variant *_Atomic variants[WEIR_VARIANTS];
+    _Atomic uint64_t variant_asked; /* the newest meaning that an analysis was asked for */
     _Atomic bool analysis_asked;
     _Atomic bool outdated;      /* a statement of it ran under other facts than the footprint's */
     _Atomic uint32_t last_used; /* coarse clock, for eviction */
@@ -213,6 +227,14 @@ bool weir_template_take_outdated(const weir_template *t);
 void weir_template_publish(const weir_template *t, weir_epoch_member *member,
                            weir_footprint *footprint);
 
+/* NULL: it was not analysed there, or others have taken its place. The caller is online. */
+const weir_footprint *weir_template_variant(const weir_template *t, uint64_t meaning);
+/* True for who asks first since another meaning was asked for: it shall have it analysed. */
+bool weir_template_ask_variant(const weir_template *t, uint64_t meaning);
+/* Takes `footprint`, in any case. -ENOMEM: it can be asked for again. */
+WEIR_MUST_CHECK int weir_template_publish_variant(const weir_template *t, weir_epoch_member *member,
+                                                  uint64_t meaning, weir_footprint *footprint);
+
 struct weir_server_catalog;
 /* What a statement of this template may do to its session by what it uses, as a server's catalog
  * has it; remembered for the newest catalog asked. `stale`: see weir_mentions_effects. */
@@ -247,6 +269,10 @@ void weir_footprint_resolve(const weir_footprint *footprint, weir_dialect dialec
  * …". -ENOMEM, -EMSGSIZE. */
 WEIR_MUST_CHECK int weir_footprint_explain(const weir_footprint *footprint, weir_buf *out);
 
+#include "catalog/schema.h"
+typedef struct weir_pg_surroundings { const weir_schema *schema; weir_slice search_path, role; } weir_pg_surroundings;
+int weir_sql_analyze_postgres_reads(weir_slice text, const weir_lexed *lexed, const weir_pg_surroundings *s, weir_footprint **ret);
+void weir_footprint_resolve_touches(const weir_footprint *f, const weir_lexed *lexed, const weir_value *params, const uint32_t *types, size_t count, void (*visit)(void *, uint64_t, uint64_t, uint64_t), void *user);
 /* ---- hints ---- */
 
 /* The inside of a leading comment (weir_lexed.hint): `nocache`, `cache ttl=60s tags=a,b`,

@@ -90,11 +90,22 @@ int weir_template_table_new(uint32_t capacity, weir_hash_seed seed, weir_epoch *
     return 0;
 }
 
+static void variant_free(void *object)
+{
+    weir_variant *v = object;
+    if (!v)
+        return;
+    weir_footprint_free(v->footprint);
+    free(v);
+}
+
 static void entry_free(void *object)
 {
     entry *e = object;
     if (!e)
         return;
+    for (unsigned i = 0; i < WEIR_VARIANTS; i++)
+        variant_free(atomic_load_explicit(&e->template.variants[i], memory_order_acquire));
     weir_footprint_free(atomic_load_explicit(&e->template.footprint, memory_order_acquire));
     weir_memory_release(e->memory, WEIR_MEMORY_TEMPLATE, e->charged);
     free(e);
@@ -349,4 +360,49 @@ void weir_template_publish(const weir_template *t, weir_epoch_member *member,
     weir_footprint *old =
         atomic_exchange_explicit(&mutable_template(t)->footprint, footprint, memory_order_acq_rel);
     weir_epoch_retire(member, old, weir_footprint_free);
+}
+
+const weir_footprint *weir_template_variant(const weir_template *t, uint64_t meaning)
+{
+    for (unsigned i = 0; i < WEIR_VARIANTS; i++) {
+        const weir_variant *v = atomic_load_explicit(&t->variants[i], memory_order_acquire);
+        if (v && v->meaning == meaning)
+            return v->footprint;
+    }
+    return NULL;
+}
+
+bool weir_template_ask_variant(const weir_template *t, uint64_t meaning)
+{
+    return atomic_exchange_explicit(&mutable_template(t)->variant_asked, meaning,
+                                    memory_order_relaxed) != meaning;
+}
+
+/* Where it goes: a free place or its own; else one that its meaning picks, so that a few in use at
+ * the same time need not drive one another out. */
+static unsigned variant_place(const weir_template *t, uint64_t meaning)
+{
+    for (unsigned i = 0; i < WEIR_VARIANTS; i++) {
+        const weir_variant *v = atomic_load_explicit(&t->variants[i], memory_order_acquire);
+        if (!v || v->meaning == meaning)
+            return i;
+    }
+    return (unsigned)(meaning % WEIR_VARIANTS);
+}
+
+int weir_template_publish_variant(const weir_template *t, weir_epoch_member *member,
+                                  uint64_t meaning, weir_footprint *footprint)
+{
+    weir_variant *v = malloc(sizeof(*v));
+    if (!v) {
+        weir_footprint_free(footprint);
+        atomic_store_explicit(&mutable_template(t)->variant_asked, 0, memory_order_relaxed);
+        return -ENOMEM;
+    }
+    *v = (weir_variant){.meaning = meaning, .footprint = footprint};
+    struct weir_variant *_Atomic *place = &mutable_template(t)->variants[variant_place(t, meaning)];
+    weir_variant *old = atomic_exchange_explicit(place, v, memory_order_acq_rel);
+    if (old)
+        weir_epoch_retire(member, old, variant_free);
+    return 0;
 }

@@ -655,6 +655,11 @@ static bool is_fatal(weir_slice body, weir_pg_error_fields *ret)
             weir_slice_eq_cstr(ret->severity_fixed, "PANIC"));
 }
 
+static bool tells_outcome(uint8_t type)
+{
+    return type == WEIR_PG_B_COMMAND_COMPLETE || type == WEIR_PG_B_ERROR || type == WEIR_PG_B_READY;
+}
+
 /* One frame at the front of in[*pos…]. False: nothing more can be done with these bytes now.
  * `*from` is where the run of bytes for the client began that has not been handed on. */
 static bool take_frame(pg_conn *c, weir_slice in, size_t *from, size_t *pos)
@@ -686,6 +691,8 @@ static bool take_frame(pg_conn *c, weir_slice in, size_t *from, size_t *pos)
         return false;
     }
     bool forward = on_frame(c, &f, &v);
+    if (forward && c->base.sink && c->base.sink->outcomes && tells_outcome(f.type))
+        c->base.sink->events->on_outcome(c->base.sink, f.type, f.body);
     if (forward && f.type == WEIR_PG_B_READY)
         forward = may_be_ready(c, &f);
     bool stale = forward && f.type == WEIR_PG_B_ERROR && v.tag == PG_STALE;

@@ -96,16 +96,18 @@ typedef struct resetter {
     weir_timer timer;
 } resetter;
 
-/* The loop may have received the first bytes itself, before or in spite of the pause; not the
- * second ones. */
+#define WRITES_UNREAD 10
+
+/* The loop may have received the first bytes itself, before or in spite of the pause, on a slow
+ * machine also some that came after; not all of them. */
 static void close_soon(weir_timer *timer, weir_loop *loop)
 {
     net_end *end = &WEIR_CONTAINER_OF(timer, resetter, timer)->end;
-    if (end->other->sent > 1) {
+    if (end->other->sent > WRITES_UNREAD) {
         weir_stream_close(end->stream, 0);
         return;
     }
-    if (end->other->sent == 1)
+    if (end->other->sent > 0)
         write_and_pause(end->other);
     weir_timer_arm(loop, timer, weir_loop_now(loop) + 20 * WEIR_MS);
 }
@@ -374,8 +376,10 @@ static void freeing_a_loop_drops_what_is_open(net_bed *bed)
     assert_int_equal(weir_connect(bed->loop, weir_listener_address(listener), &net_end_handler,
                                   &client, &client.stream),
                      0);
-    net_stop_after(bed, 10 * WEIR_MS);
-    weir_loop_run(bed->loop);
+    for (unsigned turns = 0; client.opened == 0 && turns < 1000; turns++) {
+        net_stop_after(bed, 10 * WEIR_MS);
+        weir_loop_run(bed->loop);
+    }
     assert_int_equal(client.opened, 1);
 }
 

@@ -1,0 +1,23 @@
+/* Where a text of a PostgreSQL client is read: the same words mean other relations in another
+ * database, under another search_path or role, or after a change of the schema. Footprints for the
+ * cache are made per at. */
+#ifndef WEIR_ENGINE_SURROUNDINGS_H
+#define WEIR_ENGINE_SURROUNDINGS_H
+
+#include "engine/engine.h"
+
+typedef struct weir_surroundings {
+    weir_slice search_path, role; /* in force; borrowed */
+    /* Of all of it and the schema; changes with each of them. 0: the schema is not known, or
+     * perhaps not any more: nothing is kept. */
+    uint64_t meaning;
+    uint64_t schema; /* the fingerprint of the schema that it is of */
+} weir_surroundings;
+
+/* Fills in `meaning`. */
+void weir_session_locate(const weir_session *session, weir_surroundings *at);
+/* The footprint of a template there; NULL: not known yet, and asked for. */
+const weir_footprint *weir_session_footprint(weir_session *session, const weir_template *t,
+                                             const weir_surroundings *at);
+
+#endif
