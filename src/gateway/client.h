@@ -247,8 +247,12 @@ void weir_client_relay_init(weir_client *c);
 void weir_client_relay_fini(weir_client *c);
 /* The statement that waits for a connection is given up: 57014. */
 void weir_client_cancel_waiting(weir_client *c);
-size_t weir_client_on_relay(weir_client *c, weir_slice in);
+/* 0: taken. 1: come again. -EPROTO. */
+int weir_client_on_message(weir_client *c, const weir_pg_frame *f);
 extern const weir_session_events weir_client_session_events;
+
+/* ---- intake.c ---- */
+size_t weir_client_on_relay(weir_client *c, weir_slice in);
 
 /* ---- answers.c ---- */
 /* Its sink hears the server. */
