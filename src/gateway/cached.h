@@ -51,6 +51,11 @@ void weir_client_cached_free(weir_client *c);
 /* NULL: no memory, or nothing is known of where its texts are read. */
 weir_cached *weir_client_cached_surroundings(weir_client *c, weir_surroundings *ret);
 
+/* ---- explaining.c ---- */
+/* A Query that is EXPLAIN CACHE: 0: taken; WEIR_CACHED_NOT_HERE: it is not. */
+int weir_client_explains(weir_client *c, const weir_pg_frame *f);
+void weir_client_explaining_free(weir_client *c);
+
 /* ---- touching.c ---- */
 /* A statement is about to be sent; `bind` NULL: it has no parameters. */
 void weir_client_touches(weir_client *c, const weir_statement *statement, weir_slice text,

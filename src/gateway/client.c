@@ -43,6 +43,7 @@ void weir_client_release(weir_client *c)
 {
     (void)weir_client_state_drop(c);
     weir_client_cached_free(c);
+    weir_client_explaining_free(c);
     weir_client_spelling_free(c);
     weir_listening_fini(c);
     weir_local_free(c->local);
@@ -88,7 +89,7 @@ bool weir_client_at_rest(const weir_client *c)
         return true;
     if (c->relays)
         return !c->session.conn && !c->relay.waiting && !c->relay.batch &&
-               !weir_client_cached_waits(c) && !weir_listening_is_busy(c);
+               !weir_client_cached_waits(c) && !c->explaining && !weir_listening_is_busy(c);
     if (c->console)
         return weir_console_at_rest(c->console);
     return !c->local || weir_local_at_rest(c->local);

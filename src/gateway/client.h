@@ -121,6 +121,7 @@ typedef struct weir_client {
     weir_time cancelled_at;     /* the statement under way, by a timeout; 0: it was not */
     weir_listening *listening;  /* what it listens to; NULL: it never did */
     struct weir_cached *cached; /* its dealings with the cache; NULL: none yet */
+    struct weir_explaining *explaining; /* its EXPLAIN CACHE is being answered */
     weir_relay_state relay;
 } weir_client;
 

@@ -8,6 +8,7 @@
 #include "backend/sqlite/sqlite.h"
 #include "compat/compat.h"
 #include "engine/cache.h"
+#include "engine/catalog.h"
 #include "gateway/internal.h"
 #include <stdlib.h>
 
@@ -18,6 +19,7 @@ typedef struct explanation {
     weir_task task;
     weir_gateway *gateway;
     weir_explain request; /* its texts lie in `bytes` */
+    weir_slice user;      /* of the server; likewise */
     weir_report report;
     weir_error err; /* sqlstate "": none */
     uint8_t bytes[];
@@ -54,13 +56,42 @@ static int translate(const explanation *e, weir_buf *out)
     return weir_compat_rewrite(e->request.text, &context, out);
 }
 
+/* Online all the while: the schema must not go meanwhile. */
+static int analyze_online(const explanation *e, weir_slice text, const weir_lexed *lexed,
+                          weir_footprint **ret)
+{
+    weir_pg_surroundings at = {.schema = weir_database_schema(e->request.database),
+                               .search_path = e->request.search_path,
+                               .role = e->request.role};
+    if (!at.role.data)
+        at.role = e->user;
+    if (!at.schema || (!at.search_path.data &&
+                       !weir_schema_default(at.schema, e->user, "search_path", &at.search_path)))
+        return weir_sql_analyze_postgres(text, lexed, ret); /* its server has not been read */
+    return weir_sql_analyze_postgres_reads(text, lexed, &at, ret);
+}
+
+static int analyze_postgres(const explanation *e, weir_slice text, const weir_lexed *lexed,
+                            weir_footprint **ret)
+{
+    weir_epoch_member *member = NULL;
+    int r = weir_epoch_join(e->gateway->options.epoch, &member);
+    if (r < 0)
+        return r;
+    weir_epoch_online(member);
+    r = analyze_online(e, text, lexed, ret);
+    weir_epoch_offline(member);
+    weir_epoch_leave(member);
+    return r;
+}
+
 static int analyze(explanation *e, weir_dialect dialect, weir_slice text, const weir_lexed *lexed,
                    weir_footprint **ret)
 {
     if (lexed->statements != 1 || lexed->over_caps || lexed->unterminated)
         return weir_sql_footprint_lexed(lexed, ret);
     if (dialect == WEIR_DIALECT_POSTGRES)
-        return weir_sql_analyze_postgres(text, lexed, ret);
+        return analyze_postgres(e, text, lexed, ret);
     const char *path = file_of(e);
     int r = path ? weir_sqlite_analyze(path, text, lexed, ret, &e->err) : -ENOBUFS;
     return r == -ENOBUFS ? weir_sql_footprint_lexed(lexed, ret) : r;
@@ -142,19 +173,31 @@ static void run(weir_job *job)
 
 /* ---- asking ---- */
 
+static weir_slice keep(uint8_t **to, weir_slice s)
+{
+    weir_slice kept = weir_slice_make(s.data ? *to : NULL, s.len);
+    if (s.len > 0)
+        memcpy(*to, s.data, s.len);
+    *to += s.len;
+    return kept;
+}
+
 int weir_gateway_explain(weir_gateway *gateway, const weir_explain *request)
 {
     assert(request->text.len <= WEIR_EXPLAIN_TEXT_MAX);
-    weir_slice login = request->login, text = request->text;
-    explanation *e = malloc(sizeof(*e) + login.len + text.len);
+    const char *own = weir_database_user(request->database);
+    weir_slice user = own ? weir_slice_cstr(own) : request->login;
+    explanation *e = malloc(sizeof(*e) + request->login.len + request->text.len +
+                            request->search_path.len + request->role.len + user.len);
     if (!e)
         return -ENOMEM;
     *e = (explanation){.job = {.run = run}, .gateway = gateway, .request = *request};
-    if (login.len > 0)
-        memcpy(e->bytes, login.data, login.len);
-    memcpy(e->bytes + login.len, text.data, text.len);
-    e->request.login = weir_slice_make(e->bytes, login.len);
-    e->request.text = weir_slice_make(e->bytes + login.len, text.len);
+    uint8_t *to = e->bytes;
+    e->request.login = keep(&to, request->login);
+    e->request.text = keep(&to, request->text);
+    e->request.search_path = keep(&to, request->search_path);
+    e->request.role = keep(&to, request->role);
+    e->user = keep(&to, user);
     weir_report_init(&e->report, columns, 1, 2 * WORDS_MAX);
     if (gateway->options.analyst) {
         weir_executor_submit(gateway->options.analyst, &e->job);

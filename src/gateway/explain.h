@@ -12,6 +12,9 @@ typedef struct weir_explain {
     weir_database *database;
     weir_slice login; /* the user whose statement it would be; copied */
     weir_slice text;  /* copied; at most WEIR_EXPLAIN_TEXT_MAX */
+    /* PostgreSQL: where names are looked up, and as whom; copied. Without data: as in a new session
+     * of the user. */
+    weir_slice search_path, role;
     /* Comes on `home`, once, later: the report, or words about what is wrong; borrowed until it
      * returns. */
     void (*done)(void *user, const weir_report *report, const weir_error *err);

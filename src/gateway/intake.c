@@ -61,10 +61,16 @@ static int take_message(weir_client *c, weir_slice in, size_t *used)
     }
     f.whole = weir_slice_head(in, size);
     f.body = weir_slice_skip(f.whole, 5);
+    if (c->explaining)
+        return WAIT;
     if (begins_statement(f.type)) {
         r = weir_client_cached(c, in, used);
         if (r != WEIR_CACHED_NOT_HERE)
             return r;
+        if (weir_client_explains(c, &f) == 0) {
+            *used += size;
+            return 0;
+        }
     }
     r = weir_client_on_message(c, &f);
     if (r == 0)
