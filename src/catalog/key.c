@@ -13,20 +13,14 @@
  * A text in a database of UTF-16 is not the text that the client sent: SQLite reads every malformed
  * sequence, and U+FFFE and U+FFFF, as U+FFFD, so that different bytes become equal. Operands with
  * such bytes have no id, in any database. */
-#include "catalog/key.h"
 #include "base/ascii.h"
-
 #include "base/hash.h"
+#include "catalog/key_internal.h"
 #include <assert.h>
 #include <stdio.h>
 
-/* Eight letters each; they are part of what may lie on a disk. */
 #define SEED_RELATION 0x6e6f6974616c6572ULL
 #define SEED_COLUMN 0x6e6d756c6f632e2eULL
-#define SEED_NUMBER 0x7265626d756e2e2eULL
-#define SEED_REAL 0x6c6165722e2e2e2eULL
-#define SEED_TEXT 0x747865742e2e2e2eULL
-#define SEED_BLOB 0x626f6c622e2e2e2eULL
 
 #define INT64_TEXT_MAX 20               /* -9223372036854775808 */
 #define INT64_END 9223372036854775808.0 /* 2^63, exactly: the first that is no int64 */
@@ -72,22 +66,22 @@ uint64_t weir_column_id(uint64_t relation, weir_slice column)
 
 /* ---- canonical bytes ---- */
 
-static uint64_t bytes_id(uint64_t seed, uint64_t column, weir_slice bytes)
+uint64_t weir_key_bytes(uint64_t seed, uint64_t column, weir_slice bytes)
 {
     return never_zero(weir_hash((weir_hash_seed){{seed, column}}, bytes));
 }
 
-static uint64_t word_id(uint64_t seed, uint64_t column, uint64_t word)
+uint64_t weir_key_word(uint64_t seed, uint64_t column, uint64_t word)
 {
     uint8_t bytes[8];
     for (size_t i = 0; i < sizeof(bytes); i++)
         bytes[i] = (uint8_t)(word >> (8 * i));
-    return bytes_id(seed, column, weir_slice_make(bytes, sizeof(bytes)));
+    return weir_key_bytes(seed, column, weir_slice_make(bytes, sizeof(bytes)));
 }
 
 static int id_of_integer(uint64_t column, int64_t integer, uint64_t *ret)
 {
-    *ret = word_id(SEED_NUMBER, column, (uint64_t)integer);
+    *ret = weir_key_word(WEIR_KEY_SEED_NUMBER, column, (uint64_t)integer);
     return 0;
 }
 
@@ -100,7 +94,7 @@ static int id_of_real(uint64_t column, double real, uint64_t *ret)
     uint64_t bits;
     static_assert(sizeof(bits) == sizeof(real), "IEEE 754 binary64");
     memcpy(&bits, &real, sizeof(bits));
-    *ret = word_id(SEED_REAL, column, bits);
+    *ret = weir_key_word(WEIR_KEY_SEED_REAL, column, bits);
     return 0;
 }
 
@@ -112,10 +106,10 @@ int weir_key_of_row(uint64_t column, const weir_value *value, uint64_t *ret)
     case WEIR_VALUE_REAL:
         return id_of_real(column, value->u.real, ret);
     case WEIR_VALUE_TEXT:
-        *ret = bytes_id(SEED_TEXT, column, value->u.bytes);
+        *ret = weir_key_bytes(WEIR_KEY_SEED_TEXT, column, value->u.bytes);
         return 0;
     case WEIR_VALUE_BLOB:
-        *ret = bytes_id(SEED_BLOB, column, value->u.bytes);
+        *ret = weir_key_bytes(WEIR_KEY_SEED_BLOB, column, value->u.bytes);
         return 0;
     case WEIR_VALUE_NULL:
         break;
@@ -232,7 +226,7 @@ static int id_of_rendered(uint64_t column, const weir_value *value, uint64_t *re
     char text[INT64_TEXT_MAX + 1];
     int len = snprintf(text, sizeof(text), "%lld", (long long)value->u.integer);
     assert(len > 0 && (size_t)len < sizeof(text));
-    *ret = bytes_id(SEED_TEXT, column, weir_slice_make(text, (size_t)len));
+    *ret = weir_key_bytes(WEIR_KEY_SEED_TEXT, column, weir_slice_make(text, (size_t)len));
     return 0;
 }
 

@@ -15,7 +15,12 @@ typedef enum weir_key_type {
     WEIR_KEY_NONE,           /* no canonical bytes: not usable as a key */
     WEIR_KEY_SQLITE_NUMERIC, /* affinity INTEGER, REAL or NUMERIC, collation BINARY */
     WEIR_KEY_SQLITE_TEXT,    /* affinity TEXT, collation BINARY */
-    WEIR_KEY_SQLITE_BLOB     /* affinity BLOB (none), collation BINARY */
+    WEIR_KEY_SQLITE_BLOB,    /* affinity BLOB (none), collation BINARY */
+    WEIR_KEY_PG_INTEGER,     /* int2, int4, int8: compared among themselves */
+    WEIR_KEY_PG_UUID,
+    WEIR_KEY_PG_BOOL,
+    WEIR_KEY_PG_DATE,
+    WEIR_KEY_PG_TEXT /* text, varchar of a deterministic collation, in a UTF-8 database */
 } weir_key_type;
 
 /* Of a relation's name as the catalog has it ("t", "schema.t"); ASCII case does not count. */
@@ -32,5 +37,21 @@ WEIR_MUST_CHECK int weir_key_of_row(uint64_t column, const weir_value *value, ui
  * WEIR_KEY_ABSENT: depend on the whole relation. */
 WEIR_MUST_CHECK int weir_key_of_operand(uint64_t column, weir_key_type type,
                                         const weir_value *value, uint64_t *ret);
+
+/* ---- PostgreSQL (key_postgres.c): what is not surely the same value is WEIR_KEY_ABSENT ---- */
+
+/* Of a row's value as the change stream has it: text, DateStyle ISO, UTF-8. */
+WEIR_MUST_CHECK int weir_key_of_pg_row(uint64_t column, weir_key_type type, weir_slice text,
+                                       uint64_t *ret);
+/* Of an operand that is a text: a string's value, a parameter in text format. `utf8`: the client's
+ * encoding is UTF-8; of others only ASCII has an id. */
+WEIR_MUST_CHECK int weir_key_of_pg_text(uint64_t column, weir_key_type type, weir_slice text,
+                                        bool utf8, uint64_t *ret);
+/* Of a number that stands in SQL. */
+WEIR_MUST_CHECK int weir_key_of_pg_integer(uint64_t column, weir_key_type type, int64_t integer,
+                                           uint64_t *ret);
+/* Of a parameter in binary format. */
+WEIR_MUST_CHECK int weir_key_of_pg_binary(uint64_t column, weir_key_type type, weir_slice bytes,
+                                          bool utf8, uint64_t *ret);
 
 #endif

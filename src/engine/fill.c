@@ -13,6 +13,7 @@
  * dependencies are from. */
 #include "engine/lookup.h"
 #include "engine/surroundings.h"
+#include "sql/resolve.h"
 #include <stdlib.h>
 #include <strings.h>
 
@@ -137,7 +138,12 @@ static bool gather(fill_state *s, const weir_ask *ask, const weir_footprint *f,
     weir_dialect dialect = s->session->pools->database->backend->ops->dialect;
     if (!settings->whole_tables)
         track(s, f);
-    weir_footprint_resolve(f, dialect, &w->lexed, ask->params, ask->param_count, on_dependency, s);
+    weir_arguments arguments = {.lexed = &w->lexed,
+                                .params = ask->params,
+                                .param_count = ask->param_count,
+                                .param_types = ask->param_types};
+    if (!weir_footprint_resolve(f, dialect, &arguments, on_dependency, s))
+        return false;
     add_tags(s, a->tags);
     add_tags(s, a->more);
     return s->dependency_count <= DEPENDENCIES_MAX;

@@ -11,6 +11,7 @@
  * everything. */
 #include "engine/cache_internal.h"
 #include "engine/surroundings.h"
+#include "sql/resolve.h"
 #include <stdlib.h>
 
 #define RECORDS_MAX 64u /* more of one transaction: everything */
@@ -125,8 +126,11 @@ void weir_session_touch(weir_session *session, const weir_ask *ask)
         return;
     }
     gathering g = {.touches = t, .first = t->record_count};
-    weir_footprint_resolve_touches(f, &w->lexed, ask->params, ask->param_types, ask->param_count,
-                                   on_touch, &g);
+    weir_arguments arguments = {.lexed = &w->lexed,
+                                .params = ask->params,
+                                .param_count = ask->param_count,
+                                .param_types = ask->param_types};
+    weir_footprint_resolve_touches(f, &arguments, on_touch, &g);
     if (t->everything)
         touch_everything(session);
 }

@@ -5,6 +5,7 @@
 #include "engine/catalog.h"
 #include "engine/surroundings.h"
 #include "gateway/internal.h"
+#include "sql/reads.h"
 #include <stdlib.h>
 
 typedef struct analysis {

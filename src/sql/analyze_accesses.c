@@ -8,10 +8,9 @@
 #include "sql/functions_sqlite.h"
 #include "sql/names.h"
 #include "sql/read_sqlite.h"
+#include "sql/refusals.h"
 #include "sql/rules.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -25,27 +24,8 @@ typedef struct analysis {
     weir_query *query;           /* NULL: the text was not understood as a whole */
     const char *unread;          /* why, in words */
     bool views;                  /* something else than tables, and CTEs, stands in its FROM */
-    char reason[512];            /* of every refusal, "; " between them */
+    weir_refusals refusals;
 } analysis;
-
-/* ---- refusals ---- */
-
-/* Those that a TTL cannot override come first in the enum, and win. */
-static void refuse(analysis *a, weir_refusal refusal, const char *format, ...) WEIR_PRINTF(3, 4);
-static void refuse(analysis *a, weir_refusal refusal, const char *format, ...)
-{
-    char words[160];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(words, sizeof(words), format, args);
-    va_end(args);
-    if (a->f.refusal == WEIR_REFUSAL_NONE || refusal < a->f.refusal)
-        a->f.refusal = refusal;
-    size_t len = strlen(a->reason);
-    if (strstr(a->reason, words) || sizeof(a->reason) - len < strlen(words) + 3)
-        return;
-    snprintf(a->reason + len, sizeof(a->reason) - len, "%s%s", len > 0 ? "; " : "", words);
-}
 
 /* ---- what is touched ---- */
 
@@ -67,13 +47,15 @@ static void note_function(analysis *a, const weir_access *access)
     weir_slice name = weir_slice_cstr(access->column);
     if (weir_sqlite_function_is_of_session(name)) {
         a->f.effects |= WEIR_EFFECT_SEQUENCE;
-        refuse(a, WEIR_REFUSAL_EFFECTS, "calls %.60s(), which tells what its connection did before",
-               access->column);
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_EFFECTS,
+                          "calls %.60s(), which tells what its connection did before",
+                          access->column);
     }
     if (!weir_sqlite_function_is_steady(name)) {
         a->f.volatile_calls = true;
-        refuse(a, WEIR_REFUSAL_VOLATILE, "calls %.60s(), whose answer may change",
-               access->column ? access->column : "");
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_VOLATILE,
+                          "calls %.60s(), whose answer may change",
+                          access->column ? access->column : "");
     }
 }
 
@@ -81,7 +63,7 @@ static void note(analysis *a, const weir_access *access)
 {
     if (access->temporary) {
         a->f.effects |= WEIR_EFFECT_TEMP;
-        refuse(a, WEIR_REFUSAL_EFFECTS, "uses temporary objects");
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_EFFECTS, "uses temporary objects");
     }
     switch (access->kind) {
     case WEIR_ACCESS_READ:
@@ -105,7 +87,7 @@ static void note(analysis *a, const weir_access *access)
         a->f.effects |= WEIR_EFFECT_SET;
         break;
     case WEIR_ACCESS_PRAGMA:
-        refuse(a, WEIR_REFUSAL_SYSTEM, "is a PRAGMA");
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_SYSTEM, "is a PRAGMA");
         break;
     case WEIR_ACCESS_TRANSACTION:
         break;
@@ -159,7 +141,8 @@ static void read_table(analysis *a, const weir_access *access, weir_slice name)
 static void read_system(analysis *a, const weir_access *access)
 {
     if (!only_declares(a))
-        refuse(a, WEIR_REFUSAL_SYSTEM, "reads %.80s, which is SQLite's own", access->table);
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_SYSTEM, "reads %.80s, which is SQLite's own",
+                          access->table);
 }
 
 /* A CTE of which no column is read is reported like a table; what it reads is reported too. */
@@ -176,7 +159,8 @@ static void read_relation(analysis *a, const weir_access *access)
     if (is_schema_table(access->table) || (info && info->kind == WEIR_RELATION_SYSTEM)) {
         read_system(a, access);
     } else if (name.len >= 7 && weir_slice_eq_nocase(weir_slice_head(name, 7), "pragma_")) {
-        refuse(a, WEIR_REFUSAL_SYSTEM, "reads %.80s, which is SQLite's own", access->table);
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_SYSTEM, "reads %.80s, which is SQLite's own",
+                          access->table);
     } else if (info && info->kind == WEIR_RELATION_TABLE) {
         read_table(a, access, info->name);
     } else if (info && info->kind == WEIR_RELATION_VIEW) {
@@ -185,10 +169,11 @@ static void read_relation(analysis *a, const weir_access *access)
         return;
     } else if (!info) {
         weir_dependencies_add_whole(&a->dependencies, name, "the schema is not known");
-        refuse(a, WEIR_REFUSAL_UNFOLLOWED, "%.80s: nothing is known of it", access->table);
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_UNFOLLOWED, "%.80s: nothing is known of it",
+                          access->table);
     } else if (!is_of_arguments(info, name)) {
-        refuse(a, WEIR_REFUSAL_UNFOLLOWED,
-               "the changes of %.80s are not seen: it is no plain table", access->table);
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_UNFOLLOWED,
+                          "the changes of %.80s are not seen: it is no plain table", access->table);
     }
 }
 
@@ -207,23 +192,24 @@ static int read_text(analysis *a, weir_slice text, const weir_lexed *lexed)
     if (!a->query)
         return 0;
     a->views = weir_query_has_other(a->query, a->catalog);
-    weir_rules_apply(a->query, a->catalog, &a->dependencies);
+    weir_rules_apply(a->query, a->catalog, NULL, &a->dependencies);
     return 0;
 }
 
 static void refuse_by_kind(analysis *a, const weir_lexed *lexed)
 {
     if (a->f.kind == WEIR_KIND_UNKNOWN || lexed->over_caps || lexed->unterminated)
-        refuse(a, WEIR_REFUSAL_UNKNOWN, "%s", a->f.reason);
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_UNKNOWN, "%s", a->f.reason);
     else if (a->f.kind != WEIR_KIND_READ)
-        refuse(a, WEIR_REFUSAL_NO_READ, "is no plain read (%s)", weir_kind_name(a->f.kind));
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_NO_READ, "is no plain read (%s)",
+                          weir_kind_name(a->f.kind));
     else if (lexed->statements != 1)
-        refuse(a, WEIR_REFUSAL_UNKNOWN, "is more than one statement");
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_UNKNOWN, "is more than one statement");
     else if (a->f.effects != 0)
-        refuse(a, WEIR_REFUSAL_EFFECTS, "has effects on its session (%s)",
-               weir_effect_name(a->f.effects));
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_EFFECTS, "has effects on its session (%s)",
+                          weir_effect_name(a->f.effects));
     if (!a->catalog)
-        refuse(a, WEIR_REFUSAL_UNKNOWN, "the schema is not known");
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_UNKNOWN, "the schema is not known");
 }
 
 static int analyze(analysis *a, weir_slice text, const weir_lexed *lexed)
@@ -231,14 +217,12 @@ static int analyze(analysis *a, weir_slice text, const weir_lexed *lexed)
     weir_kind kind = a->f.kind;
     a->f.from_grammar = true;
     a->f.volatile_calls = false;
-    a->f.refusal = WEIR_REFUSAL_NONE;
     for (size_t i = 0; i < a->count; i++)
         note(a, &a->accesses[i]);
     /* EXPLAIN prepares what it explains, and runs none of it. */
     if (lexed->kind == WEIR_KIND_UTILITY)
         a->f.kind = kind;
     refuse_by_kind(a, lexed);
-    a->f.reason = a->reason;
     if (a->f.kind != WEIR_KIND_READ)
         return 0;
     int r = read_text(a, text, lexed);
@@ -247,7 +231,8 @@ static int analyze(analysis *a, weir_slice text, const weir_lexed *lexed)
             read_relation(a, &a->accesses[i]);
     }
     if (a->dependencies.too_many)
-        refuse(a, WEIR_REFUSAL_UNKNOWN, "reads more relations than can be followed");
+        weir_refusals_add(&a->refusals, WEIR_REFUSAL_UNKNOWN,
+                          "reads more relations than can be followed");
     a->f.fingerprint = a->catalog ? a->catalog->fingerprint : 0;
     a->f.dependencies = a->dependencies.items;
     a->f.dependency_count = a->dependencies.count;
@@ -269,8 +254,10 @@ int weir_sql_analyze_accesses(const struct weir_access *accesses, size_t count,
     a->catalog = catalog;
     a->query = NULL;
     a->views = false;
-    a->reason[0] = '\0';
+    a->refusals = (weir_refusals){.refusal = WEIR_REFUSAL_NONE};
     int r = analyze(a, text, lexed);
+    a->f.refusal = a->refusals.refusal;
+    a->f.reason = a->refusals.words;
     if (r == 0)
         r = weir_names_footprint(&a->names, &a->f, ret);
     weir_names_fini(&a->names);

@@ -2,7 +2,7 @@
  * and walked; both the grammar's output and the unpacking recurse, hence the caps and the stack.
  * libpg_query itself ends the process when an allocation inside of it fails (measured, 15-4.0.0);
  * only what is allocated here is reported as -ENOMEM. */
-#include "sql/pg_tree.h"
+#include "sql/pg_reads.h"
 
 #include <pg_query.h>
 #include <stdio.h>
@@ -47,7 +47,8 @@ static int statement(const PgQuery__Node *stmt, bool first, weir_names *names, w
     return 0;
 }
 
-static int tree(const PgQuery__ParseResult *result, weir_footprint **ret)
+/* `reads` NULL: the schema is not known. */
+static int tree(const PgQuery__ParseResult *result, weir_pg_reads *reads, weir_footprint **ret)
 {
     char reason[128] = "";
     weir_names names;
@@ -66,6 +67,8 @@ static int tree(const PgQuery__ParseResult *result, weir_footprint **ret)
     if (f.row_locks)
         snprintf(reason, sizeof(reason), "locks rows");
     f.reason = reason;
+    if (r == 0 && reads)
+        r = reads->fill(reads, result, &f);
     if (r == 0)
         r = weir_names_footprint(&names, &f, ret);
     weir_names_fini(&names);
@@ -89,7 +92,8 @@ static int parse_error(const PgQueryError *error, const weir_lexed *lexed, weir_
     return refuse(lexed, WEIR_KIND_UNKNOWN, words, ret);
 }
 
-static int parse(const char *text, const weir_lexed *lexed, weir_footprint **ret)
+static int parse(const char *text, const weir_lexed *lexed, weir_pg_reads *reads,
+                 weir_footprint **ret)
 {
     PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(text);
     int r;
@@ -98,7 +102,7 @@ static int parse(const char *text, const weir_lexed *lexed, weir_footprint **ret
     } else {
         PgQuery__ParseResult *result = pg_query__parse_result__unpack(
             NULL, parsed.parse_tree.len, (const uint8_t *)parsed.parse_tree.data);
-        r = result ? tree(result, ret) : -ENOMEM;
+        r = result ? tree(result, reads, ret) : -ENOMEM;
         if (result)
             pg_query__parse_result__free_unpacked(result, NULL);
     }
@@ -106,7 +110,8 @@ static int parse(const char *text, const weir_lexed *lexed, weir_footprint **ret
     return r;
 }
 
-int weir_sql_analyze_postgres(weir_slice text, const weir_lexed *lexed, weir_footprint **ret)
+int weir_pg_analyze(weir_slice text, const weir_lexed *lexed, weir_pg_reads *reads,
+                    weir_footprint **ret)
 {
     if (lexed->over_caps || text.len > WEIR_SQL_TEXT_MAX)
         return weir_sql_footprint_lexed(lexed, ret);
@@ -118,7 +123,12 @@ int weir_sql_analyze_postgres(weir_slice text, const weir_lexed *lexed, weir_foo
     if (text.len > 0)
         memcpy(copy, text.data, text.len);
     copy[text.len] = '\0';
-    int r = parse(copy, lexed, ret);
+    int r = parse(copy, lexed, reads, ret);
     free(copy);
     return r;
+}
+
+int weir_sql_analyze_postgres(weir_slice text, const weir_lexed *lexed, weir_footprint **ret)
+{
+    return weir_pg_analyze(text, lexed, NULL, ret);
 }

@@ -170,11 +170,11 @@ weir_lookup weir_columns_of_leaf(const weir_from *leaf, weir_slice name, unsigne
 
 /* ---- names in expressions ---- */
 
-static weir_lookup qualified(const weir_level *level, const weir_operand *o, unsigned *steps,
-                             weir_columns *ret)
+static weir_lookup qualified(const weir_level *level, const weir_from *until, const weir_operand *o,
+                             unsigned *steps, weir_columns *ret)
 {
     const weir_from *leaf = NULL;
-    for (const weir_from *f = level->leaves; f; f = f->next_leaf) {
+    for (const weir_from *f = level->leaves; f && f != until; f = f->next_leaf) {
         if (!weir_ascii_eq(f->alias, o->qualifier))
             continue;
         if (leaf)
@@ -234,11 +234,11 @@ static bool is_output(const weir_level *level, weir_slice name)
     return false;
 }
 
-static weir_lookup unqualified(const weir_level *level, const weir_operand *o, unsigned *steps,
-                               weir_columns *ret)
+static weir_lookup unqualified(const weir_level *level, const weir_from *until,
+                               const weir_operand *o, unsigned *steps, weir_columns *ret)
 {
     ret->count = 0;
-    for (const weir_from *f = level->leaves; f; f = f->next_leaf) {
+    for (const weir_from *f = level->leaves; f && f != until; f = f->next_leaf) {
         weir_column column;
         weir_lookup found = weir_columns_of_leaf(f, o->name, steps, &column);
         if (found == WEIR_LOOKUP_UNSURE)
@@ -252,7 +252,7 @@ static weir_lookup unqualified(const weir_level *level, const weir_operand *o, u
     }
     if (ret->count > 0)
         return WEIR_LOOKUP_FOUND;
-    if (level->leaves && is_rowid(o->name)) {
+    if (level->leaves && level->leaves != until && is_rowid(o->name)) {
         ret->count = 1;
         return level->leaves->next_leaf ? WEIR_LOOKUP_UNSURE
                                         : rowid_of(level->leaves, &ret->items[0]);
@@ -263,9 +263,11 @@ static weir_lookup unqualified(const weir_level *level, const weir_operand *o, u
 bool weir_columns_resolve(const weir_level *level, const weir_operand *operand, unsigned *steps,
                           weir_columns *ret)
 {
-    for (; level; level = level->query->outer) {
-        weir_lookup found = operand->qualifier.len > 0 ? qualified(level, operand, steps, ret)
-                                                       : unqualified(level, operand, steps, ret);
+    const weir_from *until = NULL;
+    for (; level; until = level->query->until, level = level->query->outer) {
+        weir_lookup found = operand->qualifier.len > 0
+                                ? qualified(level, until, operand, steps, ret)
+                                : unqualified(level, until, operand, steps, ret);
         if (found != WEIR_LOOKUP_ABSENT)
             return found == WEIR_LOOKUP_FOUND;
     }

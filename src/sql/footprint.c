@@ -1,5 +1,6 @@
 /* Footprints are one block of memory each, so that freeing one is one call. */
 #include "sql/footprint.h"
+#include "sql/reads.h"
 
 #include <stdlib.h>
 
@@ -14,20 +15,26 @@ static size_t text_size(const char *text)
     return strlen(text ? text : "") + 1;
 }
 
+static size_t dependency_size(const weir_read_dependency *d)
+{
+    return text_size(d->relation_name) + text_size(d->column_name) + text_size(d->operand) +
+           text_size(d->why);
+}
+
 static size_t size_of(const weir_footprint *f)
 {
     size_t size = sizeof(*f) + ((size_t)f->read_count + f->written_count) * sizeof(char *) +
-                  f->dependency_count * sizeof(*f->dependencies);
+                  ((size_t)f->dependency_count + f->touch_count) * sizeof(*f->dependencies);
     for (size_t i = 0; i < f->read_count; i++)
         size += strlen(f->reads[i]) + 1;
     for (size_t i = 0; i < f->written_count; i++)
         size += strlen(f->writes[i]) + 1;
-    for (size_t i = 0; i < f->dependency_count; i++) {
-        const weir_read_dependency *d = &f->dependencies[i];
-        size += text_size(d->relation_name) + text_size(d->column_name) + text_size(d->operand) +
-                text_size(d->why);
-    }
-    return size + text_size(f->reason);
+    for (size_t i = 0; i < f->dependency_count; i++)
+        size += dependency_size(&f->dependencies[i]);
+    for (size_t i = 0; i < f->touch_count; i++)
+        size += dependency_size(&f->touches[i]);
+    size += f->place_count * sizeof(*f->places);
+    return size + text_size(f->reason) + text_size(f->touches_words);
 }
 
 static const char *copy_text(char **at, const char *text)
@@ -54,16 +61,25 @@ int weir_footprint_copy(const weir_footprint *from, weir_footprint **ret)
         return -ENOMEM;
     *f = *from;
     f->dependencies = (weir_read_dependency *)(void *)(f + 1);
-    f->reads = (const char **)(void *)(f->dependencies + f->dependency_count);
+    weir_read_dependency *touches = f->dependencies + f->dependency_count;
+    f->reads = (const char **)(void *)(touches + f->touch_count);
     f->writes = f->reads + f->read_count;
-    char *at = (char *)(f->writes + f->written_count);
+    weir_receiver *places = (weir_receiver *)(void *)(f->writes + f->written_count);
+    char *at = (char *)(places + f->place_count);
     for (size_t i = 0; i < f->read_count; i++)
         f->reads[i] = copy_text(&at, from->reads[i]);
     for (size_t i = 0; i < f->written_count; i++)
         f->writes[i] = copy_text(&at, from->writes[i]);
     for (size_t i = 0; i < f->dependency_count; i++)
         copy_dependency(&at, &from->dependencies[i], &f->dependencies[i]);
+    for (size_t i = 0; i < f->touch_count; i++)
+        copy_dependency(&at, &from->touches[i], &touches[i]);
+    f->touches = touches;
+    if (f->place_count > 0)
+        memcpy(places, from->places, f->place_count * sizeof(*places));
+    f->places = places;
     f->reason = copy_text(&at, from->reason);
+    f->touches_words = copy_text(&at, from->touches_words);
     *ret = f;
     return 0;
 }

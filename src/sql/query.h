@@ -24,7 +24,10 @@ typedef struct weir_operand {
     enum { WEIR_OPERAND_OTHER, WEIR_OPERAND_COLUMN, WEIR_OPERAND_PLACE } kind;
     bool negated;               /* of a place */
     bool list;                  /* a place that is a list of values */
+    bool array;                 /* a place whose value is an array of them */
+    weir_key_type cast;         /* PostgreSQL: what a place is cast to; NONE: it is not */
     uint32_t place;             /* of the template */
+    uint16_t item;              /* PostgreSQL: which of its values, from 1 */
     weir_slice param;           /* a place's parameter as written; empty: a literal */
     weir_slice qualifier, name; /* of a column; an empty qualifier: none */
     bool quoted;                /* the name of a column */
@@ -93,7 +96,11 @@ struct weir_from {
     weir_slice alias;        /* the name it goes by */
     weir_query *query;       /* of a derived table */
     const weir_cte *cte;
-    const weir_relation_info *info; /* found by the rules; NULL: not in the catalog */
+    const weir_relation_info *info;              /* found by the rules; NULL: not in the catalog */
+    const struct weir_schema_relation *relation; /* PostgreSQL: likewise, by its reader */
+    const weir_name *columns;                    /* PostgreSQL, of a function: names given to it */
+    bool lateral;                                /* a derived table that sees those before it */
+    struct weir_pg_target *target;               /* PostgreSQL: it is written; NULL: only read */
     /* of a join */
     weir_join join;
     weir_from *left, *right;
@@ -119,8 +126,9 @@ struct weir_level {
 
 struct weir_query {
     weir_level *levels;
-    weir_level *outer; /* whose columns its expressions may name too; NULL: none */
-    weir_query *scope; /* whose CTEs it sees too; NULL: none */
+    weir_level *outer;      /* whose columns its expressions may name too; NULL: none */
+    const weir_from *until; /* … of its leaves before this one; NULL: of all */
+    weir_query *scope;      /* whose CTEs it sees too; NULL: none */
     weir_cte *ctes;
     bool limited;     /* LIMIT */
     weir_query *next; /* of all queries of the text */

@@ -1,5 +1,8 @@
-/* The names of refusals: labels of metrics. */
-#include "sql/sql.h"
+/* Refusals: their names, which are labels of metrics, and their words. */
+#include "sql/refusals.h"
+
+#include <stdarg.h>
+#include <stdio.h>
 
 const char *weir_refusal_name(weir_refusal refusal)
 {
@@ -25,4 +28,20 @@ const char *weir_refusal_name(weir_refusal refusal)
     }
     assert(!"a refusal that is none");
     return "unknown";
+}
+
+/* Those that a TTL cannot override come first in the enum, and win. */
+void weir_refusals_add(weir_refusals *r, weir_refusal refusal, const char *format, ...)
+{
+    char words[160];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(words, sizeof(words), format, args);
+    va_end(args);
+    if (r->refusal == WEIR_REFUSAL_NONE || refusal < r->refusal)
+        r->refusal = refusal;
+    size_t len = strlen(r->words);
+    if (strstr(r->words, words) || sizeof(r->words) - len < strlen(words) + 3)
+        return;
+    snprintf(r->words + len, sizeof(r->words) - len, "%s%s", len > 0 ? "; " : "", words);
 }

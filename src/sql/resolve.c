@@ -1,7 +1,7 @@
 /* From what a template depends on to what one statement does: the values of its literals and
  * parameters become ids. Whatever value cannot be had exactly as the database will have it makes
  * the dependency the whole relation. */
-#include "sql/sql.h"
+#include "sql/pg_values.h"
 
 #define TEXT_SIZE_MAX 512u /* of a literal with something to decode */
 
@@ -187,8 +187,7 @@ static bool negate(weir_value *v)
     return true;
 }
 
-/* Whether all literals of that place are recorded: places never go down. */
-static bool is_complete(const weir_lexed *l, uint32_t place)
+bool weir_literals_are_complete(const weir_lexed *l, uint32_t place)
 {
     if (l->literal_count <= WEIR_SQL_LITERALS_MAX)
         return true;
@@ -203,7 +202,7 @@ static bool is_complete(const weir_lexed *l, uint32_t place)
 static size_t key_ids(resolution *r, const weir_read_dependency *d, uint64_t *ids)
 {
     size_t count = 0;
-    if (!r->lexed || !is_complete(r->lexed, d->place))
+    if (!r->lexed || !weir_literals_are_complete(r->lexed, d->place))
         return 0;
     for (size_t i = 0; i < recorded(r->lexed); i++) {
         weir_value value;
@@ -217,24 +216,75 @@ static size_t key_ids(resolution *r, const weir_read_dependency *d, uint64_t *id
     return count;
 }
 
-void weir_footprint_resolve(const weir_footprint *footprint, weir_dialect dialect,
-                            const weir_lexed *lexed, const weir_value *params, size_t param_count,
-                            void (*visit)(void *user, uint64_t relation, uint64_t column,
-                                          uint64_t value),
-                            void *user)
+bool weir_footprint_resolve(
+    const weir_footprint *footprint, weir_dialect dialect, const weir_arguments *arguments,
+    void (*visit)(void *user, uint64_t relation, uint64_t column, uint64_t value), void *user)
 {
     uint64_t ids[WEIR_KEYS_MAX];
-    resolution r;
-    /* PostgreSQL's literals have other rules: no keys of them until they are read by those. */
-    r.lexed = dialect == WEIR_DIALECT_SQLITE ? lexed : NULL;
-    r.params = params;
-    r.param_count = param_count;
+    resolution r = {.lexed = arguments->lexed,
+                    .params = arguments->params,
+                    .param_count = arguments->param_count};
+    weir_pg_values values;
+    weir_pg_values_init(&values, footprint, arguments);
     for (size_t i = 0; i < footprint->dependency_count; i++) {
         const weir_read_dependency *d = &footprint->dependencies[i];
-        size_t count = d->column != 0 ? key_ids(&r, d, ids) : 0;
+        size_t count = 0;
+        if (d->column != 0)
+            count = dialect == WEIR_DIALECT_SQLITE ? key_ids(&r, d, ids)
+                                                   : weir_pg_values_ids(&values, d, ids);
         if (count == 0)
             visit(user, d->relation, 0, 0);
         for (size_t k = 0; k < count; k++)
             visit(user, d->relation, d->column, ids[k]);
+    }
+    return dialect == WEIR_DIALECT_SQLITE || weir_pg_values_are_timeless(&values);
+}
+
+/* All values of a column, which several touches may give; 0: they cannot be had. */
+static size_t touched_values(weir_pg_values *values, const weir_footprint *f, size_t first,
+                             uint64_t *ids)
+{
+    size_t count = 0;
+    for (size_t i = first; i < f->touch_count; i++) {
+        uint64_t some[WEIR_KEYS_MAX];
+        if (f->touches[i].relation != f->touches[first].relation ||
+            f->touches[i].column != f->touches[first].column)
+            continue;
+        size_t n = weir_pg_values_ids(values, &f->touches[i], some);
+        if (n == 0 || n > WEIR_KEYS_MAX - count)
+            return 0;
+        memcpy(ids + count, some, n * sizeof(*ids));
+        count += n;
+    }
+    return count;
+}
+
+static bool is_repeated(const weir_footprint *f, size_t touch)
+{
+    for (size_t i = 0; i < touch; i++) {
+        if (f->touches[i].relation == f->touches[touch].relation &&
+            f->touches[i].column == f->touches[touch].column)
+            return true;
+    }
+    return false;
+}
+
+void weir_footprint_resolve_touches(
+    const weir_footprint *footprint, const weir_arguments *arguments,
+    void (*visit)(void *user, uint64_t relation, uint64_t column, uint64_t value), void *user)
+{
+    uint64_t ids[WEIR_KEYS_MAX];
+    weir_pg_values values;
+    weir_pg_values_init(&values, footprint, arguments);
+    values.written = true;
+    for (size_t i = 0; i < footprint->touch_count; i++) {
+        const weir_read_dependency *t = &footprint->touches[i];
+        if (is_repeated(footprint, i))
+            continue;
+        if (t->column == 0)
+            visit(user, t->relation, 0, 0);
+        size_t count = t->column != 0 ? touched_values(&values, footprint, i, ids) : 0;
+        for (size_t k = 0; k < count; k++)
+            visit(user, t->relation, t->column, ids[k]);
     }
 }

@@ -29,6 +29,7 @@ typedef struct fact {
 
 typedef struct rules {
     weir_dependencies *to;
+    const weir_rules_target *target;
     unsigned steps, facts;
 } rules;
 
@@ -221,19 +222,36 @@ typedef struct choice {
     const weir_from *leaf;
     weir_column column;
     const weir_operand *value; /* NULL: none so far */
+    int rank;
 } choice;
 
 /* The rowid's alias is the best key: one row. */
+static int rank(const choice *c, const weir_column *column, const weir_operand *value)
+{
+    if (weir_ascii_eq(column->name, c->leaf->info->rowid_alias))
+        return 3;
+    return value->list || column->type == WEIR_KEY_PG_BOOL ? 1 : 2;
+}
+
 static bool choose(void *user, const weir_column *column)
 {
     choice *c = user;
-    bool best = weir_ascii_eq(column->name, c->leaf->info->rowid_alias);
-    const weir_operand *value = !c->value || best ? value_of(c->rules, c->facts, column) : NULL;
-    if (!value)
-        return true;
-    c->column = *column;
-    c->value = value;
-    return !best;
+    const weir_operand *value = value_of(c->rules, c->facts, column);
+    if (value && rank(c, column, value) > c->rank) {
+        c->column = *column;
+        c->value = value;
+        c->rank = rank(c, column, value);
+    }
+    return c->rank < 3;
+}
+
+static bool fix(void *user, const weir_column *column)
+{
+    const choice *c = user;
+    const weir_operand *value = value_of(c->rules, c->facts, column);
+    if (value)
+        c->rules->target->fixed(c->rules->target->user, c->leaf, column->name, value);
+    return true;
 }
 
 static const char *words(rules *r, const weir_operand *value)
@@ -267,6 +285,8 @@ static void refer(rules *r, const weir_from *leaf, const fact *facts)
     choice c = {.rules = r, .facts = facts, .leaf = leaf, .value = NULL};
     if (!leaf->info || leaf->info->kind != WEIR_RELATION_TABLE)
         return;
+    if (r->target && leaf->target)
+        each_column(facts, leaf, fix, &c);
     each_column(facts, leaf, choose, &c);
     if (!c.value) {
         weir_dependencies_add_whole(r->to, leaf->info->name, why_whole(leaf, facts));
@@ -275,6 +295,7 @@ static void refer(rules *r, const weir_from *leaf, const fact *facts)
     weir_read_dependency key = {.key = c.column.type,
                                 .place = c.value->place,
                                 .negated = c.value->negated,
+                                .array = c.value->array,
                                 .operand = words(r, c.value)};
     weir_dependencies_add_key(r->to, leaf->info->name, c.column.name, &key);
 }
@@ -300,10 +321,12 @@ static bool push(void *user, const weir_column *column)
 }
 
 /* What is asked of a derived table's columns is asked of what they are inside, if its rows are
- * those of its FROM. `around`: the facts of the levels around, which hold inside too. */
+ * those of its FROM. `around`: the facts of the levels around, which hold inside too; a lateral one
+ * is asked only for rows beside it of which the level's own facts hold. */
 static void descend(rules *r, const weir_from *leaf, const fact *facts, const fact *around)
 {
-    pushing p = {.rules = r, .outside = facts, .inside = around, .leaf = leaf};
+    pushing p = {
+        .rules = r, .outside = facts, .inside = leaf->lateral ? facts : around, .leaf = leaf};
     each_column(facts, leaf, push, &p);
     scan(r, leaf->query, p.inside);
 }
@@ -364,9 +387,11 @@ static void scan(rules *r, const weir_query *query, const fact *facts)
         scan_level(r, l, facts);
 }
 
-void weir_rules_apply(weir_query *query, const weir_catalog *catalog, weir_dependencies *ret)
+void weir_rules_apply(weir_query *query, const weir_catalog *catalog,
+                      const weir_rules_target *target, weir_dependencies *ret)
 {
-    rules r = {.to = ret};
-    weir_columns_bind(query, catalog);
+    rules r = {.to = ret, .target = target};
+    if (catalog)
+        weir_columns_bind(query, catalog);
     scan(&r, query, NULL);
 }

@@ -119,12 +119,15 @@ typedef enum weir_refusal {
 const char *weir_refusal_name(weir_refusal refusal);
 
 /* What an answer depends on, per reference of a relation: all of it, or its rows with
- * `column` = the values of a place. */
+ * `column` = the values of a place. Also what a write touches. The ids of their values:
+ * sql/resolve.h. */
 typedef struct weir_read_dependency {
     uint64_t relation, column; /* ids of catalog/key.h; column 0: the whole relation */
     weir_key_type key;
     uint32_t place; /* of the template: its literal, parameter or list of them */
+    uint16_t item;  /* which of the place's values, counted from 1; 0: any of them */
     bool negated;   /* a minus stands before it */
+    bool array;     /* the place's value is an array */
     const char *relation_name, *column_name;
     const char *operand; /* for people: "= $1", "= ?", "in a list"; empty for the whole relation */
     const char *why;     /* the whole relation: why no key was found, in words */
@@ -148,8 +151,13 @@ typedef struct weir_footprint {
     uint64_t fingerprint; /* of the catalog facts it was made from (catalog.h); 0: none */
     uint16_t dependency_count;
     weir_read_dependency *dependencies; /* of a read, also where it is refused */
-    bool touches_everything; /* PostgreSQL: what it may write is not known; else see
-                                weir_footprint_resolve_touches */
+    /* Of weir_sql_analyze_postgres_reads alone (sql/reads.h): */
+    uint16_t place_count, touch_count;
+    const struct weir_receiver *places;  /* what takes the values of the first places */
+    bool timeless_rest;                  /* no date or time is read from those of the others */
+    bool touches_everything;             /* what it may write is not known */
+    const weir_read_dependency *touches; /* a write: what it changes */
+    const char *touches_words;           /* why it touches everything; "" */
 } weir_footprint;
 
 void weir_footprint_free(void *footprint); /* for weir_epoch_retire; NULL is fine */
@@ -255,24 +263,10 @@ struct weir_access;
 WEIR_MUST_CHECK int weir_sql_analyze_accesses(const struct weir_access *accesses, size_t count,
                                               const weir_catalog *catalog, weir_slice text,
                                               const weir_lexed *lexed, weir_footprint **ret);
-/* The dependencies of one statement of that template: `lexed` is of its own text (NULL: there are
- * no literals to be had, which makes keys whole relations), `params` what it is executed with.
- * Column and value are 0 for a whole relation. A place with more than WEIR_KEYS_MAX values is the
- * whole relation. */
-#define WEIR_KEYS_MAX 64u
-void weir_footprint_resolve(const weir_footprint *footprint, weir_dialect dialect,
-                            const weir_lexed *lexed, const weir_value *params, size_t param_count,
-                            void (*visit)(void *user, uint64_t relation, uint64_t column,
-                                          uint64_t value),
-                            void *user);
 /* One line per dependency and refusal, for people: "t: rows with id = $1", "t: all of it, because
  * …". -ENOMEM, -EMSGSIZE. */
 WEIR_MUST_CHECK int weir_footprint_explain(const weir_footprint *footprint, weir_buf *out);
 
-#include "catalog/schema.h"
-typedef struct weir_pg_surroundings { const weir_schema *schema; weir_slice search_path, role; } weir_pg_surroundings;
-int weir_sql_analyze_postgres_reads(weir_slice text, const weir_lexed *lexed, const weir_pg_surroundings *s, weir_footprint **ret);
-void weir_footprint_resolve_touches(const weir_footprint *f, const weir_lexed *lexed, const weir_value *params, const uint32_t *types, size_t count, void (*visit)(void *, uint64_t, uint64_t, uint64_t), void *user);
 /* ---- hints ---- */
 
 /* The inside of a leading comment (weir_lexed.hint): `nocache`, `cache ttl=60s tags=a,b`,

@@ -3,6 +3,7 @@
  * is depended on.
  * usage: fuzz_sql_read SEED ROUNDS */
 #include "catalog/access.h"
+#include "sql/resolve.h"
 #include "sql/sql.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,7 +131,9 @@ static void check(weir_slice text, weir_lexed *l)
         weir_sql_analyze_accesses(accesses, 2, &catalog, text, l, &f) != 0)
         abort();
     weir_value value = {.type = WEIR_VALUE_INTEGER, .u.integer = 1};
-    weir_footprint_resolve(f, WEIR_DIALECT_SQLITE, l, &value, 1, visit, &found);
+    weir_arguments arguments = {.lexed = l, .params = &value, .param_count = 1};
+    if (!weir_footprint_resolve(f, WEIR_DIALECT_SQLITE, &arguments, visit, &found))
+        abort();
     if (f->kind == WEIR_KIND_READ && !found)
         abort();
     weir_footprint_free(f);

@@ -3,6 +3,7 @@
  *
  * usage: property_sql_keys SEED QUERIES */
 #include "facts.h"
+#include "sql/resolve.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -496,7 +497,9 @@ static bool check(sqlite3 *db, maker *m, const char *query, const weir_footprint
     ids list = {.count = 0};
     int64_t param = (int64_t)pick(m, 3);
     weir_value value = {.type = WEIR_VALUE_INTEGER, .u.integer = param};
-    weir_footprint_resolve(f, WEIR_DIALECT_SQLITE, lexed, &value, 1, on_id, &list);
+    weir_arguments arguments = {.lexed = lexed, .params = &value, .param_count = 1};
+    if (!weir_footprint_resolve(f, WEIR_DIALECT_SQLITE, &arguments, on_id, &list))
+        abort();
     if (!list.keyed)
         return true;
     n->keyed++;

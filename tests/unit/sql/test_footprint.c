@@ -1,6 +1,7 @@
 /* From a template's dependencies to a statement's ids; words for people; hints. */
 #include "catalog/access.h"
 #include "failalloc.h"
+#include "sql/resolve.h"
 #include "sql/sql.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,7 +59,8 @@ static found resolve(const char *text, const weir_value *params, size_t count)
     found r = {.count = 0};
     weir_lexed_init(&l);
     weir_footprint *f = analyze(text, &l);
-    weir_footprint_resolve(f, WEIR_DIALECT_SQLITE, &l, params, count, on_id, &r);
+    weir_arguments arguments = {.lexed = &l, .params = params, .param_count = count};
+    assert_true(weir_footprint_resolve(f, WEIR_DIALECT_SQLITE, &arguments, on_id, &r));
     weir_footprint_free(f);
     weir_lexed_fini(&l);
     return r;
@@ -176,12 +178,14 @@ static void test_places_hold_for_every_text_of_the_template(void **state)
     weir_footprint *f = analyze("select 1 from t where s in ('a', 'b') and id in (1, 2)", &l);
     const char *text = "select 'x' from t where s in (?, 'b', 'c', 'd') and id in (4, 5, 6)";
     assert_int_equal(weir_sql_lex(WEIR_DIALECT_SQLITE, weir_slice_cstr(text), &l), 0);
-    weir_footprint_resolve(f, WEIR_DIALECT_SQLITE, &l, &param, 1, on_id, &r);
+    weir_arguments arguments = {.lexed = &l, .params = &param, .param_count = 1};
+    assert_true(weir_footprint_resolve(f, WEIR_DIALECT_SQLITE, &arguments, on_id, &r));
     assert_int_equal(r.count, 3);
     for (unsigned i = 0; i < 3; i++)
         assert_true(r.values[i] == key("id", integer(4 + i)));
     r.count = 0;
-    weir_footprint_resolve(f, WEIR_DIALECT_SQLITE, NULL, &param, 1, on_id, &r);
+    arguments.lexed = NULL;
+    assert_true(weir_footprint_resolve(f, WEIR_DIALECT_SQLITE, &arguments, on_id, &r));
     assert_true(r.count == 1 && r.whole);
     weir_footprint_free(f);
     weir_lexed_fini(&l);
