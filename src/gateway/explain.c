@@ -10,6 +10,7 @@
 #include "engine/cache.h"
 #include "engine/catalog.h"
 #include "gateway/internal.h"
+#include "sql/reads.h"
 #include <stdlib.h>
 
 #define WORDS_MAX (256u * 1024)
