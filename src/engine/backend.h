@@ -66,9 +66,10 @@ typedef struct weir_conn_ops {
     int (*name)(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
     /* It means that now, by a statement of the session's own. NULL name: no name means anything. */
     int (*named)(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
-    /* No name means anything on the server from now on, neither a client's nor ours. For texts that
-     * ask which names there are. */
-    int (*unname)(weir_conn *conn);
+    /* Makes these names mean that, made in this order, and no other name anything, neither a
+     * client's nor ours. For texts that ask which names there are. */
+    int (*only)(weir_conn *conn, const weir_slice *names, const weir_prepared *const *prepared,
+                size_t count);
     /* Whether the statement stands on the server as the client was shown it; else `examine` finds
      * out (on_examined follows), in front of the client's next extended message. */
     bool (*faithful)(weir_conn *conn, const weir_prepared *prepared);

@@ -24,6 +24,7 @@ struct weir_namings {
 
 typedef struct gathering {
     weir_client *client;
+    weir_slice text;
     struct weir_namings *namings;
     bool wanted;
     int error;
@@ -55,6 +56,13 @@ static naming *add(gathering *g)
     return item;
 }
 
+static bool has_several(weir_slice text)
+{
+    weir_slice rest = text;
+    (void)weir_sql_split(WEIR_DIALECT_POSTGRES, text, &rest);
+    return weir_sql_split(WEIR_DIALECT_POSTGRES, rest, &rest).len > 0;
+}
+
 static int keep(gathering *g, weir_naming what, weir_slice name, weir_slice statement)
 {
     naming *item = add(g);
@@ -67,6 +75,8 @@ static int keep(gathering *g, weir_naming what, weir_slice name, weir_slice stat
         memcpy(item->name, name.data, name.len);
     if (what != WEIR_NAMING_PREPARE)
         return 0;
+    if (!has_several(g->text)) /* as pg_prepared_statements shows it: with its semicolon */
+        statement = g->text;
     item->prepared = weir_client_prepared_new(g->client, statement, (weir_slice){0});
     if (!item->prepared)
         return -ENOMEM;
@@ -128,19 +138,25 @@ static int earlier(const void *a, const void *b)
 static int show_names(weir_client *c)
 {
     weir_conn *conn = c->session.conn;
-    weir_named *n, **all = calloc(c->relay.named.len + 1, sizeof(weir_named *));
-    size_t count = 0;
-    if (!all)
-        return -ENOMEM;
-    for (size_t pos = 0; (n = weir_map_next(&c->relay.named, &pos));)
+    size_t most = c->relay.named.len + 1, count = 0;
+    weir_named *n, **all = calloc(most, sizeof(weir_named *));
+    weir_slice *names = calloc(most, sizeof(*names));
+    const weir_prepared **prepared = calloc(most, sizeof(weir_prepared *));
+    int r = all && names && prepared ? 0 : -ENOMEM;
+    for (size_t pos = 0; r == 0 && (n = weir_map_next(&c->relay.named, &pos));)
         if (weir_client_name_taken(c, weir_slice_make(n->name, n->name_len)))
             all[count++] = n;
-    qsort(all, count, sizeof(*all), earlier);
-    int r = conn->ops->unname(conn);
-    for (size_t i = 0; r == 0 && i < count; i++)
-        r = conn->ops->name(conn, weir_slice_make(all[i]->name, all[i]->name_len),
-                            all[i]->prepared);
+    if (r == 0)
+        qsort(all, count, sizeof(*all), earlier);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = weir_slice_make(all[i]->name, all[i]->name_len);
+        prepared[i] = all[i]->prepared;
+    }
+    if (r == 0)
+        r = conn->ops->only(conn, names, prepared, count);
     free(all);
+    free(names);
+    free(prepared);
     return r;
 }
 
@@ -153,7 +169,7 @@ static void mark_ending(weir_client *c, const naming *n, bool ending)
 int weir_client_settle_names(weir_client *c, weir_slice text, struct weir_namings **ret,
                              weir_error *err)
 {
-    gathering g = {.client = c, .wanted = ret != NULL, .refused = err};
+    gathering g = {.client = c, .text = text, .wanted = ret != NULL, .refused = err};
     if (ret && c->relay.status != 'E' && weir_client_mentions(text, "pg_prepared_statement"))
         g.error = show_names(c);
     weir_sql_each_naming(text, on_naming, &g);
@@ -161,11 +177,8 @@ int weir_client_settle_names(weir_client *c, weir_slice text, struct weir_naming
         weir_namings_free(g.namings);
         return g.error;
     }
-    if (g.namings) {
-        weir_slice rest = text;
-        (void)weir_sql_split(WEIR_DIALECT_POSTGRES, text, &rest);
-        g.namings->several = weir_sql_split(WEIR_DIALECT_POSTGRES, rest, &rest).len > 0;
-    }
+    if (g.namings)
+        g.namings->several = has_several(text);
     for (size_t i = 0; g.namings && i < g.namings->count; i++)
         mark_ending(c, &g.namings->items[i], true);
     if (ret)

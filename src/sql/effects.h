@@ -8,7 +8,7 @@
  * analysis knows better. Bits. */
 enum {
     WEIR_EFFECT_SET = 1 << 0, /* SET, RESET, set_config( of the session, not SET LOCAL */
-    WEIR_EFFECT_LISTEN = 1 << 1,
+    WEIR_EFFECT_LISTEN = 1 << 1,        /* LISTEN, and what lists channels */
     WEIR_EFFECT_TEMP = 1 << 2,          /* CREATE TEMP, SELECT INTO TEMP, pg_temp */
     WEIR_EFFECT_ADVISORY_LOCK = 1 << 3, /* pg_advisory_lock and its kin, not the _xact_ ones */
     WEIR_EFFECT_PREPARE = 1 << 4,       /* SQL-level PREPARE, and what lists its names */

@@ -152,6 +152,7 @@ static const weir_word len20[] = {
 };
 
 static const weir_word len21[] = {
+    {"pg_listening_channels", WORD_CALL, WEIR_EFFECT_LISTEN},
     {"pg_prepared_statement", WORD_CALL, WEIR_EFFECT_PREPARE},
 };
 

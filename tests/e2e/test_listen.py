@@ -138,6 +138,27 @@ def test_a_notification_carries_the_pid_of_a_client_pinned_before_anybody_listen
         assert note[2] == b.pgconn.backend_pid
 
 
+@pytest.mark.parametrize("parameters", [None, (0,)])
+def test_channels_that_are_listened_to_are_listed(gateway, parameters):
+    where = " WHERE length(c) > %s" if parameters else ""
+    query = f"SELECT c FROM pg_listening_channels() AS c{where} ORDER BY c"
+    with connect(gateway) as a, connect(gateway) as b:
+        for _ in range(3):
+            assert a.execute(query, parameters).fetchall() == []
+            a.execute("LISTEN one; LISTEN two")
+            a.execute("LISTEN three")
+            b.execute("LISTEN other")
+            assert a.execute(query, parameters).fetchall() == [("one",), ("three",), ("two",)]
+            assert b.execute(query, parameters).fetchall() == [("other",)]
+            b.execute("NOTIFY two, 'x'")
+            assert said(gather(a, 1)) == [("two", "x")]
+            a.execute("BEGIN")
+            a.execute("UNLISTEN one")
+            a.execute("COMMIT")
+            assert a.execute(query, parameters).fetchall() == [("three",), ("two",)]
+            a.execute("UNLISTEN *")
+
+
 def test_databases_do_not_hear_one_another(weir, postgres):
     """PgDog #1285: one channel name in two databases."""
     names = [postgres.database() for _ in range(2)]

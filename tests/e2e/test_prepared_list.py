@@ -42,12 +42,12 @@ def test_each_client_sees_its_own_names_in_their_order(gateway, listed):
         for db, names in ((a, "zx"), (b, "yx")):
             for name in names:
                 prepare(db, name, f"SELECT '{name}{id(db)}'")
-            db.execute("PREPARE by_sql AS SELECT 1")
+            db.execute("PREPARE by_sql AS SELECT 1 ;")
         for _ in range(3):  # a text that comes again is kept under a name of Weir's
             for db, names in ((a, "zx"), (b, "yx")):
                 assert listed(db) == [
                     *((name, f"SELECT '{name}{id(db)}'", "f") for name in names),
-                    ("by_sql", "PREPARE by_sql AS SELECT 1", "t")]
+                    ("by_sql", "PREPARE by_sql AS SELECT 1 ;", "t")]
                 assert db.pgconn.exec_prepared(b"x", []).get_value(0, 0) == f"x{id(db)}".encode()
 
 

@@ -248,38 +248,13 @@ void pg_questions_lost(pg_conn *c, const weir_error *err);
 /* ---- aliases.c ---- */
 int pg_name(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
 int pg_named(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
-int pg_unname(weir_conn *conn);
+int pg_only(weir_conn *conn, const weir_slice *names, const weir_prepared *const *prepared,
+            size_t count);
 void pg_aliases_clear(pg_conn *c);
+/* The server has dropped all that there were. */
+void pg_aliases_ended(pg_conn *c);
+/* Making one failed: it is not known which are there. */
 void pg_aliases_doubt(pg_conn *c);
-
-/* ---- ours.c ---- */
-#define PG_OURS_MAX 24u
-/* Messages being gathered; sent whole or, after an error, not at all. */
-typedef struct pg_ours {
-    pg_conn *conn;
-    weir_buf out;
-    uint64_t tag; /* of what is ours entirely */
-    int error;
-    size_t count;
-    struct {
-        weir_pg_owed_kind kind;
-        uint64_t tag;
-    } entries[PG_OURS_MAX];
-} pg_ours;
-void pg_ours_begin(pg_ours *b, pg_conn *c, uint64_t tag);
-void pg_ours_describe(pg_ours *b, weir_slice name, uint64_t tag);
-void pg_ours_close(pg_ours *b, uint8_t kind, weir_slice name);
-void pg_ours_parse(pg_ours *b, weir_slice name, weir_slice text, weir_slice oids, uint64_t tag);
-/* Parses, executes and forgets a statement. Six entries. */
-void pg_ours_run(pg_ours *b, weir_slice text);
-/* Sets those settings that say what a text means as they were for `prepared`, up to the end of the
- * transaction at most. Returns which: pg_ours_set_back has them as they were found. (parameters.c)
- */
-unsigned pg_ours_set(pg_ours *b, const weir_prepared *prepared);
-void pg_ours_set_back(pg_ours *b, unsigned which);
-/* `joins`: an extended message of the client's follows at once. -ENOMEM, -ENOSPC, -EMSGSIZE: the
- * connection is unusable. */
-WEIR_MUST_CHECK int pg_ours_send(pg_ours *b, bool joins);
 
 /* ---- tls.c ---- */
 #define PG_TLS_NONE 1 /* the server has no TLS */

@@ -1,7 +1,7 @@
 /* Messages of our own between the client's, without disturbing them: where an extended batch of
  * the client's is open they are part of it, so that what fails it fails them and its rollback is
  * theirs; else they are a batch of our own, whose errors nobody sees. */
-#include "backend/postgres/internal.h"
+#include "backend/postgres/ours.h"
 
 #define RUN "weir_run" /* our own statement and portal */
 

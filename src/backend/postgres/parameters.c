@@ -6,7 +6,7 @@
  * set the other can, and those of the session are set last. client_encoding goes in a Query of its
  * own in front, since a Query's text is read in the encoding that it finds. Names and values are
  * quoted: a client cannot smuggle SQL. */
-#include "backend/postgres/internal.h"
+#include "backend/postgres/ours.h"
 #include "proto/pg/text.h"
 
 #define SQL_MAX ((size_t)1024 * 1024)

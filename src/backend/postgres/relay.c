@@ -7,7 +7,7 @@
  * Invariant: what reaches the client is what a server alone would have sent for the client's
  * messages: replies to ours are dropped, replies we answer ourselves stand at their place in the
  * queue. */
-#include "backend/postgres/internal.h"
+#include "backend/postgres/ours.h"
 
 /* ---- toward the server ---- */
 
@@ -433,7 +433,7 @@ static void on_complete(pg_conn *c, weir_slice tag)
     }
     if (starts_with(tag, "DISCARD ALL") || starts_with(tag, "DEALLOCATE ALL")) {
         pg_prepared_clear(&c->prepared);
-        pg_aliases_doubt(c);
+        pg_aliases_ended(c);
         if (starts_with(tag, "DISCARD"))
             pg_parameters_clear(c);
     }

@@ -132,6 +132,7 @@ static const struct {
     {PG, "table pg_prepared_statements", WEIR_KIND_READ, 0, EF(PREPARE)},
     {PG, "select 1 from pg_catalog.\"pg_prepared_statements\"", WEIR_KIND_READ, 0, EF(PREPARE)},
     {PG, "select 1 from pg_prepared_statement()", WEIR_KIND_READ, 0, EF(PREPARE)},
+    {PG, "select pg_listening_channels()", WEIR_KIND_READ, 0, EF(LISTEN)},
     {PG, "select 'pg_prepared_statements'", WEIR_KIND_READ, 0, 0},
     {PG, "select setseed(0.5)", WEIR_KIND_READ, 0, EF(SEED)},
     {PG, "select lastval()", WEIR_KIND_READ, 0, EF(SEQUENCE)},
