@@ -7,7 +7,7 @@
 /* What a statement may do to its session, as far as names tell. Any of them pins, until a later
  * analysis knows better. Bits. */
 enum {
-    WEIR_EFFECT_SET = 1 << 0, /* SET, RESET, set_config( of the session, not SET LOCAL */
+    WEIR_EFFECT_SET = 1 << 0,           /* SET, RESET, set_config( of the session, not SET LOCAL */
     WEIR_EFFECT_LISTEN = 1 << 1,        /* LISTEN, and what lists channels */
     WEIR_EFFECT_TEMP = 1 << 2,          /* CREATE TEMP, SELECT INTO TEMP, pg_temp */
     WEIR_EFFECT_ADVISORY_LOCK = 1 << 3, /* pg_advisory_lock and its kin, not the _xact_ ones */
