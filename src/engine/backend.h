@@ -30,6 +30,8 @@ struct weir_conn {
     void *owner;           /* the engine's: its pool's shard holder */
     uint64_t id;           /* unique in the process */
     const char *user;      /* whom it logged in as; after a move no longer its pool's */
+    bool tainted;          /* a session's state is on it, which could not be taken back: not to be
+                            * lent again */
 };
 
 typedef enum weir_conn_state {

@@ -442,7 +442,7 @@ static void on_became_clean(void *engine, weir_conn *conn)
 {
     (void)engine;
     weir_lender *l = conn->owner;
-    bool clean = conn->ops->clean(conn) == WEIR_CONN_CLEAN;
+    bool clean = conn->ops->clean(conn) == WEIR_CONN_CLEAN && !conn->tainted;
     weir_pool_release(l->shard, &conn->pooled, clean, weir_worker_now(l->worker));
     weir_lender_pump(l);
 }

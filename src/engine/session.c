@@ -93,6 +93,8 @@ void weir_session_close(weir_session *session)
         weir_session_unpin(session);
         if (tainted && conn->ops->reset && conn->ops->clean(conn) == WEIR_CONN_CLEAN)
             (void)conn->ops->reset(conn); /* a failure closes it */
+        else
+            conn->tainted = tainted && conn->ops->reset; /* a cancel is on its way to it */
         weir_session_return(session);
     } else {
         weir_session_withdraw(session);

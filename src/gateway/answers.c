@@ -31,6 +31,7 @@ static void record(weir_client *c, uint64_t rows, const char *sqlstate)
     weir_sent f;
     if (!weir_client_sent_pop(c, &f))
         return;
+    c->relay.naming -= f.namings != NULL;
     if (f.namings)
         weir_client_named_by_sql(c, f.namings, sqlstate && !sqlstate[0]);
     bool done = sqlstate && (!sqlstate[0] || f.statement.statements > 1);
@@ -98,6 +99,8 @@ static bool may_be_ready(weir_relay_sink *sink, char status)
     /* kept back also for what is queued: bytes before it may not have been handed on yet */
     bool notified = c->relay.notified && weir_listening_any(c);
     c->relay.held = weir_listening_must_settle(c) || notified || weir_listening_has_news(c);
+    if (c->relay.held)
+        weir_client_state_told(c); /* its statement's end was not kept back */
     return !c->relay.held;
 }
 
@@ -175,6 +178,9 @@ static void on_ready(weir_relay_sink *sink, char status, size_t owed)
     weir_client_seen(c);
     if (owed == 0 && !c->relay.batch)
         weir_client_named_answered(c);
+    c->relay.unready -= c->relay.unready > 0;
+    if (owed == 0 && c->relay.behind)
+        weir_stream_resume(c->stream);
     if (status != 'I') {
         if (c->session.lending == WEIR_LEND_STATEMENT)
             weir_client_end_transaction_block(c);
@@ -187,8 +193,13 @@ static void on_ready(weir_relay_sink *sink, char status, size_t owed)
 #ifdef WEIR_TEST_FAULT_EARLY_RELEASE /* a build that the simulator must see through */
     owed = 0;
 #endif
-    if (owed == 0)
-        settle(c);
+    if (owed > 0) {
+        weir_client_state_told(c);
+        c->relay.failed = false; /* what failed was this transaction, not the next */
+        return;
+    }
+    c->relay.resets = false; /* it is found out what is set, or the connection goes back */
+    settle(c);
 }
 
 static bool on_congested(weir_relay_sink *sink)
@@ -257,7 +268,8 @@ static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_o
     if (c->relay.held)
         weir_client_ready(c, 'I'); /* its answer was whole */
     c->relay.held = c->relay.notified = c->relay.failed = false;
-    c->relay.batch = false;
+    c->relay.batch = c->relay.resets = false;
+    c->relay.unready = 0;
     c->relay.status = 'I';
     c->relay.passing_on = false;
     weir_stream_resume(c->stream);

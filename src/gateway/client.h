@@ -70,6 +70,10 @@ typedef struct weir_relay_state {
     bool batch;            /* extended messages were relayed since the last Sync */
     bool lost_transaction; /* the server went with it: the next statement is told */
     weir_state *state;     /* what is to be found out of the connection held; NULL: nothing */
+    bool resets;           /* what the startup packet set may be gone from the connection held */
+    uint32_t unready;      /* ReadyForQuery that are owed to it */
+    uint32_t naming;       /* statements on their way that do something with names */
+    bool behind;           /* the message at the front waits for what is owed (one of these two) */
     bool waiting;          /* for a connection */
     bool held;             /* a ReadyForQuery is kept back: notifications come first */
     bool notified;         /* this transaction may have notified */

@@ -37,13 +37,13 @@ struct weir_listening {
     weir_note_queue own;    /* from the server connection, while unsettled */
     listening_step step;
     bool unsettled;
-    bool kept;        /* the hub could not: the server connection listens too (is_on_server) */
-    bool restored;    /* the server listened to all that the client did */
-    bool failed;      /* the transaction had an error */
-    bool discards;    /* it is DISCARD ALL */
-    bool missed;      /* notifications may have been lost, and it was not said yet */
-    bool asking;      /* `question` is under way */
-    unsigned orphans; /* answers of the hub that nobody waits for any more */
+    bool kept;     /* the hub could not: the server connection listens too (is_on_server) */
+    bool restored; /* the server listened to all that the client did */
+    bool failed;   /* the transaction had an error */
+    bool discards; /* it is DISCARD ALL */
+    bool missed;   /* notifications may have been lost, and it was not said yet */
+    bool asking;   /* `question` is under way */
+    bool orphaned; /* what was asked of the hub is waited for no more */
     uint64_t dropped_told;
     weir_listen_command command; /* TAKING */
     weir_question question;
@@ -648,7 +648,7 @@ void weir_listening_lost(weir_client *c)
         activate(l); /* perhaps it committed: too much does no harm */
     if (l->step == ADMITTED || l->step == MARKED)
         l->step = IDLE;
-    l->orphans += l->step == SYNCING || l->step == WANTING;
+    l->orphaned = l->orphaned || l->step == SYNCING || l->step == WANTING;
     if (l->done)
         finish(l, WEIR_LISTENING_LOST, NULL);
 }
@@ -683,10 +683,8 @@ void weir_listening_sync(weir_client *c, weir_listening_done *done)
 static void on_answered(weir_listener *listener, const weir_error *err)
 {
     weir_listening *l = of_listener(listener);
-    if (l->orphans > 0) {
-        l->orphans--;
-        return;
-    }
+    bool orphaned = l->orphaned; /* whoever asked since then has the same answer */
+    l->orphaned = false;
     switch (l->step) {
     case TAKING:
         taken(l, err);
@@ -706,7 +704,7 @@ static void on_answered(weir_listener *listener, const weir_error *err)
         finish(l, WEIR_LISTENING_SETTLED, NULL);
         break;
     default: /* weir_listening_resume's */
-        if (err)
+        if (err && !orphaned)
             on_missed(listener);
         break;
     }

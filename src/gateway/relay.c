@@ -248,6 +248,8 @@ static int forward(weir_client *c, const weir_relay *m)
     c->relay.batch =
         m->kind != WEIR_RELAY_SYNC &&
         (c->relay.batch || (m->kind != WEIR_RELAY_QUERY && m->kind != WEIR_RELAY_FUNCTION));
+    c->relay.unready +=
+        m->kind == WEIR_RELAY_SYNC || m->kind == WEIR_RELAY_QUERY || m->kind == WEIR_RELAY_FUNCTION;
     (void)conn->ops->relay(conn, m); /* a failure is told by on_lost */
     return 0;
 }
@@ -646,12 +648,25 @@ static int answer_here(weir_client *c, const weir_pg_frame *f)
     return r == WEIR_LISTENING_NOT_OURS ? NOT_HERE : r;
 }
 
+/* What is on its way decides what the message means: what a name stands for, whether settings of
+ * the startup packet have to be made again in front of it, whether the transaction that listens, or
+ * failed, has ended. And what was parsed under settings that are not known yet stands where it was
+ * parsed, but could not be parsed again. */
+static bool waits_behind(weir_client *c)
+{
+    bool matters = c->relay.naming > 0 || c->relay.resets || weir_listening_must_settle(c) ||
+                   c->relay.status == 'E' || (c->relay.unsettled && weir_client_state_changing(c));
+    c->relay.behind = matters && c->session.conn && !c->relay.batch && c->relay.unready > 0;
+    return c->relay.behind;
+}
+
 int weir_client_on_message(weir_client *c, const weir_pg_frame *f)
 {
     if (c->relay.skipping && f->type != WEIR_PG_F_SYNC && f->type != WEIR_PG_F_TERMINATE)
         return 0;
     if (needs_conn(f->type)) {
-        if (c->relay.held || c->relay.examining || weir_client_state_awaited(c)) {
+        if (c->relay.held || c->relay.examining || weir_client_state_awaited(c) ||
+            waits_behind(c)) {
             weir_stream_pause(c->stream);
             return WAIT;
         }

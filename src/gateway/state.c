@@ -33,6 +33,7 @@ struct weir_state {
     unsigned asked;        /* those that it is about; 0: none is on its way */
     bool may_have_changed; /* ... something that the client was told is done: not only called what
                               is not known */
+    bool told;             /* ... the same, of what no question was sent about yet */
     unsigned found;        /* what the answer says is there: of VISIBLE */
     bool discarded;        /* DISCARD ALL went well */
     bool incomplete;       /* memory was short while the answer came */
@@ -74,12 +75,19 @@ bool weir_client_state_drop(weir_client *c)
     weir_state *s = c->relay.state;
     if (!s)
         return false;
-    bool asked = s->asked != 0, told = asked && s->may_have_changed;
+    bool asked = s->asked != 0, told = s->told || (asked && s->may_have_changed);
     if (asked)
         weir_list_remove(&s->question.node);
     c->session.tainted = true;
     state_free(c);
     return told;
+}
+
+void weir_client_state_told(weir_client *c)
+{
+    weir_state *s = c->relay.state;
+    if (s && (s->noted & ~(unsigned)WEIR_EFFECT_UNKNOWN))
+        s->told = true;
 }
 
 /* ---- settings ---- */
@@ -214,10 +222,16 @@ static int doubt_settings(weir_client *c)
 
 /* Its settings are RESET: all of them return to what the login gave. What the startup packet gave
  * goes with them, and comes back when the connection is adopted the next time. */
-static int note_reset_of_startup(weir_client *c, weir_slice text)
+static int note_reset_of_startup(weir_client *c)
 {
-    bool resets = weir_client_mentions(text, "reset") || weir_client_mentions(text, "discard");
-    return c->params_len && resets ? doubt_settings(c) : 0;
+    return c->relay.resets ? doubt_settings(c) : 0;
+}
+
+static bool resets_startup(const weir_client *c, weir_slice text)
+{
+    return c->startup_len &&
+           (weir_client_mentions(text, "reset") || weir_client_mentions(text, "discard") ||
+            weir_client_mentions(text, "default"));
 }
 
 /* What statements of the session's mean from here on may not be what its settings say. */
@@ -298,11 +312,13 @@ int weir_client_note_effects(weir_client *c, const weir_statement *statement, we
         effects |= WEIR_EFFECT_UNDO; /* SET … TO DEFAULT is RESET */
     if (c->holds)
         return note_meaning(c, effects);
+    if (effects & TAKING_BACK)
+        c->relay.resets = c->relay.resets || resets_startup(c, text);
     int r = note_sequences(c, statement, text, &effects, err);
     if (r != 0 || !effects)
         return r;
     if ((effects & ~TAKING_BACK) == 0 && is_blank(c))
-        return note_reset_of_startup(c, text);
+        return note_reset_of_startup(c);
     r = pin(c, effects, err);
     if (r == 0)
         r = note_meaning(c, effects);
@@ -437,6 +453,7 @@ static int ask(weir_state *s)
     s->asked = what;
     s->may_have_changed = (s->noted & ~(unsigned)WEIR_EFFECT_UNKNOWN) != 0;
     s->noted = 0;
+    s->told = false;
     s->found = 0;
     s->question = (weir_question){.text = weir_buf_slice(&s->text), .row = on_row, .done = on_done};
     r = conn->ops->ask(conn, &s->question);
@@ -530,6 +547,11 @@ static int take_pins(weir_client *c, const weir_state *s, weir_error *err)
         c->relay.own_meaning = 0;
     else if (s->asked & (WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN)) /* what made them did not say so */
         c->relay.own_meaning = ++c->relay.own_contents;
+#ifdef WEIR_TEST_FAULT_FORGET_PIN /* a build that the simulator must see through */
+    static unsigned count;
+    if (++count % 20 == 0)
+        pins = 0;
+#endif
     return weir_session_set_pins(&c->session, pins, err);
 }
 

@@ -43,6 +43,8 @@ bool weir_client_state_awaited(const struct weir_client *c);
 bool weir_client_state_changing(const struct weir_client *c);
 /* DISCARD ALL has succeeded: nothing of the session is left but what no command takes back. */
 void weir_client_state_discarded(struct weir_client *c);
+/* The client is told that what was noted is done, before it could be asked about. */
+void weir_client_state_told(struct weir_client *c);
 /* The connection is lost, or the client leaves: whatever was on it is gone. True: among it what the
  * client was told is done. */
 bool weir_client_state_drop(struct weir_client *c);

@@ -38,6 +38,7 @@ void weir_client_sent_name(weir_client *c, struct weir_namings *namings)
 {
     weir_relay_state *s = &c->relay;
     assert(s->sent > 0);
+    s->naming += namings != NULL;
     if (s->sent == 1)
         s->first.namings = namings;
     else

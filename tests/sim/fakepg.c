@@ -1,29 +1,23 @@
 /* See fakepg.h. */
 #include "fakepg.h"
 #include "base/list.h"
-#include "proto/pg/pg.h"
+#include "fakebackend.h"
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { NAMES_MAX = 64, TEXT_MAX = 200 };
-
-typedef struct fake_statement {
-    char name[48];
-    char text[TEXT_MAX];
-} fake_statement;
 
 typedef struct fake_session {
     weir_list node;
     fakepg *pg;
     weir_stream *stream;
-    bool started, skipping, ending;
-    char status;
+    fake_backend backend;
+    fake_backend_hooks hooks;
+    bool started, ending;
     int owner, transaction; /* of the open transaction; owner 0: not known yet */
-    char application[32];
-    fake_statement statements[NAMES_MAX];
-    char portal[TEXT_MAX];
-    bool has_portal;
-    weir_buf out;
+    uint32_t pid;
+    uint8_t key[4];
+    weir_timer timer; /* of the statement that takes its time */
+    bool busy, slept, cancelled;
+    weir_buf heard; /* notifications for the next ReadyForQuery */
 } fake_session;
 
 struct fakepg {
@@ -44,265 +38,186 @@ static void ok(int r)
         abort(); /* the test's own memory */
 }
 
-static void violate(fake_session *s, const char *what, const char *text)
+static void flush(fake_session *s)
 {
+    weir_buf *out = &s->backend.out;
+    if (out->len > 0)
+        weir_stream_write(s->stream, weir_buf_slice(out));
+    weir_buf_clear(out);
+}
+
+/* ---- the rules that a pooler can break ---- */
+
+static const char *application(fake_session *s)
+{
+    return fake_top(&s->backend.state)->settings[FAKE_APPLICATION_NAME].effective;
+}
+
+static void odd(void *user, const char *what, const char *text)
+{
+    fake_session *s = user;
     char words[400];
-    (void)snprintf(words, sizeof(words), "%s: \"%s\" (status %c, owner c%d t%d, application %s)",
-                   what, text, s->status, s->owner, s->transaction, s->application);
+    (void)snprintf(words, sizeof(words),
+                   "%s: \"%.200s\" (status %c, owner c%d t%d, application %s)", what, text,
+                   s->backend.state.status, s->owner, s->transaction, application(s));
     s->pg->violation(s->pg->user, words);
 }
 
-static void send_error(fake_session *s, const char *severity, const char *state,
-                       const char *message)
+/* What a client calls itself begins with its number: c3, c3-17. */
+static bool is_of(const char *name, int client)
 {
-    weir_error err;
-    weir_error_set(&err, state, "%s", message);
-    ok(weir_pg_write_error(&s->out, severity, &err));
-    if (s->status == 'T')
-        s->status = 'E';
+    int number = 0, end = 0;
+    return sscanf(name, "c%d%n", &number, &end) == 1 && number == client &&
+           (!name[end] || name[end] == '-');
 }
 
-static void send_rows(fake_session *s, const char *token, int rows, bool describe)
+static void called(void *user, const char *token)
 {
-    weir_pg_column column = {
-        .name = WEIR_SLICE_LIT("echo"), .type_oid = 25, .type_size = -1, .type_modifier = -1};
-    if (describe)
-        ok(weir_pg_write_row_description(&s->out, &column, 1));
-    for (int i = 0; i < rows; i++) {
-        size_t mark;
-        ok(weir_pg_row_begin(&s->out, 1, &mark));
-        ok(weir_pg_row_cell(&s->out, weir_slice_cstr(token)));
-        ok(weir_pg_row_end(&s->out, mark));
-    }
-    char tag[32];
-    (void)snprintf(tag, sizeof(tag), "SELECT %d", rows);
-    ok(weir_pg_write_command_complete(&s->out, weir_slice_cstr(tag)));
-}
-
-/* The rules that a pooler can break. */
-static void check_token(fake_session *s, const char *token)
-{
+    fake_session *s = user;
     int client = 0, transaction = 0;
+    char status = s->backend.state.status;
+    s->pg->statements++;
     if (sscanf(token, "c%d-t%d-", &client, &transaction) != 2)
         return;
-    char expected[32];
-    (void)snprintf(expected, sizeof(expected), "c%d", client);
-    if (strcmp(s->application, expected) != 0)
-        violate(s, "a statement ran under another client's parameters", token);
-    if (transaction > 0 && s->status == 'I')
-        violate(s, "a transaction's statement ran outside it", token);
-    if (s->status == 'I')
+    if (!is_of(application(s), client))
+        odd(s, "a statement ran under another client's parameters", token);
+    if (transaction > 0 && status == 'I')
+        odd(s, "a transaction's statement ran outside it", token);
+    if (status == 'I')
         return;
     if (s->owner == 0) {
         s->owner = client;
         s->transaction = transaction;
     } else if (s->owner != client || s->transaction != transaction) {
-        violate(s, "a statement ran in another one's transaction", token);
+        odd(s, "a statement ran in another one's transaction", token);
     }
 }
 
-static void set_application(fake_session *s, const char *text)
+/* ---- notifications ---- */
+
+static void hear(fake_session *s, const weir_pg_notification *n)
 {
-    const char *p = strstr(text, "set_config(E'application_name',E'");
-    if (!p) {
-        s->application[0] = '\0';
-        return;
-    }
-    (void)sscanf(p, "set_config(E'application_name',E'%31[^']", s->application);
+    bool idle = s->backend.state.depth == 0 && !s->busy;
+    ok(weir_pg_write_notification(idle ? &s->backend.out : &s->heard, n));
+    if (idle)
+        flush(s);
 }
 
-/* True unless the statement failed. */
-static bool run(fake_session *s, const char *text, bool simple)
+static void committed(void *user, unsigned count)
 {
-    char token[TEXT_MAX];
-    int rows = 0;
-    s->pg->statements++;
-    if (sscanf(text, "select echo('%199[^']', %d)", token, &rows) == 2) {
-        check_token(s, token);
-        if (s->status == 'E') {
-            send_error(s, "ERROR", "25P02", token);
-            return false;
+    fake_session *s = user;
+    weir_list *all = &s->pg->sessions;
+    for (unsigned i = 0; i < count; i++) {
+        const fake_note *note = &s->backend.state.notes[i];
+        char channel[] = {'c', 'h', (char)('0' + note->channel), '\0'};
+        weir_pg_notification n = {.pid = s->pid,
+                                  .channel = weir_slice_cstr(channel),
+                                  .payload = weir_slice_cstr(note->payload)};
+        for (weir_list *l = all->next; l != all; l = l->next) {
+            fake_session *other = WEIR_CONTAINER_OF(l, fake_session, node);
+            if (!(other->backend.state.levels[0].listens & 1u << note->channel) || other->ending)
+                continue;
+            if (other == s)
+                ok(weir_pg_write_notification(&s->heard, &n));
+            else
+                hear(other, &n);
         }
-        send_rows(s, token, rows, simple);
-        return true;
     }
-    if (sscanf(text, "select boom('%199[^']')", token) == 1) {
-        check_token(s, token);
-        send_error(s, "ERROR", "22012", token);
+}
+
+static void ready(void *user)
+{
+    fake_session *s = user;
+    s->owner = 0;
+    ok(weir_buf_append(&s->backend.out, weir_buf_slice(&s->heard)));
+    weir_buf_clear(&s->heard);
+}
+
+/* ---- statements that take their time ---- */
+
+static bool is_slow(const weir_pg_frame *f)
+{
+    static const char slow[] = "select slow(";
+    return f->type == WEIR_PG_F_QUERY && f->body.len > sizeof(slow) &&
+           memcmp(f->body.data, slow, sizeof(slow) - 1) == 0;
+}
+
+static void on_timer(weir_timer *timer, weir_loop *loop)
+{
+    (void)loop;
+    fake_session *s = WEIR_CONTAINER_OF(timer, fake_session, timer);
+    s->slept = true;
+    weir_stream_resume(s->stream); /* its message comes again */
+}
+
+static void cancel(fakepg *pg, const weir_pg_startup *p)
+{
+    pg->cancels++;
+    for (weir_list *n = pg->sessions.next; n != &pg->sessions; n = n->next) {
+        fake_session *s = WEIR_CONTAINER_OF(n, fake_session, node);
+        if (s->started && !s->ending && s->busy && s->pid == p->cancel_pid &&
+            p->cancel_key.len == sizeof(s->key) &&
+            memcmp(p->cancel_key.data, s->key, sizeof(s->key)) == 0) {
+            s->cancelled = true;
+            weir_timer_disarm(pg->loop, &s->timer);
+            on_timer(&s->timer, pg->loop);
+        }
+    }
+}
+
+/* False: it is not done yet. */
+static bool run_slow(fake_session *s, const weir_pg_frame *f)
+{
+    if (!s->busy) {
+        s->busy = true;
+        s->slept = s->cancelled = false;
+        weir_timer_arm(s->pg->loop, &s->timer,
+                       weir_loop_now(s->pg->loop) +
+                           (weir_time)simnet_below(s->pg->sim, 3000) * WEIR_US);
+    }
+    if (!s->slept)
         return false;
-    }
-    const char *tag = "SELECT 0";
-    if (strncmp(text, "begin", 5) == 0) {
-        if (s->status != 'I')
-            violate(s, "begin inside a transaction", text);
-        s->status = 'T';
-        s->owner = s->transaction = 0;
-        tag = "BEGIN";
-    } else if (strcmp(text, "commit") == 0 || strcmp(text, "rollback") == 0) {
-        if (s->status == 'I')
-            violate(s, "an end without a transaction", text);
-        tag = s->status == 'T' && text[0] == 'c' ? "COMMIT" : "ROLLBACK";
-        s->status = 'I';
-    } else if (strncmp(text, "RESET ", 6) == 0 ||
-               strncmp(text, "SELECT pg_catalog.set_config(", 29) == 0) {
-        set_application(s, text);
-        tag = "SET";
-    } else if (strcmp(text, "DISCARD ALL") == 0) {
-        memset(s->statements, 0, sizeof(s->statements));
-        set_application(s, "");
-        tag = "DISCARD ALL";
-    } else if (text[0] == '\0') {
-        ok(weir_pg_write_empty(&s->out, WEIR_PG_B_EMPTY_QUERY));
-        return true;
-    } else {
-        violate(s, "a statement that no client sent", text);
-    }
-    ok(weir_pg_write_command_complete(&s->out, weir_slice_cstr(tag)));
-    return true;
-}
-
-/* ---- extended protocol ---- */
-
-static fake_statement *statement(fake_session *s, weir_slice name, bool make)
-{
-    fake_statement *free_one = NULL;
-    for (int i = 0; i < NAMES_MAX; i++) {
-        fake_statement *st = &s->statements[i];
-        if (st->text[0] && weir_slice_eq_cstr(name, st->name))
-            return st;
-        if (!st->text[0] && !free_one)
-            free_one = st;
-    }
-    if (!make)
-        return NULL;
-    if (!free_one)
-        abort(); /* the gateway keeps fewer */
-    (void)snprintf(free_one->name, sizeof(free_one->name), "%.*s", (int)name.len,
-                   (const char *)name.data);
-    return free_one;
-}
-
-static void on_parse(fake_session *s, weir_slice body)
-{
-    weir_pg_parse p;
-    ok(weir_pg_parse_read(body, &p));
-    fake_statement *st = statement(s, p.name, false);
-    if (st && p.name.len > 0) {
-        violate(s, "a prepared statement was made twice", st->text);
-        send_error(s, "ERROR", "42P05", "exists");
-        s->skipping = true;
-        return;
-    }
-    if (strstr((const char *)p.text.data, "syntax")) {
-        send_error(s, "ERROR", "42601", "syntax");
-        s->skipping = true;
-        return;
-    }
-    if (!st)
-        st = statement(s, p.name, true);
-    (void)snprintf(st->text, sizeof(st->text), "%.*s", (int)p.text.len, (const char *)p.text.data);
-    ok(weir_pg_write_empty(&s->out, WEIR_PG_B_PARSE_COMPLETE));
-}
-
-/* "select echo($1, $2)" and its values become text again. */
-static void on_bind(fake_session *s, weir_slice body)
-{
-    weir_pg_bind b;
-    ok(weir_pg_bind_read(body, &b));
-    fake_statement *st = statement(s, b.statement, false);
-    if (!st) {
-        send_error(s, "ERROR", "26000", "no such statement");
-        s->skipping = true;
-        return;
-    }
-    weir_slice v[2] = {{0}, {0}};
-    bool null;
-    size_t pos = 0;
-    for (int i = 0; i < 2 && weir_pg_value_next(b.values, &pos, &v[i], &null); i++)
-        continue;
-    if (strncmp(st->text, "select echo($1", 14) == 0)
-        (void)snprintf(s->portal, sizeof(s->portal), "select echo('%.*s', %.*s)", (int)v[0].len,
-                       (const char *)v[0].data, (int)v[1].len, (const char *)v[1].data);
-    else if (strncmp(st->text, "select boom($1", 14) == 0)
-        (void)snprintf(s->portal, sizeof(s->portal), "select boom('%.*s')", (int)v[0].len,
-                       (const char *)v[0].data);
+    s->busy = s->slept = false;
+    if (s->cancelled && s->backend.state.status != 'E')
+        fake_backend_refuse(&s->backend, "57014", "canceling statement due to user request");
     else
-        (void)snprintf(s->portal, sizeof(s->portal), "%s", st->text);
-    s->has_portal = true;
-    ok(weir_pg_write_empty(&s->out, WEIR_PG_B_BIND_COMPLETE));
-}
-
-static void on_close_target(fake_session *s, weir_slice body)
-{
-    weir_pg_target t;
-    ok(weir_pg_target_read(body, &t));
-    fake_statement *st = t.kind == 'S' ? statement(s, t.name, false) : NULL;
-    if (st)
-        st->text[0] = '\0';
-    ok(weir_pg_write_empty(&s->out, WEIR_PG_B_CLOSE_COMPLETE));
-}
-
-static void on_message(fake_session *s, const weir_pg_frame *f)
-{
-    char text[TEXT_MAX];
-    if (s->skipping && f->type != WEIR_PG_F_SYNC)
-        return;
-    switch (f->type) {
-    case WEIR_PG_F_QUERY:
-        (void)snprintf(text, sizeof(text), "%s", (const char *)f->body.data);
-        (void)run(s, text, true);
-        ok(weir_pg_write_ready(&s->out, (uint8_t)s->status));
-        break;
-    case WEIR_PG_F_PARSE:
-        on_parse(s, f->body);
-        break;
-    case WEIR_PG_F_BIND:
-        on_bind(s, f->body);
-        break;
-    case WEIR_PG_F_EXECUTE:
-        if (!run(s, s->portal, false))
-            s->skipping = true;
-        break;
-    case WEIR_PG_F_CLOSE:
-        on_close_target(s, f->body);
-        break;
-    case WEIR_PG_F_SYNC:
-        s->skipping = false;
-        ok(weir_pg_write_ready(&s->out, (uint8_t)s->status));
-        break;
-    case WEIR_PG_F_FLUSH:
-        break;
-    case WEIR_PG_F_TERMINATE:
-        s->ending = true;
-        weir_stream_close(s->stream, WEIR_SECOND);
-        break;
-    default:
-        violate(s, "an unexpected message", "");
-    }
+        fake_backend_message(&s->backend, f);
+    return true;
 }
 
 /* ---- sessions ---- */
 
 static void on_startup(fake_session *s, const weir_pg_startup *p)
 {
+    fakepg *pg = s->pg;
     if (p->kind == WEIR_PG_STARTUP_CANCEL) {
-        s->pg->cancels++;
+        cancel(pg, p);
         s->ending = true;
         weir_stream_close(s->stream, WEIR_SECOND);
         return;
     }
     s->started = true;
-    s->pg->open++;
-    if (s->pg->open > s->pg->most)
-        s->pg->most = s->pg->open;
-    ok(weir_pg_write_auth(&s->out, 0, (weir_slice){0}));
-    ok(weir_pg_write_param_status(&s->out, WEIR_SLICE_LIT("server_version"),
-                                  WEIR_SLICE_LIT("15.0")));
-    ok(weir_pg_write_param_status(&s->out, WEIR_SLICE_LIT("application_name"),
-                                  WEIR_SLICE_LIT("weir")));
-    uint8_t key[4] = {1, 2, 3, 4};
-    ok(weir_pg_write_key_data(&s->out, ++s->pg->next_pid, weir_slice_make(key, 4)));
-    ok(weir_pg_write_ready(&s->out, 'I'));
+    if (++pg->open > pg->most)
+        pg->most = pg->open;
+    s->pid = ++pg->next_pid;
+    for (size_t i = 0; i < sizeof(s->key); i++)
+        s->key[i] = (uint8_t)simnet_below(pg->sim, 256);
+    fake_backend_start(&s->backend, p, s->pid, weir_slice_make(s->key, sizeof(s->key)));
+}
+
+/* False: come again with the same message. */
+static bool on_message(fake_session *s, const weir_pg_frame *f)
+{
+    if (is_slow(f))
+        return run_slow(s, f);
+    if (f->type != WEIR_PG_F_TERMINATE) {
+        fake_backend_message(&s->backend, f);
+        return true;
+    }
+    s->ending = true;
+    flush(s);
+    weir_stream_close(s->stream, WEIR_SECOND);
+    return true;
 }
 
 static size_t on_bytes(weir_stream *stream, weir_slice in)
@@ -327,12 +242,12 @@ static size_t on_bytes(weir_stream *stream, weir_slice in)
         if (r == WEIR_PG_MORE)
             break;
         ok(r);
+        if (!on_message(s, &f))
+            break;
         used += f.whole.len;
-        on_message(s, &f);
     }
-    if (s->out.len > 0)
-        weir_stream_write(stream, weir_buf_slice(&s->out));
-    weir_buf_clear(&s->out);
+    if (!s->ending)
+        flush(s);
     return s->ending ? in.len : used;
 }
 
@@ -342,8 +257,10 @@ static void on_close(weir_stream *stream, int error)
     fake_session *s = weir_stream_user(stream);
     if (s->started)
         s->pg->open--;
+    weir_timer_disarm(s->pg->loop, &s->timer);
     weir_list_remove(&s->node);
-    weir_buf_fini(&s->out);
+    weir_buf_fini(&s->heard);
+    fake_backend_fini(&s->backend);
     free(s);
 }
 
@@ -357,9 +274,11 @@ static void on_accept(weir_listener *listener, weir_stream *stream)
         abort();
     s->pg = pg;
     s->stream = stream;
-    s->status = 'I';
-    s->application[0] = '\0';
-    weir_buf_init(&s->out, 1u << 24);
+    s->hooks = (fake_backend_hooks){
+        .called = called, .odd = odd, .committed = committed, .ready = ready, .user = s};
+    fake_backend_init(&s->backend, &s->hooks);
+    weir_buf_init(&s->heard, 1u << 24);
+    weir_timer_init(&s->timer, on_timer);
     weir_list_push_back(&pg->sessions, &s->node);
     weir_stream_set_handler(stream, &handler, s);
 }
@@ -396,9 +315,9 @@ void fakepg_terminate_one(fakepg *pg)
     fake_session *s = WEIR_CONTAINER_OF(n, fake_session, node);
     if (!s->started || s->ending)
         return;
-    send_error(s, "FATAL", "57P01", "terminating connection due to administrator command");
-    weir_stream_write(s->stream, weir_buf_slice(&s->out));
-    weir_buf_clear(&s->out);
+    fake_backend_error(&s->backend, "FATAL", "57P01",
+                       "terminating connection due to administrator command");
+    flush(s);
     s->ending = true;
     weir_stream_close(s->stream, WEIR_SECOND);
 }

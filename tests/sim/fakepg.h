@@ -1,10 +1,6 @@
-/* A PostgreSQL server for the simulator: the protocol as the real one speaks it, over a toy
- * language, and an eye on whoever uses it (transactions of one client on one connection, parameters
- * of the right client). Toy statements:
- *
- *   select echo('c3-t5-17', 2)   two rows with that text; a name `cN-` says which client asks,
- * `tM-` (M > 0) in which of its transactions select boom('c3-t0-18')      an error with that text
- *   begin, commit, rollback, set session …, reset …, discard all, and the empty query */
+/* A PostgreSQL server for the simulator: sessions of the toy (fakebackend.h) behind connections,
+ * notifications between them, cancels, and an eye on whoever uses it (transactions of one client on
+ * one connection, parameters of the right client, nothing that no client would send). */
 #ifndef WEIR_TESTS_SIM_FAKEPG_H
 #define WEIR_TESTS_SIM_FAKEPG_H
 
