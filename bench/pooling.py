@@ -40,6 +40,12 @@ def stop_all(made):
         server.stop()
 
 
+def one_round(made, turn, cells, key, run):
+    """Adds a run of each competitor, one after the other, to cells[(*key, its name)]."""
+    for c in rotated(made, turn):
+        cells.setdefault((*key, c.name), []).append(run(c))
+
+
 # ---- (g) CPU in pairs ----
 
 def bench_pairs(directory, postgres, plan):
@@ -124,10 +130,9 @@ def bench_rows(directory, postgres, plan):
             for i, (name, sql) in enumerate(RESULTS.items()):
                 script = directory / f"rows-{i}.sql"
                 script.write_text(sql)
-                for c in rotated(made, turn):
-                    got = pgbench.run(directory, postgres, c, clients=8, seconds=plan.seconds,
-                                      what=("-f", script), sampling=1)
-                    cells.setdefault((name, 8, c.name), []).append(got)
+                one_round(made, turn, cells, (name, 8), lambda c: pgbench.run(
+                    directory, postgres, c, clients=8, seconds=plan.seconds,
+                    what=("-f", script), sampling=1))
     finally:
         stop_all(made)
     return cells
@@ -171,11 +176,9 @@ def bench_connect(directory, postgres, plan):
             for c in made[1:]:  # every statement has been seen
                 connect(directory, postgres, c, kind, 1)
             for turn in range(plan.rounds):
-                for c in rotated(made, turn):
-                    if kind == "SCRAM on TLS" and c is postgres:
-                        continue
-                    got = connect(directory, postgres, c, kind, plan.seconds)
-                    cells.setdefault((kind, 8, c.name), []).append(got)
+                asked = made[1:] if kind == "SCRAM on TLS" else made
+                one_round(asked, turn, cells, (kind, 8),
+                          lambda c: connect(directory, postgres, c, kind, plan.seconds))
         finally:
             stop_all(made)
     return cells

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """make bench: Weir beside its peers and its limits, in one run. See bench/README.md.
 
-usage: bench/run.py [--quick] [--scale N] [--rounds N] [--seconds S] [--only a,b,d,e,f,g,h,i,j]
+usage: bench/run.py [--quick] [--scale N] [--rounds N] [--seconds S] [--only a,b,d,e,f,g,h,i,j,k]
                     [--peers DIR] [--pairs N]
        bench/run.py --traces DIR"""
 
@@ -21,6 +21,7 @@ import peers
 import pgbench
 import pooling
 import report
+import scaling
 import servers
 import traces
 
@@ -86,12 +87,9 @@ def bench_postgres(directory, postgres, plan):
         for turn in range(plan.rounds):
             for mode in MODES:
                 for clients in POOLED_CLIENTS:
-                    for c in pooling.rotated(made, turn):
-                        if mode == "prepared" and not c.knows_prepared:
-                            continue
-                        got = pgbench.run(directory, postgres, c, mode=mode, clients=clients,
-                                          seconds=plan.seconds)
-                        cells.setdefault((mode, clients, c.name), []).append(got)
+                    able = [c for c in made if c.knows_prepared or mode != "prepared"]
+                    pooling.one_round(able, turn, cells, (mode, clients), lambda c: pgbench.run(
+                        directory, postgres, c, mode=mode, clients=clients, seconds=plan.seconds))
             say(f"PostgreSQL: round {turn + 1} of {plan.rounds} done")
     finally:
         pooling.stop_all(made)
@@ -111,7 +109,8 @@ def bench_limits(plan):
 POOLED = {"b": ("pgbench", bench_postgres), "g": ("pairs", pooling.bench_pairs),
           "h": ("large results", pooling.bench_rows),
           "i": ("a connection per query", pooling.bench_connect),
-          "j": ("idle clients", pooling.bench_idle)}
+          "j": ("idle clients", pooling.bench_idle),
+          "k": ("sizes of the pool", scaling.bench_sizes)}
 
 
 def parse():
@@ -120,7 +119,7 @@ def parse():
     p.add_argument("--scale", type=int, help="of pgbench (20; quick: 5)")
     p.add_argument("--rounds", type=int, help="interleaved runs of each cell (2; quick: 1)")
     p.add_argument("--seconds", type=int, help="of one run (3; quick: 1)")
-    p.add_argument("--only", default="a,b,d,e,f,g,h,i,j",
+    p.add_argument("--only", default="a,b,d,e,f,g,h,i,j,k",
                    help="tables, by their letters")
     p.add_argument("--pairs", type=int, help="rounds of table g (15; quick: 3)")
     p.add_argument("--peers", type=pathlib.Path, metavar="DIR",
@@ -173,7 +172,8 @@ def main():
         shutil.rmtree(directory, ignore_errors=True)
     print(report.write(plan, tables, {
         "e": cached.wire_table, "f": cached.granularity_table, "g": pooling.pairs_table,
-        "h": pooling.rows_table, "i": pooling.connect_table, "j": pooling.idle_table}))
+        "h": pooling.rows_table, "i": pooling.connect_table, "j": pooling.idle_table,
+        "k": scaling.sizes_table}))
     return 0
 
 

@@ -227,6 +227,7 @@ static void run(weir_loop *base)
     while (!atomic_load_explicit(&loop->stopping, memory_order_relaxed)) {
         wait_for_events(loop);
         base->now = monotonic(base);
+        loop->accepted = 0;
         loop->poller->dispatch(loop);
         weir_ready_bottom(&loop->ready);
         free_corpses(loop);

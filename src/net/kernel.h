@@ -44,6 +44,7 @@ struct kernel_loop {
     const kernel_poller *poller;
     int refusal; /* why io_uring was not taken: 0 or -errno */
     int wake_fd;
+    unsigned accepted; /* connections in this turn */
     atomic_bool stopping;
     weir_list listeners;
     weir_list watches;

@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ACCEPT_MAX = 32, BACKLOG = 1024 };
+enum { ACCEPT_LEAST = 4, BACKLOG = 1024 };
 
 static const weir_time RETRY_AFTER = 100 * WEIR_MS;
 
@@ -80,16 +80,27 @@ static bool is_shortage(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+/* Who waits longer than this turn is told of again in the next: connections that are there already
+ * are served in between. Each listener gets some, whatever storms at the others. */
+static unsigned share_of_turn(const kernel_loop *loop)
+{
+    unsigned left =
+        loop->accepted < WEIR_ACCEPTS_PER_TURN ? WEIR_ACCEPTS_PER_TURN - loop->accepted : 0;
+    return left > ACCEPT_LEAST ? left : ACCEPT_LEAST;
+}
+
 void kernel_listener_event(void *object)
 {
     kernel_listener *l = object;
-    for (int i = 0; i < ACCEPT_MAX && l->fd >= 0 && !l->paused; i++) {
+    kernel_loop *loop = kernel_loop_of(l->base.loop);
+    for (unsigned n = share_of_turn(loop); n > 0 && l->fd >= 0 && !l->paused; n--) {
         struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof(address);
         int fd = accept4(l->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return;
         int r = fd < 0 ? -errno : adopt(l, fd, &address);
+        loop->accepted++;
         if (r < 0 && (fd >= 0 || is_shortage(-r))) {
             refuse(l, r);
             return;

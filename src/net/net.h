@@ -215,6 +215,10 @@ WEIR_MUST_CHECK int weir_stream_put_kept(weir_stream *stream, weir_slice bytes);
 
 /* ---- listeners ---- */
 
+/* So many connections a turn accepts, and a few more of each further listener: a storm of clients
+ * waits in the kernel's backlog, and does not hold up those who are in. */
+#define WEIR_ACCEPTS_PER_TURN 32u
+
 typedef struct weir_listener_handler {
     /* A connection came; set its handler (weir_stream_set_handler) or close it. */
     void (*on_accept)(weir_listener *listener, weir_stream *stream);

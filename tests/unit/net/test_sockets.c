@@ -3,10 +3,12 @@
 #include "conformance.h"
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -313,6 +315,87 @@ static void test_without_io_uring_the_loop_is_epolls_and_says_why(void **state)
     check_without(ENOMEM);
 }
 
+/* ---- a storm of clients ---- */
+
+#define STORM 300u
+
+typedef struct storm {
+    weir_loop *loop;
+    unsigned accepted, in_turn, most, turns; /* turns: in which somebody was accepted */
+    int far;                                 /* of a stream that is there already */
+    unsigned asked, answered;
+} storm;
+
+static void on_accept(weir_listener *listener, weir_stream *stream)
+{
+    storm *s = weir_listener_user(listener);
+    weir_stream_close(stream, 0);
+    s->accepted++;
+    s->in_turn++;
+}
+
+static size_t on_question(weir_stream *stream, weir_slice bytes)
+{
+    storm *s = weir_stream_user(stream);
+    s->answered += (unsigned)bytes.len;
+    return bytes.len;
+}
+
+static void on_turn(void *user, weir_loop *loop)
+{
+    storm *s = user;
+    s->most = s->in_turn > s->most ? s->in_turn : s->most;
+    s->turns += s->in_turn > 0;
+    s->in_turn = 0;
+    assert_true(s->asked - s->answered <= 1); /* asked in the turn before, answered in this one */
+    s->asked += write(s->far, "?", 1) == 1;
+    if (s->accepted == 2 * STORM)
+        weir_loop_stop(loop);
+}
+
+/* All that a listener can give are there before the loop turns for the first time. */
+static void knock(const char *address, int *fds)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    to.sin_port = htons((uint16_t)strtoul(strrchr(address, ':') + 1, NULL, 10));
+    for (unsigned i = 0; i < STORM; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+        assert_int_equal(connect(fds[i], (const struct sockaddr *)(const void *)&to, sizeof(to)),
+                         0);
+    }
+}
+
+/* Hazard 16: login storms. */
+static void test_a_storm_of_clients_is_let_in_by_turns(void **state)
+{
+    (void)state;
+    static const weir_listener_handler listening = {.on_accept = on_accept};
+    static const weir_stream_handler answering = {.on_bytes = on_question};
+    static int knocking[2][STORM];
+    storm s = {0};
+    weir_loop_options options = {.kind = net_kind(), .on_turn = on_turn, .user = &s};
+    weir_listener *listeners[2];
+    weir_stream *stream;
+    int fds[2];
+    assert_int_equal(weir_loop_new(&options, &s.loop), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    s.far = fds[1];
+    assert_int_equal(weir_stream_import(s.loop, fds[0], &answering, &s, &stream), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(weir_listen(s.loop, "127.0.0.1:0", false, &listening, &s, &listeners[i]),
+                         0);
+        knock(weir_listener_address(listeners[i]), knocking[i]);
+    }
+    weir_loop_run(s.loop);
+    assert_int_equal(s.accepted, 2 * STORM);
+    assert_in_range(s.most, 1, WEIR_ACCEPTS_PER_TURN + 4);
+    assert_in_range(s.turns, 2 * STORM / (WEIR_ACCEPTS_PER_TURN + 4), 2 * STORM);
+    for (unsigned i = 0; i < 2 * STORM; i++)
+        close(knocking[i / STORM][i % STORM]);
+    weir_loop_free(s.loop);
+    close(s.far);
+}
+
 static void test_each_kind_says_what_it_is(void **state)
 {
     (void)state;
@@ -332,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_descriptors_are_let_go_when_closed_and_when_the_loop_ends),
         cmocka_unit_test(test_a_number_used_again_belongs_to_the_new_stream),
         cmocka_unit_test(test_without_io_uring_the_loop_is_epolls_and_says_why),
+        cmocka_unit_test(test_a_storm_of_clients_is_let_in_by_turns),
         cmocka_unit_test(test_each_kind_says_what_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

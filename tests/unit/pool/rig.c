@@ -173,8 +173,27 @@ static void pump(rig *r, unsigned shard)
 
 /* ---- borrowers ---- */
 
+/* Nothing stands between an acquire there and a connection: it is granted at once. */
+static bool has_free(const rig *r, unsigned shard)
+{
+    bool found = false;
+    if (r->paused || r->draining)
+        return false;
+    for (int i = 0; i < r->borrower_count; i++)
+        if (r->borrowers[i]->state == RIG_WAITING && r->borrowers[i]->shard == shard)
+            return false;
+    for (int i = 0; i < r->server_count; i++) {
+        const server *s = r->servers[i];
+        weir_time after = r->options.validate_after;
+        found = found || (s && s->shard == shard && s->conn.state == WEIR_POOL_CONN_IDLE &&
+                          (after == 0 || r->now - s->conn.state_since <= after));
+    }
+    return found;
+}
+
 int rig_acquire(rig *r, unsigned shard)
 {
+    bool at_once = has_free(r, shard);
     weir_pool_conn *conn = NULL;
     int number = r->borrower_count;
     borrower *b = number < WAITERS_MAX ? calloc(1, sizeof(*b)) : NULL;
@@ -197,6 +216,8 @@ int rig_acquire(rig *r, unsigned shard)
         b->state = RIG_REFUSED;
         break;
     case WEIR_POOL_QUEUED:
+        if (at_once)
+            broken(r, "a waiter while a connection is free", number);
         break;
     default:
         broken(r, "acquire failed: waiter", number);
