@@ -54,7 +54,7 @@ def measure(directory, postgres, plan, size, users, what):
     server = servers.weir(
         directory, f"postgres://postgres@127.0.0.1:{postgres.port}/postgres", "--set",
         f"pool.min_size={size}", "--set", f"pool.max_size={size}", "--set",
-        f"admin.listen=127.0.0.1:{admin}")
+        f"admin.listen=127.0.0.1:{admin}", "--set", "pool.acquire_timeout=10m")
     try:
         pgbench.run(directory, postgres, server, clients=users, what=what)  # the pool is open
         before = waits(admin)

@@ -157,7 +157,6 @@ int pg_conn_open(weir_backend *backend, struct weir_loop *loop, const weir_conn_
 
 /* ---- hosts.c ---- */
 void pg_hosts_init(pg_place *p);
-/* In which order hosts are tried. */
 void pg_hosts_order(pg_conn *c);
 /* Fills the connection's addresses without asking a resolver, if that is possible. */
 bool pg_hosts_known(pg_conn *c, unsigned host);
