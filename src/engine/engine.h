@@ -45,8 +45,7 @@ typedef struct weir_message {
 /* What the engine cannot do itself, done by whoever hosts it (gateway, library, simulator). */
 typedef struct weir_engine_host {
     weir_time (*now)(void *user, const weir_worker *worker);
-    /* The same, not older than this very call: how long statements took is measured with it. NULL:
-     * `now` will do. */
+    /* The same, not older than this very call: measures statements. NULL: `now` will do. */
     weir_time (*clock)(void *user, const weir_worker *worker);
     /* ns since 1970, for times that other processes read. NULL: no tier behind memory is asked. */
     int64_t (*wall)(void *user, const weir_worker *worker);
@@ -55,8 +54,7 @@ typedef struct weir_engine_host {
     void (*post)(void *user, weir_worker *to, weir_message *message);
     /* The worker's earliest deadline is `at` now: call weir_worker_tick then. */
     void (*wake_at)(void *user, weir_worker *worker, weir_time at);
-    /* A template was seen for the first time: have it analysed off the loops, or not. May be NULL.
-     */
+    /* A template is new: have it analysed off the loops, or not. May be NULL. */
     void (*analyze)(void *user, weir_worker *worker, const weir_template *t);
     /* The same for what the template reads and writes at `at` (engine/surroundings.h): its answer
      * is weir_template_publish_variant. May be NULL. */
@@ -92,7 +90,7 @@ typedef struct weir_database_options {
     const char *label;           /* what SHOW and metrics call it; NULL: name */
     const char *host;            /* for SHOW; NULL: it has none */
     unsigned port;
-    void *place;          /* the backend's, for weir_conn_request; NULL: the one it was made for */
+    void *place;          /* the backend's, for weir_conn_request; NULL: its first */
     weir_lending lending; /* unless a session has another */
     weir_share share;
     bool leak_ends;         /* who holds a connection for too long is disconnected */
@@ -103,12 +101,11 @@ typedef struct weir_database_options {
 WEIR_MUST_CHECK int weir_engine_add_database(weir_engine *engine,
                                              const weir_database_options *options,
                                              weir_database **ret);
-/* To the place, port, user and so on of `options`, from any one thread: new connections go there,
- * those to the place before are closed as they become idle. -ENOTSUP: with a user of its own, or
- * without, is how it stays. -ENOMEM: as it was. */
+/* To where `options` say, from any one thread: new connections go there, those to the place before
+ * are closed as they become idle. -ENOTSUP: it stays with a user of its own, or without. -ENOMEM.
+ */
 WEIR_MUST_CHECK int weir_database_move(weir_database *database,
                                        const weir_database_options *options, weir_time now);
-/* All that it was told of its place is what `options` say. */
 bool weir_database_is_at(const weir_database *database, const weir_database_options *options);
 /* By the name a client gave; NULL: there is none. */
 weir_database *weir_engine_find_database(weir_engine *engine, weir_slice name);
