@@ -59,8 +59,9 @@ typedef struct weir_schema_relation {
     uint32_t ancestor_count;
     const uint32_t *reads; /* a view: every table that it reads, through other views too */
     uint32_t read_count;
-    const uint32_t *cascades; /* what a write to it may change by foreign keys' actions and rules,
-                                 all the way; without itself */
+    const uint32_t *cascades; /* what else a write to it may change, all the way: by foreign keys'
+                                 actions and rules, its partitions and children, a view's tables,
+                                 and the ancestors of these; its own ancestors stand above only */
     uint32_t cascade_count;
     bool has_descendants; /* reading it reads others too; their changes are reported as its own */
     bool
@@ -77,7 +78,7 @@ typedef enum weir_trust {
 
 /* ---- asking ---- */
 
-/* Of everything that a footprint can use; changes with each change of it. Never 0. */
+/* Of everything that a footprint can use but roles; changes with each change of it. Never 0. */
 uint64_t weir_schema_fingerprint(const weir_schema *s);
 uint32_t weir_schema_count(const weir_schema *s);
 const weir_schema_relation *weir_schema_at(const weir_schema *s, uint32_t at);
@@ -98,6 +99,8 @@ bool weir_schema_has_foreign_casts(const weir_schema *s);
 /* The setting's value for a new session of this user before it sets anything; false: not known. */
 bool weir_schema_default(const weir_schema *s, weir_slice user, const char *setting,
                          weir_slice *ret);
+/* Of what it may do and whose member it is; 0: no such role. Not in the schema's fingerprint. */
+uint64_t weir_schema_role(const weir_schema *s, weir_slice role);
 /* The publication that changes are followed by; empty: there is none. */
 weir_slice weir_schema_publication(const weir_schema *s);
 bool weir_schema_has_event_trigger(const weir_schema *s); /* ours, ENABLE ALWAYS */

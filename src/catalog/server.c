@@ -51,6 +51,11 @@ static int reverse_init(const weir_server_builder *b, reverse *v)
     return 0;
 }
 
+static bool is_loud(unsigned effects)
+{
+    return (effects & ~WEIR_SERVER_WRITES) != 0;
+}
+
 /* Each node is taken up again only when its effects grew: at most once per bit. The queue is a
  * ring that holds no node twice. */
 int weir_server_follow(weir_server_builder *b)
@@ -75,7 +80,7 @@ int weir_server_follow(weir_server_builder *b)
             server_node *user = weir_server_node(b, v.users[u]);
             if ((user->effects | effects) == user->effects)
                 continue;
-            if (user->effects == 0)
+            if (is_loud(effects) && !is_loud(user->effects))
                 user->via = at;
             user->effects |= effects;
             if (!v.queued[v.users[u]]) {
@@ -129,7 +134,7 @@ static int put_entries(weir_server_catalog *c, const weir_server_builder *b)
 /* An object with a name: not a name of its own, and not "everywhere". */
 static bool is_suspect(const server_node *n)
 {
-    return n->effects && weir_server_is_object(n->id) && n->name.len > 0;
+    return is_loud(n->effects) && weir_server_is_object(n->id) && n->name.len > 0;
 }
 
 /* "by app.inner: set_config at line 3": the objects on the way to whose own the effects are. */
@@ -183,7 +188,7 @@ static bool is_repeated(const weir_server_builder *b, const server_node *n)
     if (weir_server_kind_of(id) != WEIR_SERVER_WRITE)
         return false;
     uint32_t at = weir_server_find_node(b, id - WEIR_SERVER_WRITE + WEIR_SERVER_READ);
-    return at != WEIR_SERVER_NONE && weir_server_node(b, at)->effects == n->effects;
+    return at != WEIR_SERVER_NONE && !is_loud(weir_server_node(b, at)->effects ^ n->effects);
 }
 
 static int compare_suspects(const void *a, const void *b)
@@ -241,11 +246,11 @@ static int compare_settings(const void *a, const void *b)
     return x.len < y.len ? -1 : x.len > y.len;
 }
 
-static void *take(server_list *l, uint32_t *ret_count)
+static void *take(weir_items *l, uint32_t *ret_count)
 {
     void *items = l->items;
     *ret_count = l->count;
-    *l = (server_list){NULL, 0, 0};
+    *l = (weir_items){NULL, 0, 0};
     return items;
 }
 
@@ -295,8 +300,7 @@ static int fill(weir_server_catalog *c, weir_server_builder *b)
     c->totals.version = b->version;
     c->totals.functions = b->functions;
     c->totals.relations = b->relations;
-    c->totals.schema_fingerprint = b->schema_fingerprint;
-    c->totals.defaults_fingerprint = b->defaults_fingerprint;
+    c->totals.fingerprints = b->fingerprints;
     take_rows(c, b);
     r = put_entries(c, b);
     return r < 0 ? r : put_suspects(c, b);

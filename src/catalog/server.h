@@ -4,9 +4,9 @@
  *
  *   rows ──► weir_server_builder ──finish──► weir_server_catalog (immutable)
  *
- * Effects are masks that their user gives a meaning to; 0 is none. Names are known by hash: the
- * spellings that one server name may have in a statement give one hash, two names rarely do, which
- * costs a needless effect and hides none. */
+ * Effects are masks that their user gives a meaning to, but for one; 0 is none. Names are known by
+ * hash: the spellings that one server name may have in a statement give one hash, two names rarely
+ * do, which costs a needless effect and hides none. */
 #ifndef WEIR_CATALOG_SERVER_H
 #define WEIR_CATALOG_SERVER_H
 
@@ -16,6 +16,10 @@
 
 typedef struct weir_server_catalog weir_server_catalog;
 typedef struct weir_server_builder weir_server_builder;
+
+/* The effect that is known here: it may write relations that no name tells. It is followed like any
+ * other, and makes nobody a suspect. */
+#define WEIR_SERVER_WRITES (1u << 15)
 
 /* Of a name as the server keeps it: unquoted ones in lower case. The two lowest bits are 0. Names
  * are cut where the server may cut them (63 bytes), and bytes beyond ASCII count alike, because a
@@ -69,6 +73,13 @@ typedef struct weir_server_setting {
     weir_slice boot, reset;
 } weir_server_setting;
 
+/* Hashes of what a change would show in. */
+typedef struct weir_fingerprints {
+    uint64_t schema;   /* of what statements use: relations, functions, their rights, … */
+    uint64_t defaults; /* of the defaults of roles and databases */
+    uint64_t roles;    /* of who there is, and of what he is a member */
+} weir_fingerprints;
+
 /* What may change its session's state, and why. */
 typedef struct weir_server_suspect {
     weir_server_kind kind;
@@ -109,9 +120,9 @@ WEIR_MUST_CHECK int weir_server_add_setting(weir_server_builder *b, const weir_s
 WEIR_MUST_CHECK int weir_server_add_custom(weir_server_builder *b, weir_slice name);
 WEIR_MUST_CHECK int weir_server_add_temp_schema(weir_server_builder *b, weir_slice name);
 WEIR_MUST_CHECK int weir_server_add_extension(weir_server_builder *b, weir_slice name);
-/* `version` as server_version_num; the hashes are of what a change of it would show in. */
+/* `version` as server_version_num. */
 void weir_server_set_version(weir_server_builder *b, unsigned version);
-void weir_server_set_fingerprints(weir_server_builder *b, uint64_t schema, uint64_t defaults);
+void weir_server_set_fingerprints(weir_server_builder *b, const weir_fingerprints *f);
 /* Something could not be read: the catalog is not whole. `words`: static. */
 void weir_server_set_partial(weir_server_builder *b, const char *words);
 
@@ -143,7 +154,7 @@ typedef struct weir_server_totals {
     unsigned version; /* server_version_num */
     uint32_t functions, relations, suspects, roles, defaults, settings, customs, temp_schemas,
         extensions;
-    uint64_t schema_fingerprint, defaults_fingerprint;
+    weir_fingerprints fingerprints;
     size_t size;
 } weir_server_totals;
 void weir_server_total(const weir_server_catalog *c, weir_server_totals *ret);

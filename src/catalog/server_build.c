@@ -42,22 +42,6 @@ uint64_t weir_server_name(weir_slice name)
 
 /* ---- lists ---- */
 
-static int list_add(server_list *l, size_t size, void **ret)
-{
-    if (l->count == l->cap) {
-        uint32_t cap = l->cap ? 2 * l->cap : 64;
-        void *items = realloc(l->items, cap * size);
-        if (!items)
-            return -ENOMEM;
-        l->items = items;
-        l->cap = cap;
-    }
-    *ret = (char *)l->items + l->count * size;
-    memset(*ret, 0, size);
-    l->count++;
-    return 0;
-}
-
 static size_t size_used(const weir_server_builder *b)
 {
     return b->scratch.size_used + b->kept.size_used + b->nodes.cap * sizeof(server_node) +
@@ -65,7 +49,7 @@ static size_t size_used(const weir_server_builder *b)
 }
 
 /* False: the row is dropped. */
-static bool has_room(weir_server_builder *b, const server_list *l, uint32_t count_max)
+static bool has_room(weir_server_builder *b, const weir_items *l, uint32_t count_max)
 {
     if (l->count < count_max && size_used(b) < b->bounds.size_max)
         return true;
@@ -118,7 +102,7 @@ static int node_of(weir_server_builder *b, uint64_t id, uint32_t *ret)
     int r = grow_index(b);
     void *item = NULL;
     if (r == 0)
-        r = list_add(&b->nodes, sizeof(server_node), &item);
+        r = weir_items_add(&b->nodes, sizeof(server_node), &item);
     if (r < 0 || !item)
         return r;
     server_node *n = item;
@@ -163,9 +147,9 @@ void weir_server_builder_free(weir_server_builder *b)
         return;
     weir_arena_fini(&b->scratch);
     weir_arena_fini(&b->kept);
-    server_list *lists[] = {&b->nodes,    &b->edges,   &b->roles,        &b->defaults,
-                            &b->settings, &b->customs, &b->temp_schemas, &b->extensions};
-    for (size_t i = 0; i < sizeof(lists) / sizeof(server_list *); i++)
+    weir_items *lists[] = {&b->nodes,    &b->edges,   &b->roles,        &b->defaults,
+                           &b->settings, &b->customs, &b->temp_schemas, &b->extensions};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(weir_items *); i++)
         free(lists[i]->items);
     free(b->index);
     free(b);
@@ -177,7 +161,7 @@ static int tell(weir_server_builder *b, uint32_t at, unsigned effects, weir_slic
 {
     server_node *n = weir_server_node(b, at);
     n->told = true;
-    if (effects && n->effects == 0) {
+    if ((effects & ~WEIR_SERVER_WRITES) && (n->effects & ~WEIR_SERVER_WRITES) == 0) {
         n->what = weir_arena_strdup(&b->scratch, what);
         if (!n->what) {
             n->what = "";
@@ -266,7 +250,7 @@ int weir_server_add_edge(weir_server_builder *b, uint64_t from, uint64_t to)
     int r = node_of(b, from, &at);
     if (r < 0 || at == WEIR_SERVER_NONE)
         return r;
-    r = list_add(&b->edges, sizeof(server_edge), &item);
+    r = weir_items_add(&b->edges, sizeof(server_edge), &item);
     if (r == 0)
         *(server_edge *)item = (server_edge){.from = at, .to = to};
     return r;
@@ -292,7 +276,7 @@ int weir_server_add_role(weir_server_builder *b, const weir_server_role *role)
     if (r == 0)
         r = copy(&b->kept, role->valid_until, &kept.valid_until);
     if (r == 0)
-        r = list_add(&b->roles, sizeof(kept), &item);
+        r = weir_items_add(&b->roles, sizeof(kept), &item);
     if (r == 0)
         *(weir_server_role *)item = kept;
     return r;
@@ -310,7 +294,7 @@ int weir_server_add_default(weir_server_builder *b, const weir_server_default *d
     if (r == 0)
         r = copy(&b->kept, d->setting, &kept.setting);
     if (r == 0)
-        r = list_add(&b->defaults, sizeof(kept), &item);
+        r = weir_items_add(&b->defaults, sizeof(kept), &item);
     if (r == 0)
         *(weir_server_default *)item = kept;
     return r;
@@ -332,13 +316,13 @@ int weir_server_add_setting(weir_server_builder *b, const weir_server_setting *s
     if (r == 0)
         r = copy(&b->kept, s->reset, &kept.reset);
     if (r == 0)
-        r = list_add(&b->settings, sizeof(kept), &item);
+        r = weir_items_add(&b->settings, sizeof(kept), &item);
     if (r == 0)
         *(weir_server_setting *)item = kept;
     return r;
 }
 
-static int add_text(weir_server_builder *b, server_list *l, weir_slice text)
+static int add_text(weir_server_builder *b, weir_items *l, weir_slice text)
 {
     void *item = NULL;
     weir_slice kept;
@@ -346,7 +330,7 @@ static int add_text(weir_server_builder *b, server_list *l, weir_slice text)
         return 0;
     int r = copy(&b->kept, text, &kept);
     if (r == 0)
-        r = list_add(l, sizeof(kept), &item);
+        r = weir_items_add(l, sizeof(kept), &item);
     if (r == 0)
         *(weir_slice *)item = kept;
     return r;
@@ -376,10 +360,9 @@ void weir_server_set_version(weir_server_builder *b, unsigned version)
     b->version = version;
 }
 
-void weir_server_set_fingerprints(weir_server_builder *b, uint64_t schema, uint64_t defaults)
+void weir_server_set_fingerprints(weir_server_builder *b, const weir_fingerprints *f)
 {
-    b->schema_fingerprint = schema;
-    b->defaults_fingerprint = defaults;
+    b->fingerprints = *f;
 }
 
 void weir_server_set_partial(weir_server_builder *b, const char *words)

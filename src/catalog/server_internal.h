@@ -3,6 +3,7 @@
 #define WEIR_CATALOG_SERVER_INTERNAL_H
 
 #include "base/arena.h"
+#include "catalog/items.h"
 #include "catalog/server.h"
 
 #define WEIR_SERVER_NONE UINT32_MAX
@@ -24,23 +25,17 @@ typedef struct server_edge {
     uint64_t to;
 } server_edge;
 
-/* An array that grows; `size` of an item. */
-typedef struct server_list {
-    void *items;
-    uint32_t count, cap;
-} server_list;
-
 struct weir_server_builder {
     weir_server_bounds bounds;
     weir_arena scratch; /* names of functions and relations */
     weir_arena kept;    /* becomes the catalog's */
-    server_list nodes, edges;
-    server_list roles, defaults, settings, customs, temp_schemas, extensions;
+    weir_items nodes, edges;
+    weir_items roles, defaults, settings, customs, temp_schemas, extensions;
     uint32_t *index; /* of nodes by id, open addressing, NONE: free */
     uint32_t index_cap;
     uint32_t functions, relations;
     unsigned version;
-    uint64_t schema_fingerprint, defaults_fingerprint;
+    weir_fingerprints fingerprints;
     const char *partial;
 };
 

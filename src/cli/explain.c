@@ -105,7 +105,7 @@ static int put_routing(weir_buf *out, weir_dialect dialect, const weir_footprint
 {
     int r = weir_buf_printf(out, "target      %s\n", target_words(dialect, f));
     if (r == 0)
-        r = f->effects != 0
+        r = f->effects & ~(unsigned)WEIR_EFFECT_WRITES
                 ? weir_buf_printf(out, "pinned      yes: it may change session state (%s)\n",
                                   weir_effect_name(f->effects))
                 : weir_buf_printf(out, "pinned      no\n");
@@ -164,7 +164,9 @@ static int describe(weir_buf *out, weir_dialect dialect, const weir_lexed *lexed
         r = weir_buf_printf(out, "kind        %s (%s)\n", weir_kind_name(f->kind),
                             f->from_grammar ? "by the database's grammar" : "by its words");
     if (r == 0)
-        r = put_effects(out, f->effects);
+        r = put_effects(out, f->effects & ~(unsigned)WEIR_EFFECT_WRITES);
+    if (r == 0 && f->effects & WEIR_EFFECT_WRITES)
+        r = weir_buf_printf(out, "beyond      may write relations that its text does not name\n");
     if (r == 0)
         r = put_names(out, "reads", f->reads, f->read_count, f->from_grammar);
     if (r == 0)

@@ -110,7 +110,7 @@ unsigned weir_session_server_effects(const weir_session *session, const weir_tem
     if (!c)
         return 0;
     if (!t)
-        return WEIR_EFFECT_UNKNOWN;
+        return WEIR_EFFECT_UNKNOWN | WEIR_EFFECT_WRITES;
     uint64_t changes = atomic_load_explicit(&d->backend->changes, memory_order_acquire);
     return weir_template_server_effects(t, kind, c, is_stale(seen, changes, c));
 }

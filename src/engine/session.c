@@ -174,6 +174,7 @@ static_assert(WEIR_EFFECT_UNKNOWN == 1 << (WEIR_PIN_REASONS - 1), "a reason for 
 /* Every change of `pinned`, counted by its lowest bit: what weir_effect_name names. */
 static void set_pinned(weir_session *session, unsigned effects)
 {
+    assert(effects >> WEIR_PIN_REASONS == 0); /* WRITES pins nobody */
     _Atomic uint64_t *count = session->worker->pinned;
     if (session->pinned)
         weir_count(&count[__builtin_ctz(session->pinned)], UINT64_MAX); /* one less */

@@ -13,6 +13,7 @@
 #include "engine/catalog.h"
 #include "engine/errand.h"
 #include "gateway/internal.h"
+#include "sql/schema_rows.h"
 #include "sql/server.h"
 #include <stdlib.h>
 
@@ -22,6 +23,7 @@
 #define GIVE_UP (70 * WEIR_SECOND) /* beyond the statement_timeout of the query */
 #define BACKOFF_MAX (60 * WEIR_SECOND)
 #define QUERY_MAX 65536u
+#define SCHEMA_MAX ((size_t)256 << 20) /* of relations and columns, while they are read */
 
 typedef enum loader_state { WAITING, LOOKING, LOADING, FINISHING, STOPPED } loader_state;
 
@@ -36,13 +38,15 @@ typedef struct loader {
     _Atomic bool told; /* `changed` is on its way */
     loader_state state;
     weir_errand errand;
-    weir_buf query;
+    weir_buf query, look;
     weir_job job;
     weir_server_builder *builder;
+    weir_schema_builder *schema_builder;
     weir_server_catalog *ready; /* of the job */
+    weir_schema *schema;        /* likewise */
     int error;                  /* of the rows, of the job */
     uint64_t seen;              /* the database's changes when the look began */
-    uint64_t schema, defaults;  /* of the look under way */
+    weir_fingerprints found;    /* of the look under way */
     bool looked;                /* its row came */
     weir_time began, took;
     unsigned failures; /* one after the other */
@@ -115,10 +119,25 @@ static void rest(loader *l)
     }
 }
 
-static void failed(loader *l, const char *words)
+static void free_builders(loader *l)
 {
     weir_server_builder_free(l->builder);
+    weir_schema_builder_free(l->schema_builder);
     l->builder = NULL;
+    l->schema_builder = NULL;
+}
+
+static void free_ready(loader *l)
+{
+    weir_server_catalog_free(l->ready);
+    weir_schema_free(l->schema);
+    l->ready = NULL;
+    l->schema = NULL;
+}
+
+static void failed(loader *l, const char *words)
+{
+    free_builders(l);
     l->failures++;
     weir_database_note_catalog(l->database, now_of(l), words);
     weir_log_event(l->worker->gateway->log, WEIR_LOG_POSTGRES, WEIR_LOG_WARN,
@@ -151,21 +170,25 @@ static bool defaults_differ(const loader *l, uint64_t defaults)
     if (!is_loaded(l))
         return false;
     weir_server_total(weir_database_catalog(l->database), &t);
-    return t.defaults_fingerprint != defaults;
+    return t.fingerprints.defaults != defaults;
 }
 
 static void publish(loader *l)
 {
     weir_server_totals t;
     weir_server_total(l->ready, &t);
-    bool differ = defaults_differ(l, t.defaults_fingerprint);
+    bool differ = defaults_differ(l, t.fingerprints.defaults);
     weir_log_event(l->worker->gateway->log, WEIR_LOG_POSTGRES, WEIR_LOG_INFO,
                    "read the server's catalog", WEIR_F_STR("db", weir_database_label(l->database)),
                    WEIR_F_INT("functions", t.functions), WEIR_F_INT("suspects", t.suspects),
+                   WEIR_F_INT("relations", weir_schema_count(l->schema)),
                    WEIR_F_STR("partial", weir_server_partial(l->ready)),
                    WEIR_F_DURATION("took", now_of(l) - l->began));
-    weir_database_put_catalog(l->database, weir_worker_epoch(l->worker->engine), l->ready, l->seen);
+    weir_epoch_member *member = weir_worker_epoch(l->worker->engine);
+    weir_database_put_schema(l->database, member, l->schema, l->seen);
+    weir_database_put_catalog(l->database, member, l->ready, l->seen);
     l->ready = NULL;
+    l->schema = NULL;
     settled(l, differ);
 }
 
@@ -173,14 +196,15 @@ static void on_finished(weir_task *task, weir_loop *loop)
 {
     (void)loop;
     loader *l = WEIR_CONTAINER_OF(task, loader, finished);
-    weir_server_builder_free(l->builder);
-    l->builder = NULL;
+    free_builders(l);
     if (l->state == STOPPED)
         return;
-    if (l->ready)
+    if (l->error == 0) {
         publish(l);
-    else
-        failed(l, "out of memory");
+        return;
+    }
+    free_ready(l);
+    failed(l, "out of memory");
 }
 
 /* On the analysis thread: a large schema takes long to follow. */
@@ -190,6 +214,10 @@ static void finish(weir_job *job)
     weir_gateway *g = l->worker->gateway;
     l->error = weir_server_finish(l->builder, weir_engine_catalog_serial(g->engine),
                                   g->options.memory, &l->ready);
+    if (l->error == 0) {
+        weir_schema_set_server(l->schema_builder, l->ready);
+        l->error = weir_schema_finish(l->schema_builder, g->options.memory, &l->schema);
+    }
     weir_loop_post(l->worker->loop, &l->finished);
 }
 
@@ -198,6 +226,8 @@ static void on_load_row(weir_errand *errand, const weir_slice *values, unsigned 
     loader *l = WEIR_CONTAINER_OF(errand, loader, errand);
     if (l->error == 0)
         l->error = weir_server_row(l->builder, values, count);
+    if (l->error == 0)
+        l->error = weir_schema_row(l->schema_builder, values, count);
 }
 
 static void on_loaded(weir_errand *errand, const weir_error *err)
@@ -242,7 +272,8 @@ static void start(loader *l, weir_slice text)
 static void load(loader *l)
 {
     begin(l, LOADING);
-    if (weir_server_builder_new(&weir_server_bounds_usual, &l->builder) < 0)
+    if (weir_server_builder_new(&weir_server_bounds_usual, &l->builder) < 0 ||
+        weir_schema_builder_new(SCHEMA_MAX, &l->schema_builder) < 0)
         failed(l, "out of memory");
     else
         start(l, weir_buf_slice(&l->query));
@@ -253,7 +284,7 @@ static void load(loader *l)
 static void on_look_row(weir_errand *errand, const weir_slice *values, unsigned count)
 {
     loader *l = WEIR_CONTAINER_OF(errand, loader, errand);
-    l->looked = weir_server_fingerprints(values, count, &l->schema, &l->defaults);
+    l->looked = weir_server_fingerprints(values, count, &l->found);
 }
 
 static void on_looked(weir_errand *errand, const weir_error *err)
@@ -266,10 +297,11 @@ static void on_looked(weir_errand *errand, const weir_error *err)
         return;
     }
     weir_server_total(weir_database_catalog(l->database), &t);
-    if (t.schema_fingerprint != l->schema || t.defaults_fingerprint != l->defaults) {
+    if (memcmp(&t.fingerprints, &l->found, sizeof(l->found)) != 0) {
         load(l);
         return;
     }
+    weir_database_confirm_schema(l->database, l->seen);
     weir_database_confirm_catalog(l->database, l->seen);
     settled(l, false);
 }
@@ -277,7 +309,7 @@ static void on_looked(weir_errand *errand, const weir_error *err)
 static void look(loader *l)
 {
     begin(l, LOOKING);
-    start(l, weir_server_fingerprint_query());
+    start(l, weir_buf_slice(&l->look));
 }
 
 /* ---- when ---- */
@@ -288,8 +320,7 @@ static void stop(loader *l)
         return;
     if (l->state == LOOKING || l->state == LOADING) {
         weir_errand_drop(&l->errand);
-        weir_server_builder_free(l->builder);
-        l->builder = NULL;
+        free_builders(l);
     }
     set_state(l, STOPPED);
     atomic_store(&weir_database_backend(l->database)->watcher, NULL);
@@ -335,9 +366,10 @@ static void changes_came(weir_backend_watcher *watcher)
 
 static void loader_free(loader *l)
 {
-    weir_server_builder_free(l->builder);
-    weir_server_catalog_free(l->ready);
+    free_builders(l);
+    free_ready(l);
     weir_buf_fini(&l->query);
+    weir_buf_fini(&l->look);
     free(l->user);
     free(l);
 }
@@ -354,8 +386,13 @@ static int loader_new(weir_gateway_worker *w, weir_database *database, weir_slic
     l->changed.run = on_changed;
     weir_timer_init(&l->timer, on_timer);
     weir_buf_init(&l->query, QUERY_MAX);
+    weir_buf_init(&l->look, QUERY_MAX);
     l->user = strndup(user.len ? (const char *)user.data : "", user.len);
     int r = l->user ? weir_server_query(&l->query) : -ENOMEM;
+    if (r == 0)
+        r = weir_buf_append(&l->query, weir_schema_query());
+    if (r == 0)
+        r = weir_server_fingerprint_query(&l->look);
     if (r < 0) {
         loader_free(l);
         return r;

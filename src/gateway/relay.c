@@ -184,7 +184,7 @@ static bool admit_effects(weir_client *c, uint8_t type, const weir_statement *st
     }
     if (c->listening && statement->kind != WEIR_KIND_READ)
         c->relay.notified = true; /* a trigger may */
-    if (statement->effects == 0 && !c->session.pinned &&
+    if ((statement->effects & ~(unsigned)WEIR_EFFECT_WRITES) == 0 && !c->session.pinned &&
         (statement->kind == WEIR_KIND_READ || !weir_client_watches_sequences(c)))
         return true;
     int r = weir_client_note_effects(c, statement, text, &err);

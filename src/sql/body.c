@@ -235,7 +235,9 @@ static void word(body_scan *s, weir_token *t)
     if (weir_identifier_is_word(t, "execute")) {
         if (s->language == WEIR_LANGUAGE_PLPGSQL)
             execute(s, t);
-        else if (s->begins)
+        else
+            s->ret->writes = true;
+        if (s->language != WEIR_LANGUAGE_PLPGSQL && s->begins)
             found(s, s->nested ? WEIR_EFFECT_UNKNOWN : WEIR_EFFECT_PREPARE, "EXECUTE", t->start);
     }
 }

@@ -70,7 +70,7 @@ const char *weir_effect_name(unsigned effects)
     static const char *const names[] = {"set",     "listen",      "temp",     "advisory_lock",
                                         "prepare", "hold_cursor", "sequence", "load",
                                         "discard", "do",          "notify",   "seed",
-                                        "undo",    "nextval",     "unknown"};
+                                        "undo",    "nextval",     "unknown",  "writes"};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (effects & (1u << i))
             return names[i];

@@ -4,8 +4,8 @@
 
 #include "base/slice.h"
 
-/* What a statement may do to its session, as far as names tell. Any of them pins, until a later
- * analysis knows better. Bits. */
+/* What a statement may do to its session, as far as names tell. Any of them but the last pins,
+ * until a later analysis knows better. Bits. */
 enum {
     WEIR_EFFECT_SET = 1 << 0,           /* SET, RESET, set_config( of the session, not SET LOCAL */
     WEIR_EFFECT_LISTEN = 1 << 1,        /* LISTEN, and what lists channels */
@@ -26,7 +26,8 @@ enum {
                                       unseen, by defaults */
     WEIR_EFFECT_UNKNOWN = 1 << 14, /* uses what is not known: it is looked for afterwards, and
                                       nothing is pinned beforehand */
-    WEIR_EFFECT_WRITES = 1 << 15,  /* may write what its text does not name: not of the session */
+    WEIR_EFFECT_WRITES = 1 << 15,  /* may write what its text does not name: nothing to its session.
+                                      A server's catalog tells it with every UNKNOWN */
 };
 /* The name of the lowest bit set ("set", "listen", …): the reason label of metrics; "none" for 0.
  */

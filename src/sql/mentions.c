@@ -124,6 +124,8 @@ uint32_t weir_mentions_collect(weir_slice text, uint64_t *names, bool *ret_over)
 
 /* ---- asking ---- */
 
+#define ANYTHING ((unsigned)(WEIR_EFFECT_UNKNOWN | WEIR_EFFECT_WRITES))
+
 static unsigned effects_of_name(uint64_t name, bool written, const weir_server_catalog *c)
 {
     unsigned effects = weir_server_find_relation(c, name, written), called = 0;
@@ -131,7 +133,7 @@ static unsigned effects_of_name(uint64_t name, bool written, const weir_server_c
         return effects;
     if (weir_server_find_function(c, name, &called))
         return effects | called;
-    return name & WEIR_MENTION_CALL ? effects | WEIR_EFFECT_UNKNOWN : effects;
+    return name & WEIR_MENTION_CALL ? effects | ANYTHING : effects;
 }
 
 unsigned weir_mentions_effects(const weir_mentions *mentions, weir_kind kind,
@@ -142,7 +144,7 @@ unsigned weir_mentions_effects(const weir_mentions *mentions, weir_kind kind,
         return 0;
     unsigned effects = weir_server_everywhere(catalog);
     if (stale || !weir_server_is_whole(catalog))
-        effects |= WEIR_EFFECT_UNKNOWN;
+        effects |= ANYTHING;
     if (mentions->over)
         effects |= weir_server_all(catalog);
     if (kind != WEIR_KIND_READ && kind != WEIR_KIND_WRITE)

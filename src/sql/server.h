@@ -37,7 +37,7 @@ typedef struct weir_body {
     unsigned effects;
     const char *what; /* of the first of them; static; "" */
     unsigned line;    /* where it stands, from 1 */
-    bool writes;      /* has INSERT, UPDATE, DELETE, … or runs text */
+    bool writes;      /* has INSERT, UPDATE, DELETE, … or runs text; not among the effects */
 } weir_body;
 
 /* What the scan tells as it goes. Each may be NULL. */
@@ -62,13 +62,13 @@ unsigned weir_extension_effects(weir_slice schema, weir_slice name);
 
 /* Statements to be run together, which give the rows of a catalog. Bounded by `out`. */
 WEIR_MUST_CHECK int weir_server_query(weir_buf *out);
-/* One statement with one row: the two fingerprints. */
-weir_slice weir_server_fingerprint_query(void);
+/* One statement with one row: the fingerprints. */
+WEIR_MUST_CHECK int weir_server_fingerprint_query(weir_buf *out);
 /* Takes a row of weir_server_query. Rows of unknown form are skipped. -ENOMEM. */
 WEIR_MUST_CHECK int weir_server_row(weir_server_builder *builder, const weir_slice *values,
                                     unsigned count);
 /* Of weir_server_fingerprint_query's row; false: it has another form. */
-bool weir_server_fingerprints(const weir_slice *values, unsigned count, uint64_t *ret_schema,
-                              uint64_t *ret_defaults);
+#define WEIR_FINGERPRINT_COLUMNS 4u
+bool weir_server_fingerprints(const weir_slice *values, unsigned count, weir_fingerprints *ret);
 
 #endif

@@ -6,6 +6,9 @@
  *
  * Each row begins with a letter; the columns are said at its reader. */
 #include "base/ascii.h"
+#include "catalog/schema_build.h"
+#include "sql/fingerprint.h"
+#include "sql/row_values.h"
 #include "sql/server.h"
 #include "sql/words.h"
 #include <stdlib.h>
@@ -17,48 +20,8 @@ static const char begin[] = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, RE
                             "SET LOCAL statement_timeout = '60s';"
                             "SET LOCAL lock_timeout = '5s';";
 
-/* What a change shows in. Two transactions cannot leave a row the same xmin and ctid, but for one
- * that was 2^32 transactions ago. Of pg_class only what matters: its rows change often. Temporary
- * relations and what hangs on them come and go and are not looked at. */
-#define FINGERPRINT                                                                                \
-    "WITH kept AS (SELECT oid, relname, relnamespace, relkind FROM pg_class"                       \
-    " WHERE relpersistence <> 't' AND oid >= 16384), seen AS ("                                    \
-    "SELECT 'c' || oid || ':' || relname || ':' || relnamespace || relkind::text AS it FROM kept"  \
-    " WHERE relkind IN ('r', 'p', 'v', 'm', 'f')"                                                  \
-    " UNION ALL SELECT 'f' || oid || ':' || xmin || ctid FROM pg_proc WHERE oid >= 16384"          \
-    " UNION ALL SELECT 't' || g.oid || ':' || g.xmin || g.ctid FROM pg_trigger g"                  \
-    " JOIN kept ON kept.oid = tgrelid"                                                             \
-    " UNION ALL SELECT 'r' || w.oid || ':' || w.xmin || w.ctid FROM pg_rewrite w"                  \
-    " JOIN kept ON kept.oid = ev_class"                                                            \
-    " UNION ALL SELECT 'p' || p.oid || ':' || p.xmin || p.ctid FROM pg_policy p"                   \
-    " JOIN kept ON kept.oid = polrelid"                                                            \
-    " UNION ALL SELECT 'd' || d.oid || ':' || d.xmin || d.ctid FROM pg_attrdef d"                  \
-    " JOIN kept ON kept.oid = adrelid"                                                             \
-    " UNION ALL SELECT 'k' || k.oid || ':' || k.xmin || k.ctid FROM pg_constraint k"               \
-    " WHERE k.oid >= 16384 AND contype IN ('c', 'f') AND (conrelid = 0 OR conrelid IN"             \
-    " (SELECT oid FROM kept))"                                                                     \
-    " UNION ALL SELECT 'i' || inhrelid || ':' || inhparent FROM pg_inherits"                       \
-    " JOIN kept ON kept.oid = inhrelid"                                                            \
-    " UNION ALL SELECT 'x' || oid || ':' || xmin || ctid FROM pg_cast WHERE oid >= 16384"          \
-    " UNION ALL SELECT 'o' || oid || ':' || xmin || ctid FROM pg_operator WHERE oid >= 16384"      \
-    " UNION ALL SELECT 'a' || oid || ':' || xmin || ctid FROM pg_amproc WHERE oid >= 16384"        \
-    " UNION ALL SELECT 'e' || oid || ':' || xmin || ctid FROM pg_event_trigger"                    \
-    " UNION ALL SELECT 'n' || oid || ':' || xmin || ctid FROM pg_extension"                        \
-    " UNION ALL SELECT 's' || oid || ':' || nspname FROM pg_namespace"                             \
-    " WHERE oid >= 16384 AND nspname !~ '^pg_(toast_)?temp_'"                                      \
-    " UNION ALL SELECT 'y' || oid || ':' || xmin || ctid FROM pg_type"                             \
-    " WHERE oid >= 16384 AND typtype IN ('d', 'r')"                                                \
-    " UNION ALL SELECT 'u' || rolname || rolsuper || rolcanlogin || rolconnlimit"                  \
-    " || coalesce(rolvaliduntil::text, '') FROM pg_roles), defaults AS ("                          \
-    "SELECT setdatabase || ':' || setrole || ':' || setconfig::text AS it"                         \
-    " FROM pg_db_role_setting WHERE setdatabase IN (0, (SELECT oid FROM pg_database"               \
-    " WHERE datname = current_database())))"                                                       \
-    "SELECT 'P', (SELECT coalesce(sum(hashtextextended(it, 0)::numeric), 0) % 1000000000000000000" \
-    "::numeric FROM seen)::text, (SELECT coalesce(sum(hashtextextended(it, 0)::numeric), 0)"       \
-    " % 1000000000000000000::numeric FROM defaults)::text"
-
 static const char facts[] =
-    "SELECT 'V', current_setting('server_version_num');" FINGERPRINT ";"
+    ";SELECT 'V', current_setting('server_version_num');"
     "SELECT 'R', rolname, rolsuper, rolcanlogin, rolconnlimit, rolvaliduntil FROM pg_roles;"
     "SELECT 'D', coalesce(d.datname, ''), coalesce(r.rolname, ''), v FROM pg_db_role_setting s"
     " LEFT JOIN pg_database d ON d.oid = setdatabase LEFT JOIN pg_roles r ON r.oid = setrole,"
@@ -101,6 +64,10 @@ static const char uses[] =
     " SELECT oprcode::oid FROM pg_operator UNION SELECT amproc::oid FROM pg_amproc UNION"
     " SELECT rngcanonical::oid FROM pg_range UNION SELECT rngsubdiff::oid FROM pg_range) s"
     " WHERE f >= 16384;"
+    "SELECT DISTINCT 'E', 'w', ev_class, 'W', '' FROM pg_rewrite WHERE ev_type <> '1'"
+    " AND ev_class >= 16384;"
+    "SELECT 'E', 'f', oid, 'W', '' FROM pg_proc p WHERE prosrc = '' AND oid >= 16384"
+    " AND (to_jsonb(p) ->> 'prosqlbody') ~ ':commandType [2-9]';"
     "SELECT DISTINCT 'E', 'e', 0, 'f', evtfoid FROM pg_event_trigger WHERE evtenabled <> 'D';"
     "SELECT DISTINCT 'E', 'f', aggfnoid::oid, 'f', f FROM pg_aggregate, unnest(ARRAY[aggtransfn,"
     " aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn, aggmtransfn, aggminvtransfn,"
@@ -128,7 +95,7 @@ static const char depends[] =
     " UNION ALL SELECT 'pg_type'::regclass, oid, 'w', oid, true FROM pg_type"
     " WHERE typtype = 'd' AND oid >= 16384"
     " UNION ALL SELECT 'pg_proc'::regclass, oid, 'f', oid,"
-    " (to_jsonb(p) ->> 'prosqlbody') ~ ':commandType [2345]' FROM pg_proc p"
+    " (to_jsonb(p) ->> 'prosqlbody') ~ ':commandType [2-9]' FROM pg_proc p"
     " WHERE prosrc = '' AND oid >= 16384)"
     "SELECT DISTINCT 'E', kind, owner, CASE refclassid WHEN 'pg_class'::regclass THEN"
     " CASE WHEN writes THEN 'w' ELSE 'r' END WHEN 'pg_type'::regclass THEN 'w' ELSE 'f' END,"
@@ -164,6 +131,8 @@ static const char trees_tail[] =
 
 /* ---- builtins and extensions ---- */
 
+#define ANYTHING ((unsigned)(WEIR_EFFECT_UNKNOWN | WEIR_EFFECT_WRITES))
+
 typedef struct known_effects {
     const char *name;
     unsigned effects;
@@ -172,35 +141,28 @@ typedef struct known_effects {
 /* Of pg_catalog, beyond the classifier's words: what runs text that it is given, and the rest of
  * what a session may be left with. */
 static const known_effects builtins[] = {
-    {"query_to_xml", WEIR_EFFECT_UNKNOWN},
-    {"query_to_xmlschema", WEIR_EFFECT_UNKNOWN},
-    {"query_to_xml_and_xmlschema", WEIR_EFFECT_UNKNOWN},
-    {"ts_stat", WEIR_EFFECT_UNKNOWN},
-    {"ts_rewrite", WEIR_EFFECT_UNKNOWN},
-    {"pg_replication_origin_session_setup", WEIR_EFFECT_UNKNOWN},
-    {"pg_replication_origin_session_reset", WEIR_EFFECT_UNKNOWN},
-    {"pg_create_logical_replication_slot", WEIR_EFFECT_UNKNOWN},
-    {"pg_create_physical_replication_slot", WEIR_EFFECT_UNKNOWN},
-    {"pg_copy_logical_replication_slot", WEIR_EFFECT_UNKNOWN},
-    {"pg_copy_physical_replication_slot", WEIR_EFFECT_UNKNOWN},
+    {"query_to_xml", ANYTHING},
+    {"query_to_xmlschema", ANYTHING},
+    {"query_to_xml_and_xmlschema", ANYTHING},
+    {"ts_stat", ANYTHING},
+    {"ts_rewrite", ANYTHING},
+    {"pg_replication_origin_session_setup", ANYTHING},
+    {"pg_replication_origin_session_reset", ANYTHING},
+    {"pg_create_logical_replication_slot", ANYTHING},
+    {"pg_create_physical_replication_slot", ANYTHING},
+    {"pg_copy_logical_replication_slot", ANYTHING},
+    {"pg_copy_physical_replication_slot", ANYTHING},
 };
 
 /* In C, of extensions. A name that ends in `_` stands for all that begin so. */
 static const known_effects extensions[] = {
-    {"set_limit", WEIR_EFFECT_SET},    /* pg_trgm */
-    {"crosstab", WEIR_EFFECT_UNKNOWN}, /* tablefunc: runs text */
-    {"crosstab_hash", WEIR_EFFECT_UNKNOWN},
-    {"connectby", WEIR_EFFECT_UNKNOWN},
-    {"connectby_text", WEIR_EFFECT_UNKNOWN},
-    {"xpath_table", WEIR_EFFECT_UNKNOWN}, /* xml2 */
-    {"set_user", WEIR_EFFECT_UNKNOWN},
-    {"reset_user", WEIR_EFFECT_UNKNOWN},
-    {"set_session_auth", WEIR_EFFECT_UNKNOWN},
-    {"sepgsql_setcon", WEIR_EFFECT_UNKNOWN},
-    {"pgv_", WEIR_EFFECT_UNKNOWN}, /* pg_variables */
-    {"pldbg_", WEIR_EFFECT_UNKNOWN},
-    {"plv8_", WEIR_EFFECT_UNKNOWN},
-    {"plpgsql_oid_debug", WEIR_EFFECT_UNKNOWN},
+    {"set_limit", WEIR_EFFECT_SET}, /* pg_trgm */
+    {"crosstab", ANYTHING},         /* tablefunc: runs text */
+    {"crosstab_hash", ANYTHING},    {"connectby", ANYTHING},  {"connectby_text", ANYTHING},
+    {"xpath_table", ANYTHING}, /* xml2 */
+    {"set_user", ANYTHING},         {"reset_user", ANYTHING}, {"set_session_auth", ANYTHING},
+    {"sepgsql_setcon", ANYTHING},   {"pgv_", ANYTHING}, /* pg_variables */
+    {"pldbg_", ANYTHING},           {"plv8_", ANYTHING},      {"plpgsql_oid_debug", ANYTHING},
 };
 
 static unsigned look_up(const known_effects *table, size_t count, weir_slice name)
@@ -241,10 +203,24 @@ unsigned weir_extension_effects(weir_slice schema, weir_slice name)
                        weir_slice_eq_cstr(name, "dblink_current_query") ||
                        weir_slice_eq_cstr(name, "dblink_fdw_validator")
                    ? 0
-                   : WEIR_EFFECT_UNKNOWN;
+                   : ANYTHING;
     if (has_prefix(schema, "dbms_") || has_prefix(schema, "plunit"))
-        return WEIR_EFFECT_UNKNOWN;
+        return ANYTHING;
     return look_up(extensions, sizeof(extensions) / sizeof(*extensions), name);
+}
+
+/* A function in C of an extension may write if its volatility lets it, unless it is known not to.
+ */
+static unsigned extension_function_effects(const weir_server_function *f, weir_slice extension)
+{
+    static const char *const quiet[] = {"autoinc", "insert_username", "moddatetime"};
+    unsigned effects = weir_extension_effects(f->schema, f->name);
+    if (f->volatility != 'v' || weir_schema_lists_extension(extension))
+        return effects;
+    for (size_t i = 0; i < sizeof(quiet) / sizeof(*quiet); i++)
+        if (weir_slice_eq_cstr(extension, quiet[i]))
+            return effects;
+    return effects | WEIR_EFFECT_WRITES;
 }
 
 /* ---- the text ---- */
@@ -269,6 +245,8 @@ int weir_server_query(weir_buf *out)
 {
     int r = weir_buf_append(out, WEIR_SLICE_LIT(begin));
     if (r == 0)
+        r = weir_buf_append(out, weir_fingerprint_select());
+    if (r == 0)
         r = weir_buf_append(out, WEIR_SLICE_LIT(facts));
     if (r == 0)
         r = weir_buf_append(out, WEIR_SLICE_LIT(uses));
@@ -281,58 +259,7 @@ int weir_server_query(weir_buf *out)
     return r < 0 ? r : weir_buf_append(out, WEIR_SLICE_LIT(trees_tail));
 }
 
-weir_slice weir_server_fingerprint_query(void)
-{
-    static const char query[] = "SET LOCAL search_path = pg_catalog, pg_temp;"
-                                "SET LOCAL statement_timeout = '30s';" FINGERPRINT;
-    return WEIR_SLICE_LIT(query);
-}
-
 /* ---- rows ---- */
-
-static bool is_yes(weir_slice value)
-{
-    return value.len > 0 && value.data[0] == 't';
-}
-
-static bool number(weir_slice value, uint64_t *ret)
-{
-    uint64_t n = 0;
-    if (value.len == 0 || value.len > 18)
-        return false;
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.data[i] < '0' || value.data[i] > '9')
-            return false;
-        n = 10 * n + (unsigned)(value.data[i] - '0');
-    }
-    *ret = n;
-    return true;
-}
-
-static uint32_t oid_of(weir_slice value)
-{
-    uint64_t n = 0;
-    return number(value, &n) && n <= UINT32_MAX ? (uint32_t)n : 0;
-}
-
-static uint64_t signed_number(weir_slice value, bool *ret_good)
-{
-    uint64_t n = 0;
-    bool minus = value.len > 0 && value.data[0] == '-';
-    *ret_good = number(weir_slice_skip(value, minus), &n);
-    return minus ? (uint64_t)0 - n : n;
-}
-
-bool weir_server_fingerprints(const weir_slice *values, unsigned count, uint64_t *ret_schema,
-                              uint64_t *ret_defaults)
-{
-    bool good[2] = {false, false};
-    if (count != 3)
-        return false;
-    *ret_schema = signed_number(values[1], &good[0]);
-    *ret_defaults = signed_number(values[2], &good[1]);
-    return good[0] && good[1];
-}
 
 typedef struct names_visit {
     weir_server_builder *builder;
@@ -379,6 +306,15 @@ static weir_language language_of(weir_slice name)
     return weir_slice_eq_cstr(name, "plpgsql") ? WEIR_LANGUAGE_PLPGSQL : WEIR_LANGUAGE_OTHER;
 }
 
+/* What SQL and PL/pgSQL call stable or immutable is refused writes of its own by the server; what
+ * it calls is followed. */
+static bool may_write(weir_language language, char volatility, const weir_body *body)
+{
+    if (body->effects & (WEIR_EFFECT_UNKNOWN | WEIR_EFFECT_DO))
+        return true;
+    return body->writes && (volatility == 'v' || language == WEIR_LANGUAGE_OTHER);
+}
+
 /* Two looks: whether it writes, which its end may tell, and then the names. */
 static int scan_body(weir_server_builder *b, weir_server_function *f, weir_slice source)
 {
@@ -388,7 +324,8 @@ static int scan_body(weir_server_builder *b, weir_server_function *f, weir_slice
     weir_body_visitor visitor = {.name = on_name, .setting = on_setting, .user = &visit};
     weir_body_scan(language, source, NULL, &body);
     visit.writes = body.writes;
-    f->effects = body.effects;
+    f->effects = body.effects |
+                 (may_write(language, f->volatility, &body) ? (unsigned)WEIR_EFFECT_WRITES : 0);
     f->what = body.what;
     f->line = body.line;
     int r = weir_server_add_function(b, f);
@@ -407,24 +344,24 @@ static bool is_native(weir_slice language)
  * long, or an aggregate), kind, has a tree instead. */
 static int function_row(weir_server_builder *b, const weir_slice *v)
 {
-    weir_server_function f = {.oid = oid_of(v[1]),
+    weir_server_function f = {.oid = weir_row_oid(v[1]),
                               .schema = v[2],
                               .name = v[3],
                               .language = v[4],
                               .volatility = v[5].len ? (char)v[5].data[0] : 'v',
-                              .settings = is_yes(v[6]),
-                              .attribute = is_yes(v[8]),
+                              .settings = weir_row_is_yes(v[6]),
+                              .attribute = weir_row_is_yes(v[8]),
                               .what = ""};
     bool aggregate = v[10].len == 1 && v[10].data[0] == 'a';
     if (aggregate)
         return weir_server_add_function(b, &f);
     if (is_native(f.language)) {
-        f.effects = v[7].data ? weir_extension_effects(f.schema, f.name) : WEIR_EFFECT_UNKNOWN;
+        f.effects = v[7].data ? extension_function_effects(&f, v[7]) : ANYTHING;
         f.what = v[7].data ? "an extension's function with state" : "is in C and of no extension";
         return weir_server_add_function(b, &f);
     }
     if (!v[9].data) {
-        f.effects = WEIR_EFFECT_UNKNOWN;
+        f.effects = ANYTHING;
         f.what = "is too long to be read";
         return weir_server_add_function(b, &f);
     }
@@ -444,17 +381,20 @@ static bool kind_of(weir_slice letter, weir_server_kind *ret)
     return at != NULL;
 }
 
-/* kind, oid, kind, oid or builtin's name. */
+/* kind, oid, kind, oid or builtin's name; or kind, oid, W: it may write anything. */
 static int edge_row(weir_server_builder *b, const weir_slice *v)
 {
     weir_server_kind from, to;
     if (!kind_of(v[1], &from))
         return 0;
-    uint64_t id = weir_server_object(from, oid_of(v[2]));
+    uint64_t id = weir_server_object(from, weir_row_oid(v[2]));
+    if (weir_slice_eq_cstr(v[3], "W"))
+        return weir_server_add_effects(b, id, WEIR_EFFECT_WRITES, (weir_slice){0});
     if (weir_slice_eq_cstr(v[3], "b"))
         return weir_server_add_effects(b, id, weir_function_effects(v[4]), v[4]);
-    return kind_of(v[3], &to) ? weir_server_add_edge(b, id, weir_server_object(to, oid_of(v[4])))
-                              : 0;
+    return kind_of(v[3], &to)
+               ? weir_server_add_edge(b, id, weir_server_object(to, weir_row_oid(v[4])))
+               : 0;
 }
 
 /* name, superuser, login, connection limit, valid until. */
@@ -462,9 +402,9 @@ static int role_row(weir_server_builder *b, const weir_slice *v)
 {
     uint64_t limit = 0;
     weir_server_role role = {.name = v[1],
-                             .superuser = is_yes(v[2]),
-                             .login = is_yes(v[3]),
-                             .connection_limit = number(v[4], &limit) ? (int)limit : -1,
+                             .superuser = weir_row_is_yes(v[2]),
+                             .login = weir_row_is_yes(v[3]),
+                             .connection_limit = weir_row_number(v[4], &limit) ? (int)limit : -1,
                              .valid_until = v[5]};
     return weir_server_add_role(b, &role);
 }
@@ -484,16 +424,16 @@ static int setting_row(weir_server_builder *b, const weir_slice *v)
 
 static int fingerprint_row(weir_server_builder *b, const weir_slice *v)
 {
-    uint64_t schema, defaults;
-    if (weir_server_fingerprints(v, 3, &schema, &defaults))
-        weir_server_set_fingerprints(b, schema, defaults);
+    weir_fingerprints f;
+    if (weir_server_fingerprints(v, WEIR_FINGERPRINT_COLUMNS, &f))
+        weir_server_set_fingerprints(b, &f);
     return 0;
 }
 
 static int version_row(weir_server_builder *b, const weir_slice *v)
 {
     uint64_t version = 0;
-    if (number(v[1], &version))
+    if (weir_row_number(v[1], &version))
         weir_server_set_version(b, (unsigned)version);
     return 0;
 }
@@ -514,7 +454,7 @@ static int name_row(weir_server_builder *b, const weir_slice *v)
 
 static int relation_row(weir_server_builder *b, const weir_slice *v)
 {
-    return weir_server_add_relation(b, oid_of(v[1]), v[2], v[3]);
+    return weir_server_add_relation(b, weir_row_oid(v[1]), v[2], v[3]);
 }
 
 int weir_server_row(weir_server_builder *builder, const weir_slice *values, unsigned count)
@@ -523,10 +463,12 @@ int weir_server_row(weir_server_builder *builder, const weir_slice *values, unsi
         char letter;
         unsigned count;
         int (*read)(weir_server_builder *b, const weir_slice *v);
-    } rows[] = {{'V', 2, version_row},   {'P', 3, fingerprint_row}, {'R', 6, role_row},
-                {'D', 4, default_row},   {'S', 6, setting_row},     {'X', 2, name_row},
-                {'N', 2, name_row},      {'K', 2, name_row},        {'B', 2, name_row},
-                {'F', 12, function_row}, {'C', 4, relation_row},    {'E', 5, edge_row}};
+    } rows[] = {{'V', 2, version_row},  {'P', WEIR_FINGERPRINT_COLUMNS, fingerprint_row},
+                {'R', 6, role_row},     {'D', 4, default_row},
+                {'S', 6, setting_row},  {'X', 2, name_row},
+                {'N', 2, name_row},     {'K', 2, name_row},
+                {'B', 2, name_row},     {'F', 12, function_row},
+                {'C', 4, relation_row}, {'E', 5, edge_row}};
     for (size_t i = 0; count > 0 && values[0].len == 1 && i < sizeof(rows) / sizeof(*rows); i++)
         if (values[0].data[0] == (uint8_t)rows[i].letter && count == rows[i].count)
             return rows[i].read(builder, values);

@@ -325,7 +325,8 @@ bool weir_template_ask_analysis(const weir_template *t)
                                      memory_order_acq_rel);
 }
 
-static_assert(WEIR_EFFECT_UNKNOWN < 1 << 16, "effects fit beside the serial");
+static_assert(WEIR_EFFECT_WRITES < 1 << 16, "effects fit beside the serial");
+static_assert(WEIR_EFFECT_WRITES == (int)WEIR_SERVER_WRITES, "catalogs know this effect");
 
 /* Two workers may ask at once, of the catalogs of two databases: the last answer is kept. */
 unsigned weir_template_server_effects(const weir_template *t, weir_kind kind,

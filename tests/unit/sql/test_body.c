@@ -14,7 +14,9 @@ enum {
     SET = WEIR_EFFECT_SET,
     TEMP = WEIR_EFFECT_TEMP,
     LOCK = WEIR_EFFECT_ADVISORY_LOCK,
-    ANYTHING = WEIR_EFFECT_UNKNOWN,
+    UNKNOWN = WEIR_EFFECT_UNKNOWN,
+    WRITES = WEIR_EFFECT_WRITES,
+    ANYTHING = UNKNOWN | WRITES,
     UNDO = WEIR_EFFECT_UNDO
 };
 
@@ -69,19 +71,19 @@ static const body_case bodies[] = {
     {WEIR_LANGUAGE_PLPGSQL, TEMP, "begin insert into pg_temp.x values (1); end"},
     {WEIR_LANGUAGE_PLPGSQL, 0, "begin set local search_path = a, pg_temp; end"},
     {WEIR_LANGUAGE_PLPGSQL, 0, "declare temp int; begin temp := 1; end"},
-    {WEIR_LANGUAGE_PLPGSQL, ANYTHING, "begin execute q; end"},
-    {WEIR_LANGUAGE_PLPGSQL, ANYTHING, "begin execute 'select ' || q; end"},
-    {WEIR_LANGUAGE_PLPGSQL, ANYTHING, "begin execute format('insert into %I', t); end"},
-    {WEIR_LANGUAGE_PLPGSQL, ANYTHING, "begin execute E'select \\x'; end"},
-    {WEIR_LANGUAGE_PLPGSQL, ANYTHING, "begin for r in execute q loop end loop; end"},
-    {WEIR_LANGUAGE_PLPGSQL, ANYTHING, "begin return query execute q; end"},
+    {WEIR_LANGUAGE_PLPGSQL, UNKNOWN, "begin execute q; end"},
+    {WEIR_LANGUAGE_PLPGSQL, UNKNOWN, "begin execute 'select ' || q; end"},
+    {WEIR_LANGUAGE_PLPGSQL, UNKNOWN, "begin execute format('insert into %I', t); end"},
+    {WEIR_LANGUAGE_PLPGSQL, UNKNOWN, "begin execute E'select \\x'; end"},
+    {WEIR_LANGUAGE_PLPGSQL, UNKNOWN, "begin for r in execute q loop end loop; end"},
+    {WEIR_LANGUAGE_PLPGSQL, UNKNOWN, "begin return query execute q; end"},
     {WEIR_LANGUAGE_PLPGSQL, 0, "begin execute 'select 1' into x; end"},
     {WEIR_LANGUAGE_PLPGSQL, 0, "begin execute $q$ select 'set x' $q$ using a; end"},
     {WEIR_LANGUAGE_PLPGSQL, SET, "begin execute 'set a.b = 1'; end"},
     {WEIR_LANGUAGE_PLPGSQL, SET, "begin execute 'select set_config(''a'', ''b'', false)'; end"},
     {WEIR_LANGUAGE_PLPGSQL, 0, "begin execute 'select set_config(''a'', ''b'', true)'; end"},
-    {WEIR_LANGUAGE_PLPGSQL, ANYTHING, "begin execute 'do $$ begin end $$'; end"},
-    {WEIR_LANGUAGE_PLPGSQL, ANYTHING, "begin execute 'execute p'; end"},
+    {WEIR_LANGUAGE_PLPGSQL, UNKNOWN, "begin execute 'do $$ begin end $$'; end"},
+    {WEIR_LANGUAGE_PLPGSQL, UNKNOWN, "begin execute 'execute p'; end"},
     {WEIR_LANGUAGE_PLPGSQL, 0, "begin execute 'grant execute on function f() to x'; end"},
     {WEIR_LANGUAGE_PLPGSQL, 0, "begin grant execute on function f() to x; end"},
     {WEIR_LANGUAGE_PLPGSQL, WEIR_EFFECT_SEQUENCE, "begin return currval('s'); end"},
@@ -89,8 +91,8 @@ static const body_case bodies[] = {
     {WEIR_LANGUAGE_PLPGSQL, WEIR_EFFECT_LOAD, "begin load 'x'; end"},
     {WEIR_LANGUAGE_PLPGSQL, 0, "begin x.load := 1; perform load(1); end"},
     {WEIR_LANGUAGE_PLPGSQL, WEIR_EFFECT_DO, "begin perform dblink_connect('x'); end"},
-    {WEIR_LANGUAGE_PLPGSQL, ANYTHING, "begin perform U&\"s\\0065t_config\"('a', 'b', false); end"},
-    {WEIR_LANGUAGE_PLPGSQL, ANYTHING, "begin raise notice 'it does not end"},
+    {WEIR_LANGUAGE_PLPGSQL, UNKNOWN, "begin perform U&\"s\\0065t_config\"('a', 'b', false); end"},
+    {WEIR_LANGUAGE_PLPGSQL, UNKNOWN, "begin raise notice 'it does not end"},
     {WEIR_LANGUAGE_PLPGSQL, SET | LOCK, "begin set a = 1; perform pg_advisory_lock(1); end"},
     {WEIR_LANGUAGE_SQL, SET, "select set_config('a', 'b', false)"},
     {WEIR_LANGUAGE_SQL, SET, "set a.b = 1"},
@@ -101,13 +103,13 @@ static const body_case bodies[] = {
     {WEIR_LANGUAGE_SQL, WEIR_EFFECT_DISCARD, "deallocate all"},
     {WEIR_LANGUAGE_SQL, WEIR_EFFECT_HOLD_CURSOR, "declare c cursor with hold for select 1"},
     {WEIR_LANGUAGE_SQL, 0, "declare c cursor without hold for select 1"},
-    {WEIR_LANGUAGE_SQL, ANYTHING, "do $$ begin end $$"},
+    {WEIR_LANGUAGE_SQL, UNKNOWN, "do $$ begin end $$"},
     {WEIR_LANGUAGE_SQL, 0, "select case when a then b else c end from t"},
     {WEIR_LANGUAGE_OTHER, 0, "return 1 + int(x)"},
-    {WEIR_LANGUAGE_OTHER, ANYTHING, "plpy.execute('select 1')"},
-    {WEIR_LANGUAGE_OTHER, ANYTHING, "GD['x'] = 1"},
-    {WEIR_LANGUAGE_OTHER, ANYTHING, "# set_config"},
-    {WEIR_LANGUAGE_OTHER, ANYTHING, "$_SHARED{x} = 1"},
+    {WEIR_LANGUAGE_OTHER, UNKNOWN, "plpy.execute('select 1')"},
+    {WEIR_LANGUAGE_OTHER, UNKNOWN, "GD['x'] = 1"},
+    {WEIR_LANGUAGE_OTHER, UNKNOWN, "# set_config"},
+    {WEIR_LANGUAGE_OTHER, UNKNOWN, "$_SHARED{x} = 1"},
 };
 
 static void test_a_body_has_the_effects_that_it_has(void **state)
@@ -284,7 +286,7 @@ static void test_statements_have_the_effects_of_what_they_use(void **state)
         {WEIR_KIND_READ, 0, "select * from audited"},
         {WEIR_KIND_WRITE, LOCK, "insert into audited (a, b) values (1, 2)"},
         {WEIR_KIND_COPY, LOCK, "copy audited (a) from stdin"},
-        {WEIR_KIND_READ, LOCK, "select writer()"},
+        {WEIR_KIND_READ, LOCK | WRITES, "select writer()"},
         {WEIR_KIND_READ, 0, "select reader()"},
         {WEIR_KIND_READ, ANYTHING, "select native()"},
         {WEIR_KIND_READ, ANYTHING, "select dblink_connect(a)"},
@@ -424,10 +426,10 @@ static void test_rows_of_another_form_are_skipped(void **state)
 static void test_fingerprints_are_read_with_their_sign(void **state)
 {
     (void)state;
-    uint64_t schema = 0, defaults = 0;
-    const weir_slice row[] = {text_of("P"), text_of("-12"), text_of("12")};
-    assert_true(weir_server_fingerprints(row, 3, &schema, &defaults));
-    assert_true(schema != defaults && defaults == 12);
+    weir_fingerprints f = {0, 0, 0};
+    const weir_slice row[] = {text_of("P"), text_of("-12"), text_of("12"), text_of("0")};
+    assert_true(weir_server_fingerprints(row, 4, &f));
+    assert_true(f.schema != f.defaults && f.defaults == 12 && f.roles == 0);
 }
 
 /* Whatever allocation fails: -ENOMEM, nothing is lost, no catalog that claims to be whole. */
