@@ -13,13 +13,14 @@ import sys
 
 import tree
 
-PURE = ("base", "catalog", "sql", "proto/pg", "cache", "pool", "config", "compat", "engine")
+PURE = ("base", "catalog", "sql", "proto/pg", "proto/resp", "cache", "pool", "config", "compat", "engine")
 BACKEND_INTERFACE = {"engine/backend.h", "engine/exec.h"}
 ALLOWED = {
     "base": set(),
     "catalog": {"base"},
     "sql": {"base", "catalog"},
     "proto/pg": {"base"},
+    "proto/resp": {"base"},
     "cache": {"base"},
     "pool": {"base"},
     "config": {"base"},
@@ -28,7 +29,10 @@ ALLOWED = {
     "net": {"base"},
     "backend/postgres": {"base", "sql", "catalog", "net", "proto/pg", *BACKEND_INTERFACE},
     "backend/sqlite": {"base", "sql", "catalog", "net", *BACKEND_INTERFACE},
-    "gateway": {*PURE, "net", "backend/postgres", "backend/sqlite"},
+    "backend/valkey": {"base", "cache", "net", "proto/resp", "engine/tier.h"},
+    "backend/disk": {"base", "cache", "net", "engine/tier.h"},
+    "gateway": {*PURE, "net", "backend/postgres", "backend/sqlite", "backend/valkey",
+                "backend/disk"},
     "ops": {"base", "engine", "config", "net"},
     "cli": {*PURE, "gateway/gateway.h", "ops", "backend/postgres", "backend/sqlite"},
 }

@@ -32,9 +32,9 @@ static const char *const level_names[] = {
 
 static const char *const module_names[WEIR_LOG_MODULES] = {
     [WEIR_LOG_GATEWAY] = "gateway",   [WEIR_LOG_NET] = "net",       [WEIR_LOG_POOL] = "pool",
-    [WEIR_LOG_POSTGRES] = "postgres", [WEIR_LOG_SQLITE] = "sqlite", [WEIR_LOG_SQL] = "sql",
-    [WEIR_LOG_AUTH] = "auth",         [WEIR_LOG_SLOW] = "slow",     [WEIR_LOG_ADMIN] = "admin",
-    [WEIR_LOG_CONFIG] = "config",
+    [WEIR_LOG_POSTGRES] = "postgres", [WEIR_LOG_SQLITE] = "sqlite", [WEIR_LOG_CACHE] = "cache",
+    [WEIR_LOG_SQL] = "sql",           [WEIR_LOG_AUTH] = "auth",     [WEIR_LOG_SLOW] = "slow",
+    [WEIR_LOG_ADMIN] = "admin",       [WEIR_LOG_CONFIG] = "config",
 };
 
 int weir_log_new(const weir_log_options *options, weir_log **ret)

@@ -26,6 +26,7 @@ typedef enum weir_log_module {
     WEIR_LOG_POOL,
     WEIR_LOG_POSTGRES,
     WEIR_LOG_SQLITE,
+    WEIR_LOG_CACHE,
     WEIR_LOG_SQL,
     WEIR_LOG_AUTH,
     WEIR_LOG_SLOW,

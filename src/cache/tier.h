@@ -69,8 +69,8 @@ WEIR_MUST_CHECK int weir_stored_open(weir_slice stored, size_t bytes_max, weir_s
 bool weir_stored_is(const weir_stored *stored, weir_portable identity);
 weir_dependency weir_stored_dependency(const weir_stored *stored, uint32_t at);
 /* An entry with its dependencies and bytes; `like` brings the rest, the as-of included, since what
- * `local` says counts in one process alone; `identity` is as this process has it. -ENOMEM; -EPROTO: the compressed bytes are not what was
- * said of them. */
+ * `local` says counts in one process alone; `identity` is as this process has it. -ENOMEM; -EPROTO:
+ * the compressed bytes are not what was said of them. */
 WEIR_MUST_CHECK int weir_stored_entry(const weir_stored *stored, const weir_entry *like,
                                       weir_slice identity, weir_entry **ret);
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "config/hba.h"
+#include "config/tier.h"
 
 typedef enum weir_config_backend { WEIR_CONFIG_SQLITE, WEIR_CONFIG_POSTGRES } weir_config_backend;
 typedef enum weir_config_pool_mode {
@@ -236,6 +237,7 @@ typedef struct weir_config {
         unsigned slots;        /* cache.slots of a database's change clock, 262144; restart */
         const weir_config_cache_rule *rules; /* cache.rules */
         unsigned rule_count;
+        weir_config_tier tier; /* cache.tier, cache.disk */
     } cache;
     struct {
         weir_time poll; /* catalog.poll: looks for schema changes made by others, 60 s; 0: never */

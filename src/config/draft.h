@@ -111,6 +111,8 @@ WEIR_MUST_CHECK int draft_finish(draft *d);
 WEIR_MUST_CHECK int draft_finish_rules(draft *d);
 /* tls.*, before the databases, which inherit tls.server. */
 WEIR_MUST_CHECK int draft_finish_tls(draft *d);
+/* tier.c */
+WEIR_MUST_CHECK int draft_finish_tier(draft *d);
 /* access.c: the users of auth.users_file join the draft's; auth.*: before and after the users. */
 WEIR_MUST_CHECK int draft_read_users(draft *d);
 void draft_finish_lookup(draft *d);

@@ -319,6 +319,8 @@ int draft_finish(draft *d)
 {
     static const char *const token_paths[] = {"admin.token", "admin.token_file", "admin.token_env",
                                               NULL};
+    static const char *const tier_paths[] = {"cache.tier.password", "cache.tier.password_file",
+                                             "cache.tier.password_env", NULL};
     static const char *const query_paths[] = {"auth.query_password", "auth.query_password_file",
                                               "auth.query_password_env", NULL};
     weir_config *c = d->config;
@@ -332,6 +334,10 @@ int draft_finish(draft *d)
     int r = finish_listen(d);
     if (r == 0)
         r = secret(d, d->root, token_paths, &c->admin_token, &ignored);
+    if (r == 0)
+        r = secret(d, d->root, tier_paths, &c->cache.tier.password, &ignored);
+    if (r == 0)
+        r = draft_finish_tier(d);
     if (r == 0)
         r = draft_finish_tls(d);
     if (r == 0)

@@ -140,6 +140,20 @@ static const key_choice cache_policies[] = {
     {"adaptive", WEIR_CONFIG_ADAPTIVE, false},
     {NULL, 0, false},
 };
+static const key_choice tier_kinds[] = {
+    {"none", WEIR_CONFIG_TIER_NONE, false},
+    {"valkey", WEIR_CONFIG_TIER_VALKEY, false},
+    {"redis", WEIR_CONFIG_TIER_VALKEY, true},
+    {"disk", WEIR_CONFIG_TIER_DISK, false},
+    {NULL, 0, false},
+};
+static const key_choice tier_tls[] = {
+    {"disable", WEIR_CONFIG_SSLMODE_DISABLE, false},
+    {"require", WEIR_CONFIG_SSLMODE_REQUIRE, false},
+    {"verify-ca", WEIR_CONFIG_SSLMODE_VERIFY_CA, false},
+    {"verify-full", WEIR_CONFIG_SSLMODE_VERIFY_FULL, false},
+    {NULL, 0, false},
+};
 static const key_choice consistencies[] = {
     {"strict", WEIR_CONFIG_STRICT, false},
     {"session", WEIR_CONFIG_OF_SESSION, false},

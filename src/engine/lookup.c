@@ -14,9 +14,11 @@
 #include "engine/lookup.h"
 #include <stdlib.h>
 
-/* Of each of these many fills, one hit: else its answers are not worth a way to the tier. */
-#define KEEP_FILLS_MIN 64u
+/* Of each of these many fills, one hit: else its answers are not worth a way to the tier, but for
+ * one in KEEP_SAMPLE, so that a change is noticed. */
+#define KEEP_FILLS_MIN 256u
 #define KEEP_RATIO 16u
+#define KEEP_SAMPLE 8u
 #define KEEP_LIFE_MIN (100 * WEIR_MS) /* what ends sooner is not asked for in time */
 
 /* ---- names that every process gives alike ---- */
@@ -233,7 +235,10 @@ bool weir_lookup_start(weir_lookup *lookup)
     lookup->get = (weir_tier_get){.key = weir_tier_key_of(portable_of(domain, lookup->identity)),
                                   .deadline = weir_deadline(weir_worker_now(w), timeout),
                                   .done = on_done};
-    return tier->ops->get(tier, w->index, w->loop, &lookup->get);
+    weir_tier_answer answer = tier->ops->get(tier, w->index, w->loop, &lookup->get);
+    if (answer == WEIR_TIER_ABSENT)
+        count(w->engine->cache, WEIR_LOOKUP_ABSENT);
+    return answer == WEIR_TIER_ASKED;
 }
 
 /* ---- giving ---- */
@@ -269,7 +274,7 @@ static bool is_worth_it(weir_worker *w, const weir_entry *entry)
         return false;
     uint64_t fills = atomic_load_explicit(&s->fills, memory_order_relaxed);
     uint64_t hits = atomic_load_explicit(&s->hits, memory_order_relaxed);
-    return fills < KEEP_FILLS_MIN || hits >= fills / KEEP_RATIO;
+    return fills < KEEP_FILLS_MIN || hits >= fills / KEEP_RATIO || fills % KEEP_SAMPLE == 0;
 }
 
 /* Read under the rules in force: others may have come since it was asked for. */

@@ -25,7 +25,7 @@ typedef struct weir_lookup {
     void (*done)(struct weir_lookup *lookup, weir_entry *entry);
 } weir_lookup;
 
-/* False: there is no tier for this, or it is ill; `done` does not come. */
+/* False: there is no tier for this, it is ill, or has no answer; `done` does not come. */
 WEIR_MUST_CHECK bool weir_lookup_start(weir_lookup *lookup);
 /* What was just kept in memory is given to the tier, if it is worth that. */
 void weir_lookup_keep(weir_worker *worker, weir_database *database, weir_entry *entry,

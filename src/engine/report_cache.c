@@ -63,9 +63,9 @@ static void add_nulls(weir_report *r, unsigned count)
         weir_report_null(r);
 }
 
-static void add_lookups(weir_report *r, uint64_t hits, uint64_t missed)
+static void add_lookups(weir_report *r, const char *tier, uint64_t hits, uint64_t missed)
 {
-    weir_report_text(r, "memory");
+    weir_report_text(r, tier);
     weir_report_int(r, (int64_t)hits);
     weir_report_int(r, (int64_t)missed);
     if (hits + missed > 0)
@@ -96,6 +96,41 @@ static void add_store(weir_report *r, const weir_cache_stats *c)
         weir_report_int(r, (int64_t)figures[i]);
 }
 
+static void add_known(weir_report *r, uint64_t figure)
+{
+    if (figure == WEIR_TIER_UNKNOWN)
+        weir_report_null(r);
+    else
+        weir_report_int(r, (int64_t)figure);
+}
+
+/* Its misses are those that memory had before, and that it was asked about. */
+static void add_tier(weir_report *r, weir_engine *engine)
+{
+    weir_engine_tier_figures f;
+    uint64_t missed = 0;
+    weir_engine_tier_stats(engine, &f);
+    if (!f.name)
+        return;
+    for (unsigned end = WEIR_LOOKUP_HIT + 1; end < WEIR_LOOKUP_ENDS; end++)
+        missed += f.lookups[end];
+    weir_report_text(r, "(all)");
+    add_lookups(r, f.name, f.lookups[WEIR_LOOKUP_HIT], missed);
+    add_nulls(r, HISTORY_COLUMNS);
+    const uint64_t figures[] = {f.tier.entries,
+                                f.tier.bytes,
+                                f.tier.bytes_max,
+                                f.tier.puts,
+                                f.tier.dropped,
+                                f.tier.losses[WEIR_TIER_EVICTED],
+                                f.tier.losses[WEIR_TIER_EXPIRED],
+                                f.tier.losses[WEIR_TIER_REMOVED]};
+    enum { TIER_COLUMNS = sizeof(figures) / sizeof(*figures) };
+    for (unsigned i = 0; i < TIER_COLUMNS; i++)
+        add_known(r, figures[i]);
+    add_nulls(r, STORE_COLUMNS - TIER_COLUMNS);
+}
+
 static void add_history(weir_report *r, const weir_database *d, weir_time now)
 {
     weir_history_stats h;
@@ -112,8 +147,8 @@ static void add_history(weir_report *r, const weir_database *d, weir_time now)
     weir_report_real(r, h.changes.collision);
 }
 
-/* The store is one for all databases: the first row has its figures, the others have the
- * histories'. */
+/* The store is one for all databases, as is the tier behind it: the first rows have their figures,
+ * the others have the histories'. */
 static void fill_cache(weir_report *r, weir_engine *engine, weir_worker *at)
 {
     weir_cache_stats c;
@@ -122,14 +157,15 @@ static void fill_cache(weir_report *r, weir_engine *engine, weir_worker *at)
     for (unsigned n = 0; n < WEIR_MISSES; n++)
         missed += c.misses[n];
     weir_report_text(r, "(all)");
-    add_lookups(r, c.hits, missed);
+    add_lookups(r, "memory", c.hits, missed);
     add_nulls(r, HISTORY_COLUMNS);
     add_store(r, &c);
+    add_tier(r, engine);
     for (unsigned i = 0; i < engine->database_count; i++) {
         const weir_database *d = engine->databases[i];
         lookups l = lookups_of(engine, d);
         weir_report_text(r, weir_database_label(d));
-        add_lookups(r, l.hits, l.missed);
+        add_lookups(r, "memory", l.hits, l.missed);
         add_history(r, d, weir_worker_now(at));
         add_nulls(r, STORE_COLUMNS);
     }

@@ -3,7 +3,7 @@
  * (cache/tier.h, lookup.c), so that a tier that loses, mixes up or invents bytes costs only speed.
  *
  * Invariant: nothing here blocks or fails a query. A tier that is slow, full or gone says so at
- * once (get: false) or by the deadline (done with nothing).
+ * once (get: SKIPPED) or by the deadline (done with nothing).
  *
  * Threads: `get`, `put`, `remove`, `detach` on the thread of the worker named; `stats` on any. */
 #ifndef WEIR_ENGINE_TIER_H
@@ -18,7 +18,7 @@ struct weir_loop;
 typedef struct weir_tier_get {
     weir_tier_key key;
     weir_time deadline;
-    /* Once, after `get` returned true, on the same thread: what is kept (borrowed), or nothing
+    /* Once, after `get` returned ASKED, on the same thread: what is kept (borrowed), or nothing
      * (length 0), at the latest when the deadline has passed. */
     void (*done)(struct weir_tier_get *get, weir_slice stored);
     void *own; /* the tier's */
@@ -64,10 +64,17 @@ typedef struct weir_tier_stats {
 
 typedef struct weir_tier weir_tier;
 
+typedef enum weir_tier_answer {
+    WEIR_TIER_ASKED,  /* `done` comes */
+    WEIR_TIER_ABSENT, /* it is not there */
+    WEIR_TIER_SKIPPED /* it is not tried: ill, or too much is under way */
+} weir_tier_answer;
+
 typedef struct weir_tier_ops {
     const char *name; /* "valkey", "disk": the label `tier` of metrics */
-    /* False: it is not there, or will not be tried now; `done` does not come. */
-    bool (*get)(weir_tier *tier, unsigned worker, struct weir_loop *loop, weir_tier_get *get);
+    /* Only after ASKED does `done` come. */
+    weir_tier_answer (*get)(weir_tier *tier, unsigned worker, struct weir_loop *loop,
+                            weir_tier_get *get);
     void (*put)(weir_tier *tier, unsigned worker, struct weir_loop *loop, weir_tier_put *put);
     void (*remove)(weir_tier *tier, unsigned worker, struct weir_loop *loop,
                    const weir_tier_key *key);

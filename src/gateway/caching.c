@@ -58,6 +58,9 @@ static int settings_of(const weir_config *config, weir_cache_settings *ret,
                                  .bound = config->cache.bound,
                                  .consistency = consistency_of(config->cache.consistency),
                                  .flight_wait = config->cache.flight_wait,
+                                 .tier_timeout = config->cache.tier.timeout,
+                                 .tier_ttl = config->cache.tier.ttl,
+                                 .tier_compress_above = config->cache.tier.compress_above,
                                  .rules = rules,
                                  .rule_count = count};
     *ret_rules = rules;

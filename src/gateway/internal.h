@@ -113,6 +113,12 @@ WEIR_MUST_CHECK int weir_gateway_add_cache(weir_gateway *g, const weir_config *c
 /* Forgets what is kept. -ENOMEM: nothing changed. */
 WEIR_MUST_CHECK int weir_gateway_configure_cache(weir_gateway *g, const weir_config *config);
 
+/* ---- tier.c ---- */
+/* The tier that is configured, if any. Before the workers start. `resolver` outlives the gateway's
+ * loops. Negative: words in `err`. */
+WEIR_MUST_CHECK int weir_gateway_add_tier(weir_gateway *g, const weir_config *config,
+                                          weir_executor *resolver, weir_error *err);
+
 /* ---- catalog.c ---- */
 /* The engine's `used`: begins to read the catalog of a PostgreSQL server. */
 void weir_gateway_on_used(void *gateway, weir_worker *worker, weir_database *database,

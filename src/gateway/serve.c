@@ -7,6 +7,7 @@
 #include "backend/postgres/postgres.h"
 #include "backend/sqlite/sqlite.h"
 #include "gateway/handover.h"
+#include "gateway/internal.h"
 #include "gateway/notify.h"
 #include <pthread.h>
 #include <signal.h>
@@ -608,6 +609,12 @@ static int start_tls(serving *s, weir_error *err)
     return r;
 }
 
+/* What engines ask behind memory must be there before their workers. */
+static int start_tier(serving *s, weir_error *err)
+{
+    return weir_gateway_add_tier(s->gateway, s->config, s->resolver, err);
+}
+
 static int start(serving *s, weir_error *err)
 {
     const char *listen = NULL, *admin = NULL;
@@ -615,6 +622,8 @@ static int start(serving *s, weir_error *err)
     int r = watch_signals(s);
     if (r == 0)
         r = start_core(s);
+    if (r == 0)
+        r = start_tier(s, err);
     if (r == 0)
         r = start_workers(s, err);
     if (r == 0)

@@ -17,10 +17,14 @@ static void put_one(ops_text *t, const char *name, const char *type, const char 
 
 /* ---- lookups ---- */
 
-static void put_lookups(ops_text *t, const weir_cache_stats *c)
+static void put_lookups(ops_text *t, const weir_cache_stats *c, const weir_engine_tier_figures *f)
 {
-    put_one(t, "weir_cache_hits_total", "counter", "Statements answered from the cache.",
-            OPS_LABELS(TIER), c->hits);
+    uint64_t below = f->lookups[WEIR_LOOKUP_HIT];
+    put_one(t, "weir_cache_hits_total", "counter",
+            "Statements answered from the cache, by where the answer lay.", OPS_LABELS(TIER),
+            c->hits > below ? c->hits - below : 0);
+    if (f->name)
+        ops_count(t, OPS_LABELS({"tier", f->name}), below);
     ops_family(t, "weir_cache_misses_total", "counter",
                "Statements that were not answered from the cache, by the reason.");
     for (unsigned n = 0; n < WEIR_MISSES; n++)
@@ -42,23 +46,67 @@ static void put_flights(ops_text *t, const weir_flights_stats *f)
 
 /* ---- the store ---- */
 
-static void put_store(ops_text *t, const weir_store_stats *s)
+/* Of the tier behind memory, if it says. */
+static void put_below(ops_text *t, const weir_engine_tier_figures *f, uint64_t value)
+{
+    if (f->name && value != WEIR_TIER_UNKNOWN)
+        ops_count(t, OPS_LABELS({"tier", f->name}), value);
+}
+
+static void put_store(ops_text *t, const weir_store_stats *s, const weir_engine_tier_figures *f)
 {
     put_one(t, "weir_cache_entries", "gauge", "Answers that are kept.", OPS_LABELS(TIER),
             s->entries);
-    put_one(t, "weir_cache_bytes", "gauge", "Memory of the answers that are kept.",
-            OPS_LABELS(TIER), s->bytes);
-    put_one(t, "weir_cache_max_bytes", "gauge", "cache.memory.", OPS_LABELS(TIER), s->bytes_max);
+    put_below(t, f, f->tier.entries);
+    put_one(t, "weir_cache_bytes", "gauge", "Size of the answers that are kept.", OPS_LABELS(TIER),
+            s->bytes);
+    put_below(t, f, f->tier.bytes);
+    put_one(t, "weir_cache_max_bytes", "gauge", "cache.memory, cache.disk.size.", OPS_LABELS(TIER),
+            s->bytes_max);
+    put_below(t, f, f->tier.bytes_max);
     put_one(t, "weir_cache_fills_total", "counter", "Answers that were kept.", OPS_LABELS(TIER),
             s->puts);
+    put_below(t, f, f->tier.puts);
     put_one(t, "weir_cache_refused_total", "counter",
-            "Answers that found no room, or were too large.", OPS_LABELS(TIER), s->refused);
+            "Answers that found no room, were too large, or could not be given to a tier.",
+            OPS_LABELS(TIER), s->refused);
+    put_below(t, f, f->tier.dropped);
     ops_family(t, "weir_cache_evictions_total", "counter",
                "Answers that were taken out: for room, by age, as out of date, for a newer one, or "
                "by a flush.");
     for (unsigned why = 0; why < WEIR_REMOVALS; why++)
         ops_count(t, OPS_LABELS(TIER, {"reason", weir_removal_name((weir_removal)why)}),
                   s->removals[why]);
+    for (unsigned why = 0; f->name && why < WEIR_TIER_LOSSES; why++)
+        ops_count(
+            t, OPS_LABELS({"tier", f->name}, {"reason", weir_tier_loss_name((weir_tier_loss)why)}),
+            f->tier.losses[why]);
+}
+
+/* ---- the tier behind memory ---- */
+
+static void put_tier(ops_text *t, const weir_engine_tier_figures *f)
+{
+    if (!f->name)
+        return;
+    put_one(t, "weir_cache_tier_up", "gauge", "The tier behind memory would be asked now.",
+            OPS_LABELS({"tier", f->name}), f->tier.well);
+    ops_family(t, "weir_cache_tier_lookups_total", "counter",
+               "Questions to the tier behind memory, by what came of them.");
+    for (unsigned end = 0; end < WEIR_LOOKUP_ENDS; end++)
+        ops_count(
+            t,
+            OPS_LABELS({"tier", f->name}, {"result", weir_lookup_end_name((weir_lookup_end)end)}),
+            f->lookups[end]);
+    put_one(t, "weir_cache_tier_late_total", "counter",
+            "Questions that were given up after cache.tier.timeout.", OPS_LABELS({"tier", f->name}),
+            f->tier.late);
+    put_one(t, "weir_cache_tier_skipped_total", "counter",
+            "Questions that were not asked: the tier is ill, or has too much to do.",
+            OPS_LABELS({"tier", f->name}), f->tier.skipped);
+    put_one(t, "weir_cache_tier_errors_total", "counter",
+            "Connections lost, files that could not be read or written, refusals.",
+            OPS_LABELS({"tier", f->name}), f->tier.errors);
 }
 
 /* ---- histories ---- */
@@ -135,11 +183,14 @@ static void put_clocks(ops_text *t, weir_engine *engine)
 void ops_put_cache(ops_text *t, weir_engine *engine, weir_time now)
 {
     weir_cache_stats c;
+    weir_engine_tier_figures f;
     weir_engine_cache_stats(engine, &c);
+    weir_engine_tier_stats(engine, &f);
     put_one(t, "weir_cache_enabled", "gauge", "cache.enabled.", OPS_NO_LABELS, c.enabled);
-    put_lookups(t, &c);
+    put_lookups(t, &c, &f);
     put_flights(t, &c.flights);
-    put_store(t, &c.store);
+    put_store(t, &c.store, &f);
+    put_tier(t, &f);
     put_invalidations(t, engine, c.flushes);
     put_staleness(t, engine, now);
     put_clocks(t, engine);

@@ -20,15 +20,16 @@ typedef struct shelf {
 
 static shelf *s;
 
-static bool shelf_get(weir_tier *tier, unsigned worker, struct weir_loop *loop, weir_tier_get *get)
+static weir_tier_answer shelf_get(weir_tier *tier, unsigned worker, struct weir_loop *loop,
+                                  weir_tier_get *get)
 {
     shelf *of = WEIR_CONTAINER_OF(tier, shelf, tier);
     (void)worker, (void)loop;
     if (of->ill)
-        return false;
+        return WEIR_TIER_SKIPPED;
     of->gets++;
     of->asked = get;
-    return true;
+    return WEIR_TIER_ASKED;
 }
 
 static void shelf_put(weir_tier *tier, unsigned worker, struct weir_loop *loop, weir_tier_put *put)
@@ -402,22 +403,23 @@ static void test_who_looks_when_the_worker_ends_is_answered(void **state)
     assert_non_null(s->asked); /* teardown: detach answers it */
 }
 
-/* What is hardly ever asked for again is not given to the tier. */
-static void test_worthless_templates_stay_in_memory(void **state)
+/* What is hardly ever asked for again is given to the tier now and then only. */
+static void test_worthless_templates_mostly_stay_in_memory(void **state)
 {
     (void)state;
     s->ill = true;
-    for (unsigned i = 0; i < 200; i++) {
+    for (unsigned i = 0; i < 256 + 80; i++) {
         rig_fill(0, rig_whole, "1");
         forget();
     }
-    assert_int_equal(s->puts, 63);
-    for (unsigned i = 0; i < 20; i++) {
+    assert_in_range(s->puts, 255 + 5, 255 + 15);
+    unsigned before = s->puts;
+    for (unsigned i = 0; i < 80; i++) {
         rig_fill(0, rig_whole, "1");
         rig_expect(0, rig_whole, "1");
         forget();
     }
-    assert_true(s->puts > 63);
+    assert_true(s->puts > before + 40);
 }
 
 static void look_and_fill(void *user)
@@ -473,7 +475,7 @@ int main(void)
         TEST(test_other_rules_do_not_find_it),
         TEST(test_who_leaves_while_looking_is_not_told),
         TEST(test_who_looks_when_the_worker_ends_is_answered),
-        TEST(test_worthless_templates_stay_in_memory),
+        TEST(test_worthless_templates_mostly_stay_in_memory),
         TEST(test_without_memory_the_statement_is_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
