@@ -13,7 +13,8 @@ import sys
 
 import tree
 
-PURE = ("base", "catalog", "sql", "proto/pg", "proto/resp", "cache", "pool", "config", "compat", "engine")
+PURE = ("base", "catalog", "sql", "proto/pg", "proto/resp", "cache", "pool", "config", "compat",
+        "engine")
 BACKEND_INTERFACE = {"engine/backend.h", "engine/exec.h"}
 ALLOWED = {
     "base": set(),

@@ -79,6 +79,31 @@ static void enlist(disk_seat *seat, reading *r)
 
 /* ---- reading: on a reader's thread, and back ---- */
 
+static size_t reading_size(size_t len)
+{
+    return sizeof(reading) + DISK_HEAD_LEN + len;
+}
+
+/* NULL: no memory, or no more than memory.max. */
+static reading *reading_new(disk_tier *t, size_t len)
+{
+    weir_memory *memory = t->index.memory;
+    if (memory && weir_memory_charge(memory, WEIR_MEMORY_CACHE, reading_size(len)) < 0)
+        return NULL;
+    reading *r = malloc(reading_size(len));
+    if (!r && memory)
+        weir_memory_release(memory, WEIR_MEMORY_CACHE, reading_size(len));
+    return r;
+}
+
+static void reading_free(reading *r)
+{
+    weir_memory *memory = r->seat->tier->index.memory;
+    if (memory)
+        weir_memory_release(memory, WEIR_MEMORY_CACHE, reading_size(r->place.len));
+    free(r);
+}
+
 /* -ENOENT: its segment went meanwhile; -EPROTO: damaged. */
 static int read_record(disk_tier *t, reading *r)
 {
@@ -121,12 +146,12 @@ static void read_back(weir_trip *trip)
         disk_count(seat->tier, DISK_FOUND);
         answer(r, weir_slice_make(r->record + DISK_HEAD_LEN, r->place.len));
     }
-    free(r);
+    reading_free(r);
 }
 
 static void read_in_vain(weir_trip *trip)
 {
-    free(WEIR_CONTAINER_OF(trip, reading, trip));
+    reading_free(WEIR_CONTAINER_OF(trip, reading, trip));
 }
 
 /* ---- the tier ---- */
@@ -154,7 +179,7 @@ static weir_tier_answer tier_get(weir_tier *tier, unsigned worker, struct weir_l
         disk_count(t, DISK_GETS);
         return WEIR_TIER_ABSENT;
     }
-    reading *r = busy ? NULL : malloc(sizeof(*r) + DISK_HEAD_LEN + place.len);
+    reading *r = busy ? NULL : reading_new(t, place.len);
     if (!r) {
         disk_count(t, DISK_SKIPPED);
         return WEIR_TIER_SKIPPED;

@@ -110,8 +110,8 @@ static weir_slice head_at(window *w, uint64_t at)
     return weir_slice_make(w->bytes + (at - w->at), DISK_HEAD_LEN);
 }
 
-/* How far it is whole. */
-static uint64_t read_records(disk_tier *t, window *w, uint64_t file_size)
+/* False: not even its first record is one. */
+static bool read_records(disk_tier *t, window *w, uint64_t file_size)
 {
     const disk_segment *s = w->segment;
     int64_t wall = disk_wall();
@@ -125,10 +125,10 @@ static uint64_t read_records(disk_tier *t, window *w, uint64_t file_size)
         disk_place place = {
             .segment = s->id, .offset = (uint32_t)at, .len = r.len, .expires_wall = r.expires_wall};
         if (r.expires_wall > wall && disk_index_put(&t->index, &r.key, &place) < 0)
-            break; /* no memory for more */
+            return true; /* no memory for more */
         at += DISK_HEAD_LEN + r.len;
     }
-    return at;
+    return at > 0;
 }
 
 /* Behind those that are there: they are newer. */
@@ -172,7 +172,7 @@ static void read_segment(disk_tier *t, uint32_t id, uint8_t *bytes)
     s->size = (uint64_t)st.st_size;
     add_segment(&t->log, s);
     window w = {.segment = s, .bytes = bytes};
-    if (read_records(t, &w, s->size) == 0)
+    if (!read_records(t, &w, s->size))
         disk_log_drop(&t->log, s);
 }
 
