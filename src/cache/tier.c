@@ -63,7 +63,7 @@ static uint64_t checksum_of(const uint8_t *stored, size_t len)
 
 weir_tier_key weir_tier_key_of(weir_portable identity)
 {
-    weir_tier_key key;
+    weir_tier_key key = {{0}};
     uint64_t seed = XXH3_64bits(identity.domain.data, identity.domain.len);
     XXH128_hash_t h = XXH3_128bits_withSeed(identity.rest.data, identity.rest.len, seed);
     uint8_t *at = key.bytes;

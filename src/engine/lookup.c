@@ -145,7 +145,12 @@ static weir_lookup_end judge(const weir_lookup *l, const weir_origin *origin, fo
     for (uint32_t i = 0; i < f->stored.dependency_count; i++)
         settled[i] =
             weir_changes_settle(h->changes, weir_stored_dependency(&f->stored, i), f->asof);
-    switch (weir_changes_judge(h->changes, f->asof, settled, f->stored.dependency_count)) {
+    weir_verdict verdict =
+        weir_changes_judge(h->changes, f->asof, settled, f->stored.dependency_count);
+#ifdef WEIR_TEST_FAULT_TIER_UNJUDGED
+    verdict = WEIR_VERDICT_STANDS;
+#endif
+    switch (verdict) {
     case WEIR_VERDICT_STANDS:
         return WEIR_LOOKUP_HIT;
     case WEIR_VERDICT_FLOOR:

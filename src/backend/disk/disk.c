@@ -48,6 +48,7 @@ static reading *of_link(weir_list *n)
 static void answer(reading *r, weir_slice value)
 {
     weir_tier_get *get = r->get;
+    assert(get);
     r->get = NULL;
     weir_list_remove(&r->link);
     get->done(get, value);

@@ -126,6 +126,7 @@ static int put(disk_index *index, disk_shard *s, const weir_tier_key *key, const
             return r;
         slot = slot_of(s, key);
     }
+    assert(slot);
     *slot = (disk_slot){.key = *key, .place = *place};
     s->used++;
     atomic_fetch_add_explicit(&index->entries, 1, memory_order_relaxed);

@@ -35,7 +35,7 @@ void vk_cluster_doubt(vk_seat *seat)
         vk_cluster_refresh(c);
         return;
     }
-    free((void *)seat->slots);
+    free(seat->slots);
     seat->slots = NULL;
     seat->refreshed_at = 0;
 }
@@ -92,19 +92,19 @@ void vk_cluster_learn(vk_conn *c, weir_slice reply)
 {
     vk_seat *seat = c->node->seat;
     weir_resp_token all;
-    vk_node **slots = (vk_node **)calloc(WEIR_RESP_SLOTS, sizeof(*slots));
+    vk_slots *slots = calloc(1, sizeof(*slots));
     int r = slots && weir_resp_read(&reply, &all) == 0 && all.type == WEIR_RESP_LIST ? 0 : -EPROTO;
     for (uint64_t left = r == 0 ? all.values : 0; left > 0 && r == 0; left--) {
         range part = {0};
         r = read_range(c, &reply, &part);
         for (int64_t i = part.from; r == 0 && i <= part.to; i++)
-            slots[i] = part.node;
+            slots->node[i] = part.node;
     }
     if (r < 0 || all.values == 0) { /* what was known may do a while longer */
-        free((void *)slots);
+        free(slots);
         return;
     }
-    free((void *)seat->slots);
+    free(seat->slots);
     seat->slots = slots;
 }
 
@@ -134,7 +134,7 @@ bool vk_cluster_redirect(vk_conn *c, vk_request *q, weir_slice error)
     vk_node *node = node_at(c, weir_slice_head(to.address, colon), port);
     if (!to.ask) {
         if (seat->slots && node)
-            seat->slots[to.slot] = node;
+            seat->slots->node[to.slot] = node;
         vk_cluster_refresh(c);
     }
     if (!follow(node, q, to.ask))

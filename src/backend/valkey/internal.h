@@ -90,6 +90,11 @@ typedef struct vk_request {
     bool redirected; /* once is enough */
 } vk_request;
 
+/* Who has which; NULL: not known. */
+typedef struct vk_slots {
+    vk_node *node[WEIR_RESP_SLOTS];
+} vk_slots;
+
 struct vk_seat {
     vk_tier *tier;
     weir_loop *loop;
@@ -98,7 +103,7 @@ struct vk_seat {
     weir_list nodes;
     unsigned node_count;
     unsigned current; /* of the configured addresses, without a cluster */
-    vk_node **slots;  /* WEIR_RESP_SLOTS; NULL: no cluster */
+    vk_slots *slots;  /* NULL: no cluster */
     weir_time refreshed_at;
     weir_list waiting;
     weir_timer timer; /* of those */

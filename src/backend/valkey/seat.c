@@ -48,7 +48,7 @@ vk_node *vk_node_get(vk_seat *seat, weir_slice address)
 vk_node *vk_node_for(vk_seat *seat, weir_slice key)
 {
     const weir_valkey_options *o = &seat->tier->options;
-    vk_node *node = seat->slots ? seat->slots[weir_resp_slot(key)] : NULL;
+    vk_node *node = seat->slots ? seat->slots->node[weir_resp_slot(key)] : NULL;
     if (node)
         return node;
     return vk_node_get(seat, weir_slice_cstr(o->addresses[seat->current % o->address_count]));
@@ -91,7 +91,7 @@ static void seat_free(vk_seat *seat)
         free(node->address);
         free(node);
     }
-    free((void *)seat->slots);
+    free(seat->slots);
     weir_buf_fini(&seat->out);
     weir_buf_fini(&seat->value);
     free(seat);
@@ -129,6 +129,7 @@ void vk_request_end(vk_seat *seat, vk_request *q, weir_slice found)
 static void give_up(vk_seat *seat, vk_request *q)
 {
     weir_tier_get *get = q->get;
+    assert(get);
     vk_conn *c = get->own;
     weir_list_remove(&q->waiting);
     q->get = NULL;

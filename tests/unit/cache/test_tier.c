@@ -22,14 +22,13 @@ static const weir_tier_label label = {.lineage = {.system = 0x123456789abcdef0, 
 static weir_entry *entry_of(weir_slice bytes)
 {
     weir_entry *e = NULL;
-    weir_entry_options options = {.hash = 1,
-                                  .identity = WEIR_SLICE_LIT("here: SELECT"),
-                                  .dependencies = dependencies,
-                                  .dependency_count = 2,
-                                  .bytes = bytes,
-                                  .like = {.asof = {.wal = 1000, .local = 4},
-                                           .rows = 12,
-                                           .head_len = bytes.len / 2}};
+    weir_entry_options options = {
+        .hash = 1,
+        .identity = WEIR_SLICE_LIT("here: SELECT"),
+        .dependencies = dependencies,
+        .dependency_count = 2,
+        .bytes = bytes,
+        .like = {.asof = {.wal = 1000, .local = 4}, .rows = 12, .head_len = bytes.len / 2}};
     assert_int_equal(weir_entry_new(&options, &e), 0);
     return e;
 }
