@@ -88,7 +88,7 @@ static void put_head(uint8_t **at, const weir_tier_label *label, weir_portable i
     put_u64(at, label->lineage.timeline);
     put_u64(at, label->fingerprint);
     put_u64(at, label->run);
-    put_u64(at, e->asof.wal);
+    put_u64(at, label->wal);
     put_u64(at, e->asof.local);
     put_u64(at, (uint64_t)label->filled_wall);
     put_u64(at, (uint64_t)label->expires_wall);
@@ -160,8 +160,8 @@ static void get_head(const uint8_t **at, weir_stored *s)
     s->label.lineage.timeline = get_u64(at);
     s->label.fingerprint = get_u64(at);
     s->label.run = get_u64(at);
-    s->asof.wal = get_u64(at);
-    s->asof.local = get_u64(at);
+    s->label.wal = get_u64(at);
+    s->local = get_u64(at);
     s->label.filled_wall = (int64_t)get_u64(at);
     s->label.expires_wall = (int64_t)get_u64(at);
     s->rows = get_u64(at);

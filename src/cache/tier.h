@@ -42,6 +42,7 @@ typedef struct weir_tier_label {
     weir_lineage lineage;
     uint64_t fingerprint; /* of the catalog facts that its dependencies are from */
     uint64_t run;         /* of the process that read it: `local` counts there alone */
+    uint64_t wal;         /* its as-of, in positions of the lineage */
     int64_t filled_wall;  /* ns since 1970, before it was read */
     int64_t expires_wall; /* WEIR_TIER_WALL_NEVER */
 } weir_tier_label;
@@ -55,7 +56,7 @@ WEIR_MUST_CHECK int weir_stored_write(const weir_tier_label *label, weir_portabl
 /* An opened one: everything borrows from the bytes given. */
 typedef struct weir_stored {
     weir_tier_label label;
-    weir_asof asof;
+    uint64_t local; /* of its as-of */
     uint64_t rows;
     uint32_t dependency_count;
     size_t bytes_len, head_len;

@@ -209,7 +209,7 @@ typedef enum weir_lookup_end {
     WEIR_LOOKUP_CHANGED, /* what it depends on has changed */
     WEIR_LOOKUP_FLOOR,   /* from before what this process has seen */
     WEIR_LOOKUP_EXPIRED,
-    WEIR_LOOKUP_BEHIND,  /* other writers' commits are not known within the bound */
+    WEIR_LOOKUP_BEHIND,  /* what it is of, or others' commits within the bound, is not known yet */
     WEIR_LOOKUP_FACTS,   /* other catalog facts */
     WEIR_LOOKUP_LINEAGE, /* another timeline, or another server */
     WEIR_LOOKUP_DAMAGED,

@@ -36,12 +36,15 @@ typedef struct weir_history {
     _Atomic weir_time fence; /* nothing is given before a look that began after it */
     _Atomic uint64_t commits, looks, others, floors;
     /* Of a server's own history: */
-    uint64_t offset; /* the follower's */
+    _Atomic uint64_t offset; /* written by the follower's thread */
+    _Atomic uint64_t era;    /* grows with offset and lineage; odd while they change */
+    weir_lineage shown;      /* the follower's: whose positions were shown last */
+    _Atomic bool astray;     /* positions went back in one lineage: they name no moment any more */
     weir_database *database;
     _Atomic bool following;
     _Atomic uint64_t system;
     _Atomic uint32_t timeline;
-    weir_spin busy;
+    weir_spin busy;    /* eras end and begin under it */
     char why_not[256]; /* under `busy`; "": it is followed, or that is the backend's own */
 } weir_history;
 
@@ -70,9 +73,12 @@ bool weir_history_is_fresh(const weir_history *history, weir_time now, weir_time
 typedef struct weir_origin {
     weir_lineage lineage;
     uint64_t database; /* of several of one lineage */
+    uint64_t offset;   /* what our positions have more than those that all count by */
+    uint64_t era;      /* while it is the same, so are all above; 0: not known */
 } weir_origin;
 /* False: not known (yet): nothing of it goes to a tier. */
 bool weir_history_origin(const weir_database *database, weir_origin *ret);
+bool weir_history_is_of_era(const weir_database *database, uint64_t era);
 /* The `local` hand of an answer of this `wal` that another process read. */
 uint64_t weir_history_local_at(const weir_history *history, uint64_t wal);
 

@@ -35,8 +35,10 @@ struct weir_fill_state {
     bool waiting;   /* from WAIT until it is woken or leaves */
     weir_list node; /* of worker->answers while it waits and has time left */
     weir_time wait_until, wait_max;
-    bool looking;  /* in the tier behind memory */
-    unsigned miss; /* why memory had no answer */
+    bool looking;      /* in the tier behind memory */
+    unsigned miss;     /* why memory had no answer */
+    uint64_t era;      /* of the history, before the as-of was captured */
+    uint64_t portable; /* the fingerprint as other processes have it; 0: not for them */
     weir_lookup lookup;
     weir_landing landing; /* set before the message is posted */
     weir_entry *entry;
@@ -153,6 +155,8 @@ static bool gather(fill_state *s, const weir_ask *ask, const weir_footprint *f,
 static void capture(fill_state *s)
 {
     const weir_changes *changes = history_of(s)->changes;
+    weir_origin origin;
+    s->era = weir_history_origin(s->session->pools->database, &origin) ? origin.era : 0;
     s->like.filled_at = weir_worker_now(s->worker);
     s->like.asof = weir_changes_now(changes);
     for (size_t i = 0; i < s->dependency_count; i++)
@@ -304,7 +308,7 @@ static bool look_up(fill_state *s)
                               .database = s->session->pools->database,
                               .like = &s->like,
                               .identity = weir_buf_slice(&s->identity),
-                              .fingerprint = s->fingerprint,
+                              .fingerprint = s->portable,
                               .wait_max = s->wait_max,
                               .done = on_looked_up};
     s->looking = weir_lookup_start(&s->lookup);
@@ -363,11 +367,12 @@ static const weir_footprint *footprint_of(fill_state *s, const weir_ask *ask,
     if (!ask->at) {
         const weir_footprint *own = atomic_load_explicit(&t->footprint, memory_order_acquire);
         s->fill->anew = weir_template_take_outdated(t) || own->fingerprint == 0;
-        s->fingerprint = own->fingerprint;
+        s->fingerprint = s->portable = own->fingerprint;
         return own;
     }
     const weir_footprint *f = weir_session_footprint(s->session, t, ask->at);
     s->fingerprint = ask->at->meaning;
+    s->portable = ask->at->portable;
     s->of_server = true;
     if (!f)
         *ret = WEIR_MISS_REFUSED + WEIR_REFUSAL_UNKNOWN;
@@ -567,7 +572,7 @@ void weir_fill_finish(weir_fill *fill, size_t head_len, uint64_t rows, uint64_t 
         (void)r; /* not kept: those who wait get it all the same */
         count_fill(s);
         weir_cache_sweep_soon(s->worker);
-        weir_lookup_keep(s->worker, s->session->pools->database, entry, s->fingerprint);
+        weir_lookup_keep(s->worker, s->session->pools->database, entry, s->portable, s->era);
     }
     land(s, entry ? WEIR_LANDING_ANSWER : WEIR_LANDING_ALONE, entry);
     weir_entry_unref(entry);

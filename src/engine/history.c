@@ -77,7 +77,21 @@ bool weir_history_is_fresh(const weir_history *history, weir_time now, weir_time
  * behind was promoted. Ours are the server's and an offset, which grows at such a gap. */
 static uint64_t position_of(const weir_history *h, uint64_t position)
 {
-    return position + h->offset;
+    return position + atomic_load_explicit(&h->offset, memory_order_relaxed);
+}
+
+/* What other processes are told of our positions is said under one era (weir_origin), and nothing
+ * between these two. */
+static void end_era(weir_history *h)
+{
+    weir_spin_lock(&h->busy);
+    atomic_fetch_add(&h->era, 1);
+}
+
+static void begin_era(weir_history *h)
+{
+    atomic_fetch_add(&h->era, 1);
+    weir_spin_unlock(&h->busy);
 }
 
 static void changed(void *user, uint64_t position, const uint64_t *ids, size_t count)
@@ -88,19 +102,31 @@ static void changed(void *user, uint64_t position, const uint64_t *ids, size_t c
     atomic_fetch_add_explicit(&h->commits, 1, memory_order_relaxed);
 }
 
+static bool is_shown(const weir_history *h)
+{
+    return h->shown.system == atomic_load(&h->system) &&
+           h->shown.timeline == atomic_load(&h->timeline);
+}
+
 /* Beyond every as-of that was ever captured, so that no answer from before survives a gap. */
 static void forgot(void *user, uint64_t position)
 {
     weir_history *h = user;
     uint64_t newest = weir_changes_now(h->changes).wal;
+    end_era(h);
+    if (position_of(h, position) < newest && is_shown(h))
+        atomic_store(&h->astray, true);
     if (position_of(h, position) <= newest)
-        h->offset += newest + 1 - position_of(h, position);
+        atomic_fetch_add(&h->offset, newest + 1 - position_of(h, position));
     forget_all(h, position_of(h, position));
+    begin_era(h);
 }
 
 static void visible(void *user, uint64_t position)
 {
-    const weir_history *h = user;
+    weir_history *h = user;
+    h->shown = (weir_lineage){.system = atomic_load_explicit(&h->system, memory_order_relaxed),
+                              .timeline = atomic_load_explicit(&h->timeline, memory_order_relaxed)};
     weir_changes_publish_wal(h->changes, position_of(h, position));
 }
 
@@ -133,8 +159,23 @@ static void confirmed(void *user, uint64_t serial, uint64_t position)
 static void lineage(void *user, uint64_t system, uint32_t timeline)
 {
     weir_history *h = user;
-    atomic_store_explicit(&h->system, system, memory_order_release);
-    atomic_store_explicit(&h->timeline, timeline, memory_order_release);
+    if (system == atomic_load(&h->system) && timeline == atomic_load(&h->timeline))
+        return;
+    end_era(h);
+    atomic_store(&h->system, system);
+    atomic_store(&h->timeline, timeline);
+    atomic_store(&h->astray, false);
+    begin_era(h);
+}
+
+void weir_history_forget_lineage(weir_database *database)
+{
+    weir_history *h = database->history;
+    if (!h)
+        return;
+    end_era(h);
+    atomic_store(&h->system, 0);
+    begin_era(h);
 }
 
 static void following(void *user, const char *why_not)
@@ -207,16 +248,35 @@ void weir_history_free(weir_history *history)
     free(history);
 }
 
-/* A history that counts for itself is this run's alone. */
+/* A history that counts for itself is this run's alone. A server's is known by what it says of
+ * itself, and the database by its name there: whoever follows it under another name, or another
+ * database under this one, was disconnected in between, and forgot what was before. */
 bool weir_history_origin(const weir_database *database, weir_origin *ret)
 {
-    const weir_engine *e = database->engine;
-    if (!database->history || database->backend->ops->relays)
+    const weir_history *h = database->history;
+    static const weir_hash_seed known = {{0x77656972, 0x6e616d65}};
+    const weir_place *place = weir_place_of(database);
+    const char *name = place->dbname ? place->dbname : atomic_load(&database->name);
+    if (!h)
         return false;
-    ret->lineage = (weir_lineage){
-        .system = weir_hash(e->options.seed, WEIR_SLICE_LIT("a history of this run"))};
+    uint64_t era = atomic_load(&h->era);
+    *ret = (weir_origin){
+        .lineage = {.system = atomic_load(&h->system), .timeline = atomic_load(&h->timeline)},
+        .database = weir_hash(known, weir_slice_cstr(name)),
+        .offset = atomic_load(&h->offset),
+        .era = era + 2};
+    if (ret->lineage.system != 0)
+        return !atomic_load(&h->astray) && weir_history_is_of_era(database, ret->era);
+    ret->lineage.system =
+        weir_hash(database->engine->options.seed, WEIR_SLICE_LIT("a history of this run"));
     ret->database = database->index;
-    return true;
+    return !database->backend->ops->relays;
+}
+
+bool weir_history_is_of_era(const weir_database *database, uint64_t era)
+{
+    uint64_t now = atomic_load(&database->history->era);
+    return now % 2 == 0 && now + 2 == era;
 }
 
 /* As old as can be: it stands while this process has heard of no write to what it depends on. */

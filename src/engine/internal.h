@@ -178,6 +178,8 @@ weir_statement_stats *weir_worker_statement(weir_worker *worker, uint32_t id, ui
 
 /* ---- cache.c ---- */
 
+/* The database is another one from now on, until its follower says which. (history.c) */
+void weir_history_forget_lineage(weir_database *database);
 /* The worker ends: it asks nothing of the tier behind memory any more. */
 void weir_cache_detach(weir_worker *worker);
 

@@ -6,7 +6,8 @@
  * Invariant: an answer from a tier is given only if the rule for one in memory holds for it at the
  * moment it comes: lineage and fingerprint are ours, its time is not over, as-of and dependencies
  * pass the change clock. `local` counts in the process that wrote it; in any other it is as old as
- * can be (proofs, rows 5 and 17).
+ * can be (proofs, rows 5 and 17). Positions of a server's history are told as the server has them:
+ * ours may have an offset, and what is told was captured under that very offset and lineage.
  *
  * When it is given to the tier: when it is filled, if its template's answers are asked for again.
  * Then other nodes, and a restart, find it while it is young; one that memory throws out is old,
@@ -121,6 +122,21 @@ static bool place_in_time(const weir_lookup *l, found *f)
     return true;
 }
 
+/* Its as-of in our positions. False: it is beyond the newest that we know of; a gap puts the floor
+ * behind that alone. */
+static bool place_in_history(const weir_lookup *l, const weir_origin *origin, found *f)
+{
+    const weir_history *h = l->database->history;
+    const weir_tier_label *label = &f->stored.label;
+    uint64_t newest = weir_changes_now(h->changes).wal;
+    if (newest < origin->offset || label->wal > newest - origin->offset)
+        return false;
+    f->asof.wal = label->wal + origin->offset;
+    f->asof.local = label->run == run_of(l->worker->engine) ? f->stored.local
+                                                            : weir_history_local_at(h, f->asof.wal);
+    return true;
+}
+
 static weir_lookup_end judge(const weir_lookup *l, const weir_origin *origin, found *f)
 {
     const weir_cache_settings *settings = &weir_cache_now(l->worker->engine->cache)->settings;
@@ -138,10 +154,8 @@ static weir_lookup_end judge(const weir_lookup *l, const weir_origin *origin, fo
         return WEIR_LOOKUP_EXPIRED;
     if (!weir_history_is_fresh(h, weir_worker_now(l->worker), settings->bound))
         return WEIR_LOOKUP_BEHIND;
-    f->asof = (weir_asof){.wal = f->stored.asof.wal,
-                          .local = label->run == run_of(l->worker->engine)
-                                       ? f->stored.asof.local
-                                       : weir_history_local_at(h, f->stored.asof.wal)};
+    if (!place_in_history(l, origin, f))
+        return WEIR_LOOKUP_BEHIND;
     for (uint32_t i = 0; i < f->stored.dependency_count; i++)
         settled[i] =
             weir_changes_settle(h->changes, weir_stored_dependency(&f->stored, i), f->asof);
@@ -201,7 +215,11 @@ static weir_lookup_end look(const weir_lookup *l, weir_slice stored, weir_entry 
     if (!weir_stored_is(&f.stored, portable_of(domain, l->identity)))
         return WEIR_LOOKUP_ABSENT; /* another's, with the same hash (hazards, caching 16) */
     weir_lookup_end end = judge(l, &origin, &f);
-    return end == WEIR_LOOKUP_HIT ? promote(l, &f, ret) : end;
+    if (end != WEIR_LOOKUP_HIT)
+        return end;
+    /* The positions that were compared are of one era, or a gap came meanwhile. */
+    return weir_history_is_of_era(l->database, origin.era) ? promote(l, &f, ret)
+                                                           : WEIR_LOOKUP_FLOOR;
 }
 
 /* What no process can use any more goes. (What is before this one's floor may stand elsewhere.) */
@@ -305,6 +323,7 @@ static parcel *pack(weir_worker *w, const weir_origin *origin, weir_entry *entry
     p->label = (weir_tier_label){.lineage = origin->lineage,
                                  .fingerprint = fingerprint,
                                  .run = run_of(w->engine),
+                                 .wal = entry->asof.wal - origin->offset,
                                  .filled_wall = wall - (now - entry->filled_at),
                                  .expires_wall = entry->expires_at == WEIR_TIME_NEVER
                                                      ? WEIR_TIER_WALL_NEVER
@@ -323,11 +342,12 @@ static parcel *pack(weir_worker *w, const weir_origin *origin, weir_entry *entry
 }
 
 void weir_lookup_keep(weir_worker *worker, weir_database *database, weir_entry *entry,
-                      uint64_t fingerprint)
+                      uint64_t fingerprint, uint64_t era)
 {
     weir_tier *tier = tier_of(worker);
     weir_origin origin;
-    if (!tier || fingerprint == 0 || !weir_history_origin(database, &origin) ||
+    if (!tier || fingerprint == 0 || !weir_history_origin(database, &origin) || origin.era != era ||
+        entry->asof.wal < origin.offset ||
         entry->expires_at - weir_worker_now(worker) < KEEP_LIFE_MIN || !is_worth_it(worker, entry))
         return;
     parcel *p = pack(worker, &origin, entry, fingerprint);

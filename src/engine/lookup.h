@@ -28,8 +28,9 @@ typedef struct weir_lookup {
 /* False: there is no tier for this, it is ill, or has no answer; `done` does not come. */
 WEIR_MUST_CHECK bool weir_lookup_start(weir_lookup *lookup);
 /* What was just kept in memory is given to the tier, if it is worth that. */
+/* `era`: weir_origin's, from before the as-of was captured. */
 void weir_lookup_keep(weir_worker *worker, weir_database *database, weir_entry *entry,
-                      uint64_t fingerprint);
+                      uint64_t fingerprint, uint64_t era);
 
 /* Of all settings that say how an answer is kept: two processes where it is the same keep them
  * alike. */

@@ -106,6 +106,7 @@ static void forget_contents(weir_database *d)
     atomic_fetch_add(&d->backend->changes, (uint64_t)1 << 32);
     if (watcher)
         watcher->changed(watcher);
+    weir_history_forget_lineage(d);
     weir_engine_flush(d->engine, d);
 }
 

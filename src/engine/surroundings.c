@@ -22,6 +22,12 @@ void weir_session_locate(const weir_session *session, weir_surroundings *at)
     uint64_t m = mix(seed, at->schema, at->search_path);
     m = mix(seed, m, at->role);
     at->meaning = m ? m : 1;
+    /* Search path and role are in the identity in full: that nobody aims at this one, of a known
+     * seed, is not needed. */
+    const weir_hash_seed known = {{0x77656972, 0x66616374}};
+    m = mix(known, at->schema, at->search_path);
+    m = mix(known, m, at->role);
+    at->portable = m ? m : 1;
 }
 
 const weir_footprint *weir_session_footprint(weir_session *session, const weir_template *t,

@@ -11,10 +11,11 @@ typedef struct weir_surroundings {
     /* Of all of it and the schema; changes with each of them. 0: the schema is not known, or
      * perhaps not any more: nothing is kept. */
     uint64_t meaning;
-    uint64_t schema; /* the fingerprint of the schema that it is of */
+    uint64_t schema;   /* the fingerprint of the schema that it is of */
+    uint64_t portable; /* what `meaning` is in this process, in every process */
 } weir_surroundings;
 
-/* Fills in `meaning`. */
+/* Fills in what is behind `role`. */
 void weir_session_locate(const weir_session *session, weir_surroundings *at);
 /* The footprint of a template there; NULL: not known yet, and asked for. */
 const weir_footprint *weir_session_footprint(weir_session *session, const weir_template *t,

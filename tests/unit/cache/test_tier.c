@@ -16,6 +16,7 @@ static const weir_dependency dependencies[] = {{1, 2, 3}, {UINT64_MAX, 0, 0}};
 static const weir_tier_label label = {.lineage = {.system = 0x123456789abcdef0, .timeline = 3},
                                       .fingerprint = 99,
                                       .run = 7,
+                                      .wal = 1000,
                                       .filled_wall = 1700000000000000000,
                                       .expires_wall = WEIR_TIER_WALL_NEVER};
 
@@ -55,8 +56,7 @@ static void assert_comes_back(weir_slice stored, weir_slice bytes)
     assert_int_equal(e->hash, 5);
     assert_int_equal(e->scope, 6);
     assert_int_equal(e->template_id, 8);
-    assert_int_equal(s.asof.wal, 1000);
-    assert_int_equal(s.asof.local, 4);
+    assert_int_equal(s.local, 4);
     assert_int_equal(e->asof.wal, 0);
     assert_int_equal(e->rows, 12);
     assert_int_equal(e->head_len, bytes.len / 2);

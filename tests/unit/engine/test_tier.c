@@ -279,7 +279,7 @@ static void change_word(size_t at, uint64_t by)
     assert_int_equal(weir_stored_entry(&stored, &like, (weir_slice){0}, &e), 0);
     weir_portable identity = {.domain = weir_slice_head(stored.identity, stored.domain_len),
                               .rest = weir_slice_skip(stored.identity, stored.domain_len)};
-    e->asof = stored.asof;
+    e->asof.local = stored.local;
     uint64_t word;
     memcpy(&word, (const char *)&stored.label + at, sizeof(word));
     word += by;
@@ -375,6 +375,109 @@ static void test_other_rules_do_not_find_it(void **state)
     answer();
     assert_answered(0, NULL);
     assert_int_equal(ended(WEIR_LOOKUP_ABSENT), 2);
+}
+
+/* ---- a server's own history ---- */
+
+static void connect_at(uint32_t timeline, uint64_t position)
+{
+    const weir_follower *f = t->base.follower;
+    f->lineage(f->user, 99, timeline);
+    f->forgot(f->user, position);
+    f->visible(f->user, position);
+    f->heard(f->user, t->base.now);
+}
+
+static uint64_t kept_at(void)
+{
+    weir_stored stored;
+    assert_int_equal(weir_stored_open(weir_buf_slice(&s->kept), 1 << 20, &stored), 0);
+    return stored.label.wal;
+}
+
+static void ask_again(void)
+{
+    t->answered[0] = 0;
+    begin_looking(0, rig_whole);
+    answer();
+    weir_fill_abort(&t->fill[0], false);
+    forget();
+}
+
+/* Proofs, rows 4 to 7: what others left is usable from the floor on, on our timeline, and not
+ * before we know of what it is of. */
+static void test_positions_are_told_as_the_server_has_them(void **state)
+{
+    (void)state;
+    const weir_follower *f = t->base.follower;
+    connect_at(1, 1000);
+    f->visible(f->user, 1100);
+    fill_and_forget(rig_whole, "1");
+    assert_int_equal(kept_at(), 1100);
+    ask_again();
+    assert_answered(0, "1");
+    change_word(offsetof(weir_tier_label, wal), 1); /* another node was ahead */
+    ask_again();
+    assert_answered(0, NULL);
+    assert_int_equal(ended(WEIR_LOOKUP_BEHIND), 1);
+    f->visible(f->user, 1101);
+    ask_again();
+    assert_answered(0, "1");
+    connect_at(1, 1101); /* nothing was missed, but that is not known */
+    ask_again();
+    assert_answered(0, "1");
+    connect_at(1, 1102);
+    ask_again();
+    assert_answered(0, NULL);
+    assert_int_equal(ended(WEIR_LOOKUP_FLOOR), 1);
+}
+
+/* A standby that was behind is promoted: ours go on, the server's begin again. */
+static void test_a_new_timeline_counts_for_itself(void **state)
+{
+    (void)state;
+    const weir_follower *f = t->base.follower;
+    connect_at(1, 1000);
+    fill_and_forget(rig_whole, "1");
+    connect_at(2, 900);
+    ask_again();
+    assert_answered(0, NULL);
+    assert_int_equal(ended(WEIR_LOOKUP_LINEAGE) + ended(WEIR_LOOKUP_ABSENT), 2);
+    f->visible(f->user, 950);
+    t->answered[0] = 0;
+    begin_looking(0, rig_whole);
+    answer();
+    rig_finish(0, "2");
+    assert_int_equal(kept_at(), 950);
+    forget();
+    ask_again();
+    assert_answered(0, "2");
+}
+
+/* A fill that a gap came over: what its as-of is of cannot be said any more. */
+static void test_a_gap_during_the_run_keeps_it_here(void **state)
+{
+    (void)state;
+    connect_at(1, 1000);
+    begin_looking(0, rig_whole);
+    answer();
+    connect_at(2, 900);
+    rig_finish(0, "1");
+    assert_int_equal(s->puts, 0);
+}
+
+/* Restored from a copy of its disk: the same timeline, and other commits at the same positions. */
+static void test_positions_that_go_back_name_nothing(void **state)
+{
+    (void)state;
+    connect_at(1, 1000);
+    fill_and_forget(rig_whole, "1");
+    connect_at(1, 500);
+    assert_int_equal(rig_begin(0, rig_whole), WEIR_FILL_LEAD);
+    rig_finish(0, "2");
+    assert_int_equal(s->puts, 1);
+    connect_at(2, 600);
+    assert_int_equal(rig_begin(1, rig_whole), WEIR_FILL_WAIT);
 }
 
 /* ---- lives ---- */
@@ -473,6 +576,10 @@ int main(void)
         TEST(test_another_s_answer_is_not_given),
         TEST(test_damage_is_noticed),
         TEST(test_other_rules_do_not_find_it),
+        TEST(test_positions_are_told_as_the_server_has_them),
+        TEST(test_a_new_timeline_counts_for_itself),
+        TEST(test_a_gap_during_the_run_keeps_it_here),
+        TEST(test_positions_that_go_back_name_nothing),
         TEST(test_who_leaves_while_looking_is_not_told),
         TEST(test_who_looks_when_the_worker_ends_is_answered),
         TEST(test_worthless_templates_mostly_stay_in_memory),
