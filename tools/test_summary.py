@@ -26,7 +26,7 @@ def meson_results(path):
 
 
 def tail(test):
-    """The last lines of what a test of Meson's said: a log that is cut to its end has them still."""
+    """The last lines that a test of Meson's said: a log cut to its end has them still."""
     said = (test.get("stdout") or "") + (test.get("stderr") or "")
     return ["    " + line for line in said.splitlines()[-LINES_SHOWN:]]
 

@@ -56,8 +56,7 @@ typedef struct weir_engine_host {
     void (*wake_at)(void *user, weir_worker *worker, weir_time at);
     /* A template is new: have it analysed off the loops, or not. May be NULL. */
     void (*analyze)(void *user, weir_worker *worker, const weir_template *t);
-    /* The same for what the template reads and writes at `at` (engine/surroundings.h): its answer
-     * is weir_template_publish_variant. May be NULL. */
+    /* The same at some surroundings; answered by weir_template_publish_variant. May be NULL. */
     void (*analyze_at)(void *user, weir_worker *worker, const weir_template *t,
                        weir_database *database, const struct weir_surroundings *at);
     /* A database has its first session, of `user_name`'s; before any statement of it. May be NULL.
