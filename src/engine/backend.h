@@ -215,6 +215,10 @@ typedef struct weir_backend_ops {
      * `everything`: commits until then went unreported. Again: with another interval. NULL in
      * backends that cannot. */
     void (*follow)(weir_backend *backend, const weir_follower *follower, weir_time look_every);
+    /* Somebody uses what is followed: heartbeats are sent as long as this is called between them
+     * (PostgreSQL; an idle gateway writes nothing). `at_once`: and waits for a position from after
+     * this call. Cheap, from any thread, after `follow`. NULL in backends that need it not. */
+    void (*want)(weir_backend *backend, bool at_once);
     /* For SHOW DNS_HOSTS: the index-th of the servers' names that are not addresses; false: there
      * are no more. May be NULL. */
     bool (*resolved)(weir_backend *backend, unsigned index, weir_resolved *ret);

@@ -183,9 +183,11 @@ host all all 127.0.0.1/32 trust
 
 
 class Postgres:
-    """A PostgreSQL server of our own, made by initdb; `start` and `stop` as often as wanted."""
+    """A PostgreSQL server of our own, made by initdb; `start` and `stop` as often as wanted.
+    `settings` are postgresql.conf's."""
 
-    def __init__(self):
+    def __init__(self, **settings):
+        self.settings = settings
         versions = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"),
                           key=lambda p: float(p.parent.name))
         assert versions, "no PostgreSQL server is installed"
@@ -210,7 +212,7 @@ class Postgres:
     def start(self, wait=True):
         settings = {"port": self.port, "listen_addresses": "127.0.0.1", "fsync": "off",
                     "unix_socket_directories": self.directory, "max_connections": "100",
-                    "shared_buffers": "64MB", "log_min_messages": "fatal"}
+                    "shared_buffers": "64MB", "log_min_messages": "fatal", **self.settings}
         options = [o for k, v in settings.items() for o in ("-c", f"{k}={v}")]
         self.process = subprocess.Popen(
             [*self.as_user, self.bin / "postgres", "-D", self.data, *options],

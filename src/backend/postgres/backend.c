@@ -1,11 +1,51 @@
 /* The PostgreSQL backend as a whole: where its servers are, and its life. */
-#include "backend/postgres/internal.h"
+#include "backend/postgres/follow.h"
 #include <assert.h>
 #include <stdlib.h>
 
+/* Connections are the pools' to close. */
 static void pg_stop(weir_backend *backend)
 {
-    (void)backend; /* connections are the pools' to close */
+    pg_follow_end(WEIR_CONTAINER_OF(backend, pg_backend, base));
+}
+
+enum { FOLLOWING_TEXTS = 8 };
+
+static void list_texts(weir_postgres_following *f, const char **ret[static FOLLOWING_TEXTS])
+{
+    const char **texts[FOLLOWING_TEXTS] = {&f->dbname, &f->user, &f->password, &f->ca,
+                                           &f->crl,    &f->cert, &f->key,      &f->min_version};
+    memcpy(ret, texts, sizeof(texts));
+}
+
+/* The options' strings become our own. */
+static bool keep_following(weir_postgres_following *f)
+{
+    const char **texts[FOLLOWING_TEXTS];
+    bool ok = true;
+    list_texts(f, texts);
+    for (size_t i = 0; i < FOLLOWING_TEXTS; i++) {
+        const char *text = *texts[i];
+        *texts[i] = text ? strdup(text) : NULL;
+        ok &= !text || *texts[i];
+    }
+    return ok;
+}
+
+/* One of them is a password. */
+static void drop_following(weir_postgres_following *f)
+{
+    const char **texts[FOLLOWING_TEXTS];
+    list_texts(f, texts);
+    for (size_t i = 0; i < FOLLOWING_TEXTS; i++) {
+        union {
+            const char *given;
+            char *own;
+        } text = {.given = *texts[i]};
+        if (text.own)
+            explicit_bzero(text.own, strlen(text.own));
+        free(text.own);
+    }
 }
 
 static void place_free(pg_place *p)
@@ -13,12 +53,14 @@ static void place_free(pg_place *p)
     for (unsigned i = 0; i < WEIR_POSTGRES_HOSTS_MAX; i++)
         free(p->hosts[i]);
     weir_tls_slot_put(&p->tls, NULL);
+    drop_following(&p->options.following);
     free(p);
 }
 
 static void pg_destroy(weir_backend *backend)
 {
     pg_backend *b = WEIR_CONTAINER_OF(backend, pg_backend, base);
+    pg_follow_end(b);
     for (pg_place *p = b->places, *older; p; p = older) {
         older = p->older;
         place_free(p);
@@ -57,12 +99,14 @@ static int place_new(const weir_postgres_options *options, pg_place **ret)
         weir_tls_slot_put(&p->tls, weir_tls_context_ref(options->tls));
     if (p->options.replies_max == 0)
         p->options.replies_max = 65536;
+    bool kept = keep_following(&p->options.following);
     for (unsigned i = 0; i < options->host_count; i++) {
         p->hosts[i] = strdup(options->hosts[i]);
-        if (!p->hosts[i]) {
-            place_free(p);
-            return -ENOMEM;
-        }
+        kept &= p->hosts[i] != NULL;
+    }
+    if (!kept) {
+        place_free(p);
+        return -ENOMEM;
     }
     pg_hosts_init(p);
     *ret = p;
@@ -120,4 +164,5 @@ void weir_postgres_settle(weir_backend *backend, void *place)
     pg_backend *b = WEIR_CONTAINER_OF(backend, pg_backend, base);
     assert(backend->ops == &ops);
     atomic_store(&b->newest, place);
+    pg_follow_moved(b);
 }

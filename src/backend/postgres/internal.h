@@ -49,6 +49,7 @@ typedef struct pg_backend {
     pg_place *places; /* all there have been; they live as long as the backend */
     pg_place *first;
     pg_place *_Atomic newest;
+    struct pg_following *_Atomic following; /* NULL: not asked for yet */
 } pg_backend;
 
 /* A name of ours on one server connection. It is forgotten when the server has no such statement
@@ -200,8 +201,7 @@ bool pg_relay_usable(const pg_conn *c, const pg_prepared *p);
 size_t pg_relay_on_bytes(weir_stream *stream, weir_slice in);
 
 /* ---- describe.c ---- */
-/* A frame of the description of a statement; `tag`: PG_EXAMINED, or the content it was tagged with.
- */
+/* A frame of a statement's description; `tag`: PG_EXAMINED, or the content it was tagged with. */
 void pg_describe_frame(pg_conn *c, const weir_pg_frame *f, uint64_t tag);
 /* What is being examined failed. */
 void pg_describe_failed(pg_conn *c);

@@ -31,6 +31,15 @@ typedef enum weir_postgres_sslmode {
     WEIR_POSTGRES_VERIFY_FULL
 } weir_postgres_sslmode;
 
+/* Who follows the database's changes, by libpq: as the words of a connection URI have it. */
+typedef struct weir_postgres_following {
+    const char *dbname;
+    const char *user; /* NULL: it cannot be followed */
+    const char *password;
+    const char *ca, *crl, *cert, *key; /* NULL: none */
+    const char *min_version;           /* "TLSv1.2"; NULL: libpq's own */
+} weir_postgres_following;
+
 typedef struct weir_postgres_options {
     const char
         *hosts[WEIR_POSTGRES_HOSTS_MAX]; /* "host:port" or "/path/.s.PGSQL.5432", tried in order */
@@ -50,6 +59,7 @@ typedef struct weir_postgres_options {
     unsigned prepared_max; /* statements kept on one server connection */
     uint64_t rows_max;     /* of one result, beyond which its connection is given up; 0: no limit */
     unsigned replies_max;  /* owed replies of one connection; 0: 65536 */
+    weir_postgres_following following;
     weir_executor *resolver;
     weir_log *log;
 } weir_postgres_options;

@@ -1,0 +1,465 @@
+/* Rows to ids. A relation's plan says where in its rows the tracked columns are: its own, and those
+ * of what it is a partition or child of, which have the same names.
+ *
+ *   Relation message, ancestors, tracked columns ──► plan ── row ──► ids
+ *
+ * When something is in doubt the column stands for its values, then everything. */
+#include "backend/postgres/follow_changes.h"
+#include "catalog/key.h"
+#include <stdlib.h>
+
+#define IDS_MAX ((size_t)1 << 20)
+#define IDS_FIRST 256u /* as many are kept between transactions */
+#define RELATIONS_MAX ((size_t)1 << 20)
+#define ANCESTORS_MAX 64u
+#define INDEX_UNKNOWN UINT32_MAX
+
+/* pg_type.oid of the types whose values have canonical bytes (DESIGN section 4). */
+enum { TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23, TYPE_TEXT = 25, TYPE_VARCHAR = 1043 };
+
+typedef struct column {
+    weir_slice name; /* in the relation's own memory */
+    uint32_t type;
+    bool key;
+} column;
+
+typedef struct probe {
+    uint64_t column; /* its id */
+    uint32_t index;  /* in the rows; INDEX_UNKNOWN: it is not sent */
+} probe;
+
+typedef struct relation {
+    uint32_t oid;
+    uint32_t planned; /* pg_changes.plans when the plan was made; 0: never */
+    uint8_t identity;
+    bool ancestors_known;
+    uint64_t ids[1 + ANCESTORS_MAX]; /* its own, then its ancestors' */
+    unsigned id_count;
+    probe *probes;
+    size_t probe_count;
+    uint16_t column_count;
+    weir_slice described; /* the Relation message's columns, as a copy behind them */
+    column columns[];
+} relation;
+
+void pg_changes_init(pg_changes *c, weir_hash_seed seed)
+{
+    *c = (pg_changes){.plans = 1};
+    weir_map_init(&c->relations, seed, RELATIONS_MAX);
+}
+
+static void relation_free(relation *r)
+{
+    if (r)
+        free(r->probes);
+    free(r);
+}
+
+void pg_changes_forget_relations(pg_changes *c)
+{
+    weir_hash_seed seed = c->relations.seed;
+    size_t pos = 0;
+    for (relation *r; (r = weir_map_next(&c->relations, &pos));)
+        relation_free(r);
+    weir_map_fini(&c->relations);
+    weir_map_init(&c->relations, seed, RELATIONS_MAX);
+}
+
+void pg_changes_fini(pg_changes *c)
+{
+    pg_changes_forget_relations(c);
+    weir_map_fini(&c->relations);
+    free(c->ids);
+    free(c->slots);
+    free(c->tracked);
+}
+
+/* ---- the set of ids ---- */
+
+static uint64_t *slot_of(const pg_changes *c, uint64_t id)
+{
+    size_t mask = 2 * c->cap - 1;
+    size_t i = (size_t)id & mask;
+    while (c->slots[i] != 0 && c->slots[i] != id)
+        i = (i + 1) & mask;
+    return &c->slots[i];
+}
+
+static bool grow(pg_changes *c)
+{
+    size_t cap = c->cap ? c->cap * 2 : IDS_FIRST;
+    if (cap > IDS_MAX)
+        return false;
+    uint64_t *ids = realloc(c->ids, cap * sizeof(*ids));
+    if (!ids)
+        return false;
+    c->ids = ids;
+    uint64_t *slots = calloc(2 * cap, sizeof(*slots));
+    if (!slots)
+        return false;
+    free(c->slots);
+    c->slots = slots;
+    c->cap = cap;
+    for (size_t i = 0; i < c->count; i++)
+        *slot_of(c, ids[i]) = ids[i];
+    return true;
+}
+
+static void add(pg_changes *c, uint64_t id)
+{
+    if (c->everything)
+        return;
+    if (c->count == c->cap && !grow(c)) {
+        c->everything = true;
+        return;
+    }
+    uint64_t *slot = slot_of(c, id);
+    if (*slot == id)
+        return;
+    *slot = id;
+    c->ids[c->count++] = id;
+}
+
+void pg_changes_clear(pg_changes *c)
+{
+    c->everything = false;
+    if (c->cap > IDS_FIRST) {
+        free(c->ids);
+        free(c->slots);
+        c->ids = c->slots = NULL;
+        c->cap = 0;
+    } else if (c->count > 0) {
+        memset(c->slots, 0, 2 * c->cap * sizeof(*c->slots));
+    }
+    c->count = 0;
+}
+
+/* ---- tracked columns ---- */
+
+static void on_tracked(void *user, uint64_t relation_id, uint64_t column_id,
+                       weir_slice relation_name, weir_slice column_name)
+{
+    (void)relation_name;
+    (void)column_name;
+    pg_changes *c = user;
+    if (c->tracked_count == c->tracked_cap && !c->untracked) {
+        size_t cap = c->tracked_cap ? c->tracked_cap * 2 : 16;
+        pg_tracked *tracked = realloc(c->tracked, cap * sizeof(*tracked));
+        c->untracked = !tracked;
+        if (tracked) {
+            c->tracked = tracked;
+            c->tracked_cap = cap;
+        }
+    }
+    if (!c->untracked)
+        c->tracked[c->tracked_count++] = (pg_tracked){relation_id, column_id};
+}
+
+/* If it fails everything is reported until a later try succeeds, so what was confirmed holds. */
+bool pg_changes_track(pg_changes *c, const weir_follower *follower)
+{
+    uint64_t serial = follower->track_serial(follower->user);
+    if (serial == c->serial)
+        return false;
+    c->tracked_count = 0;
+    c->untracked = false;
+    c->plans++;
+    follower->each_tracked(follower->user, on_tracked, c);
+    if (!c->untracked)
+        c->serial = serial;
+    return !c->untracked;
+}
+
+/* ---- relations ---- */
+
+static weir_slice key_of(const uint32_t *oid)
+{
+    return weir_slice_make(oid, sizeof(*oid));
+}
+
+static relation *find(const pg_changes *c, uint32_t oid)
+{
+    return weir_map_find(&c->relations, key_of(&oid));
+}
+
+static uint64_t id_of_name(weir_slice schema, weir_slice name)
+{
+    uint8_t
+        full[512]; /* each part of a name is at most 63 bytes, on a server built otherwise more */
+    if (schema.len == 0)
+        schema = WEIR_SLICE_LIT("pg_catalog");
+    if (schema.len + 1 + name.len > sizeof(full))
+        return weir_relation_id(name);
+    memcpy(full, schema.data, schema.len);
+    full[schema.len] = '.';
+    if (name.len > 0)
+        memcpy(full + schema.len + 1, name.data, name.len);
+    return weir_relation_id(weir_slice_make(full, schema.len + 1 + name.len));
+}
+
+static relation *describe(const weir_pg_change *m)
+{
+    size_t count = m->u.relation.count;
+    weir_slice text = m->u.relation.columns;
+    relation *r = calloc(1, sizeof(*r) + count * sizeof(r->columns[0]) + text.len);
+    if (!r)
+        return NULL;
+    uint8_t *copy = (uint8_t *)&r->columns[count];
+    if (text.len > 0)
+        memcpy(copy, text.data, text.len);
+    r->described = weir_slice_make(copy, text.len);
+    r->oid = m->u.relation.oid;
+    r->identity = m->u.relation.identity;
+    r->ids[r->id_count++] = id_of_name(m->u.relation.schema, m->u.relation.name);
+    weir_pg_relation_column col;
+    for (size_t pos = 0; weir_pg_relation_column_next(r->described, &pos, &col);)
+        r->columns[r->column_count++] = (column){col.name, col.type, col.key};
+    return r;
+}
+
+/* Rows of it, or of what it is, have changed in a way that nobody knows. */
+static void add_wholly(pg_changes *c, const relation *r)
+{
+    for (unsigned i = 0; i < r->id_count; i++) {
+        add(c, r->ids[i]);
+        for (size_t t = 0; t < c->tracked_count; t++)
+            if (c->tracked[t].relation == r->ids[i])
+                add(c, c->tracked[t].column);
+    }
+    c->everything |= c->untracked;
+}
+
+static bool same(const relation *a, const relation *b)
+{
+    return a->ids[0] == b->ids[0] && a->identity == b->identity &&
+           weir_slice_eq(a->described, b->described);
+}
+
+/* Sent before the first row of each relation, and again when it was changed, or somebody thinks
+ * so. */
+int pg_changes_relation(pg_changes *c, const weir_pg_change *message)
+{
+    relation *r = describe(message);
+    if (!r)
+        return -ENOMEM;
+    void *old = NULL;
+    int e = weir_map_put(&c->relations, key_of(&r->oid), r, &old);
+    if (e != 0) {
+        relation_free(r);
+        return e == WEIR_MAP_FULL ? -ENOSPC : e;
+    }
+    const relation *before = old;
+    if (before) { /* its ancestors are asked for anew, and hold beside those */
+        for (unsigned i = 1; i < before->id_count; i++)
+            r->ids[r->id_count++] = before->ids[i];
+        if (!same(before, r)) {
+            add_wholly(c, before);
+            add_wholly(c, r);
+        }
+    }
+    relation_free(old);
+    return 0;
+}
+
+void pg_changes_forget_ancestors(pg_changes *c)
+{
+    size_t pos = 0;
+    for (relation *r; (r = weir_map_next(&c->relations, &pos));)
+        r->ancestors_known = false;
+}
+
+static bool has_id(const relation *r, uint64_t id)
+{
+    for (unsigned i = 0; i < r->id_count; i++)
+        if (r->ids[i] == id)
+            return true;
+    return false;
+}
+
+int pg_changes_ancestors(pg_changes *c, uint32_t oid, const weir_slice *names, size_t count)
+{
+    relation *r = find(c, oid);
+    if (!r)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t id = weir_relation_id(names[i]);
+        if (has_id(r, id))
+            continue;
+        if (r->id_count == sizeof(r->ids) / sizeof(r->ids[0]))
+            return -ENOMEM;
+        r->ids[r->id_count++] = id;
+    }
+    r->ancestors_known = true;
+    r->planned = 0;
+    return 0;
+}
+
+static bool is_unknown(const pg_changes *c, uint32_t oid)
+{
+    const relation *r = find(c, oid);
+    return r && !r->ancestors_known;
+}
+
+uint32_t pg_changes_unknown(const pg_changes *c, const weir_pg_change *message)
+{
+    if (message->kind != WEIR_PG_CHANGE_TRUNCATE)
+        return is_unknown(c, message->u.row.oid) ? message->u.row.oid : 0;
+    for (uint32_t i = 0; i < message->u.truncate.count; i++) {
+        uint32_t oid = weir_pg_truncated(message->u.truncate.oids, i);
+        if (is_unknown(c, oid))
+            return oid;
+    }
+    return 0;
+}
+
+/* ---- plans ---- */
+
+static uint32_t index_of(const relation *r, uint64_t relation_id, uint64_t column_id)
+{
+    for (uint32_t i = 0; i < r->column_count; i++)
+        if (weir_column_id(relation_id, r->columns[i].name) == column_id)
+            return i;
+    return INDEX_UNKNOWN;
+}
+
+static bool plan(const pg_changes *c, relation *r)
+{
+    size_t count = 0;
+    if (r->planned == c->plans)
+        return true;
+    for (size_t t = 0; t < c->tracked_count; t++)
+        count += has_id(r, c->tracked[t].relation);
+    probe *probes = realloc(r->probes, (count + 1) * sizeof(*probes));
+    if (!probes)
+        return false;
+    r->probes = probes;
+    r->probe_count = 0;
+    for (size_t t = 0; t < c->tracked_count; t++) {
+        const pg_tracked *want = &c->tracked[t];
+        if (has_id(r, want->relation))
+            probes[r->probe_count++] =
+                (probe){want->column, index_of(r, want->relation, want->column)};
+    }
+    r->planned = c->plans;
+    return true;
+}
+
+/* ---- values ---- */
+
+static bool parse_integer(weir_slice text, int64_t *ret)
+{
+    bool negative = text.len > 0 && text.data[0] == '-';
+    int64_t n = 0; /* negated as it grows: there is one more below zero */
+    if (negative)
+        text = weir_slice_skip(text, 1);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9' || __builtin_mul_overflow(n, 10, &n) ||
+            __builtin_sub_overflow(n, text.data[i] - '0', &n))
+            return false;
+    }
+    if (text.len == 0 || (!negative && n == INT64_MIN))
+        return false;
+    *ret = negative ? n : -n;
+    return true;
+}
+
+/* The stream's texts are the server's own output under our settings: canonical as they are. */
+static bool read_value(uint32_t type, weir_slice text, weir_value *ret)
+{
+    switch (type) {
+    case TYPE_INT2:
+    case TYPE_INT4:
+    case TYPE_INT8:
+        ret->type = WEIR_VALUE_INTEGER;
+        return parse_integer(text, &ret->u.integer);
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+        *ret = (weir_value){.type = WEIR_VALUE_TEXT, .u.bytes = text};
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void add_value(pg_changes *c, const probe *p, const column *col,
+                      const weir_pg_tuple_value *v)
+{
+    weir_value value;
+    uint64_t id;
+    if (v->kind == WEIR_PG_VALUE_NULL)
+        return; /* equal to nothing */
+    if (v->kind == WEIR_PG_VALUE_TEXT && c->count < PG_CHANGES_VALUES_MAX &&
+        read_value(col->type, v->bytes, &value) && weir_key_of_row(p->column, &value, &id) == 0)
+        add(c, id);
+    else
+        add(c, p->column);
+}
+
+/* ---- rows ---- */
+
+static bool value_at(weir_pg_tuple t, uint32_t index, weir_pg_tuple_value *ret)
+{
+    size_t pos = 0;
+    for (uint32_t i = 0; weir_pg_tuple_next(t.values, &pos, ret); i++)
+        if (i == index)
+            return true;
+    return false;
+}
+
+/* The value before; false: it is not known. Without an old row the identity has not changed, and
+ * with the key alone all else is sent as NULL. A whole identity always sends an old row. */
+static bool old_value(const relation *r, const weir_pg_change *m, uint32_t index,
+                      weir_pg_tuple_value *ret)
+{
+    weir_pg_old kind = m->u.row.old_kind;
+    if (kind == WEIR_PG_OLD_WHOLE)
+        return value_at(m->u.row.old, index, ret);
+    if (!r->columns[index].key)
+        return false;
+    if (kind == WEIR_PG_OLD_KEY)
+        return value_at(m->u.row.old, index, ret) && ret->kind != WEIR_PG_VALUE_NULL;
+    return r->identity != 'f' && value_at(m->u.row.new, index, ret);
+}
+
+static void add_column(pg_changes *c, const relation *r, const probe *p, const weir_pg_change *m)
+{
+    weir_pg_tuple_value value;
+    bool has_old = m->kind != WEIR_PG_CHANGE_INSERT;
+    bool has_new = m->kind != WEIR_PG_CHANGE_DELETE;
+    if (p->index == INDEX_UNKNOWN) {
+        add(c, p->column);
+        return;
+    }
+    const column *col = &r->columns[p->index];
+    if (has_old && old_value(r, m, p->index, &value))
+        add_value(c, p, col, &value);
+    else if (has_old)
+        add(c, p->column);
+    if (has_new && value_at(m->u.row.new, p->index, &value))
+        add_value(c, p, col, &value);
+    else if (has_new)
+        add(c, p->column);
+}
+
+void pg_changes_row(pg_changes *c, const weir_pg_change *message)
+{
+    relation *r = find(c, message->u.row.oid);
+    if (!r || c->untracked || !plan(c, r)) {
+        c->everything = true;
+        return;
+    }
+    for (unsigned i = 0; i < r->id_count; i++)
+        add(c, r->ids[i]);
+    for (size_t i = 0; i < r->probe_count && !c->everything; i++)
+        add_column(c, r, &r->probes[i], message);
+}
+
+void pg_changes_truncate(pg_changes *c, const weir_pg_change *message)
+{
+    for (uint32_t i = 0; i < message->u.truncate.count; i++) {
+        const relation *r = find(c, weir_pg_truncated(message->u.truncate.oids, i));
+        c->everything |= !r;
+        if (r)
+            add_wholly(c, r);
+    }
+}
