@@ -10,6 +10,7 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 int cli_serve(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_explain(int argc, char **argv);
+int cli_setup(int argc, char **argv);
 
 /* "weir: …" on stderr, with `hint` on a second line unless empty. */
 void cli_complain(const char *hint, const char *fmt, ...) WEIR_PRINTF(2, 3);

@@ -42,6 +42,16 @@ static const command commands[] = {
      "Prints the statement's template, kind, effects on the session, relations, where it would be\n"
      "sent, and why. The dialect is that of the DSN; without one it is PostgreSQL's. A PostgreSQL\n"
      "server is asked what the functions, triggers and views that the statement uses may do.\n"},
+    {"setup", cli_setup, "DSN [--dry-run] [--remove]",
+     "prepare a PostgreSQL database for the cache",
+     "Makes what Weir follows changes by: a publication of the tables whose rows can be told "
+     "apart,\n"
+     "and, where allowed, event triggers that tell of changes of the schema. Says what it did, "
+     "what\n"
+     "it could not, and what would be needed. It may be run again at any time.\n"
+     "  --dry-run          print the SQL and do nothing\n"
+     "  --remove           take all of it back\n"
+     "Exits 1 when changes cannot be followed yet.\n"},
     {"help", run_help, "[COMMAND | configuration]", "say more about a command or all settings",
      "`weir help configuration` prints every key with its default, bounds and meaning.\n"},
 };

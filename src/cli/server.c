@@ -1,7 +1,6 @@
 /* Asks a PostgreSQL server what the functions and relations that a statement names may do to its
  * session. A command of its own may block, so libpq does the talking. */
 #include "cli/server.h"
-#include <libpq-fe.h>
 #include <stdio.h>
 
 #define QUERY_MAX 65536u
@@ -38,7 +37,7 @@ static void put_hosts(const weir_config_database *db, char *hosts, char *ports)
     }
 }
 
-static PGconn *connect_to(const weir_config_database *db)
+PGconn *cli_connect(const weir_config_database *db, const char *application)
 {
     char hosts[HOSTS_SIZE], ports[HOSTS_SIZE];
     put_hosts(db, hosts, ports);
@@ -53,7 +52,7 @@ static PGconn *connect_to(const weir_config_database *db)
                               {"sslkey", db->tls.key},
                               {"channel_binding", channel_binding(db->tls.binding)},
                               {"connect_timeout", "10"},
-                              {"application_name", "weir explain"}};
+                              {"application_name", application}};
     const char *names[sizeof(pairs) / sizeof(*pairs) + 1] = {NULL};
     const char *values[sizeof(pairs) / sizeof(*pairs) + 1] = {NULL};
     for (size_t i = 0, n = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
@@ -166,7 +165,7 @@ int cli_explain_server(const weir_config_database *db, const weir_lexed *lexed, 
                        unsigned *ret_effects, weir_buf *out)
 {
     weir_server_catalog *catalog = NULL;
-    PGconn *conn = connect_to(db);
+    PGconn *conn = cli_connect(db, "weir explain");
     int r = PQstatus(conn) == CONNECTION_OK ? load(conn, &catalog) : -EIO;
     *ret_effects = 0;
     if (r == -EIO) {

@@ -4,6 +4,10 @@
 
 #include "config/config.h"
 #include "sql/server.h"
+#include <libpq-fe.h>
+
+/* For PQstatus to judge and PQfinish to end; NULL: out of memory. */
+PGconn *cli_connect(const weir_config_database *db, const char *application);
 
 /* Connects, reads the catalog, says to `out` (lines for people) what a statement does through what
  * it uses, and gives the effects. A server that cannot be asked is said there as well. -ENOMEM,

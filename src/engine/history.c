@@ -67,6 +67,9 @@ static void looked(void *user, weir_time at, bool others)
 bool weir_history_is_fresh(const weir_history *history, weir_time now, weir_time bound)
 {
     weir_time at = atomic_load_explicit(&history->looked_at, memory_order_acquire);
+    weir_backend *b = history->database->backend;
+    if (b->ops->want)
+        b->ops->want(b, at < atomic_load_explicit(&history->fence, memory_order_acquire));
     return at != 0 && now - at <= bound &&
            at >= atomic_load_explicit(&history->fence, memory_order_acquire);
 }

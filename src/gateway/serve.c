@@ -132,6 +132,16 @@ static void write_hosts(const weir_config_database *d, postgres_place *p)
     }
 }
 
+/* As libpq has it; NULL: its own. */
+static const char *tls_version(unsigned version)
+{
+    static const char *const names[] = {[WEIR_CONFIG_TLS_1_0] = "TLSv1",
+                                        [WEIR_CONFIG_TLS_1_1] = "TLSv1.1",
+                                        [WEIR_CONFIG_TLS_1_2] = "TLSv1.2",
+                                        [WEIR_CONFIG_TLS_1_3] = "TLSv1.3"};
+    return version < sizeof(names) / sizeof(*names) ? names[version] : NULL;
+}
+
 /* The TLS context in it is the caller's. */
 static int place_of(serving *s, const weir_config_database *d, postgres_place *ret, weir_error *err)
 {
@@ -149,6 +159,14 @@ static int place_of(serving *s, const weir_config_database *d, postgres_place *r
         .must_bind = d->tls.binding == WEIR_CONFIG_BINDING_REQUIRE,
         .dns_ttl = s->config->timeouts.dns,
         .dns_check = d->pool.dns_check,
+        .following = {.dbname = d->dbname,
+                      .user = d->user,
+                      .password = d->password,
+                      .ca = d->tls.ca,
+                      .crl = d->tls.crl,
+                      .cert = d->tls.cert,
+                      .key = d->tls.key,
+                      .min_version = tls_version(d->tls.min_version)},
         .resolver = s->resolver,
         .log = s->log};
     write_hosts(d, ret);

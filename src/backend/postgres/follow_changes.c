@@ -14,9 +14,6 @@
 #define ANCESTORS_MAX 64u
 #define INDEX_UNKNOWN UINT32_MAX
 
-/* pg_type.oid of the types whose values have canonical bytes (DESIGN section 4). */
-enum { TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23, TYPE_TEXT = 25, TYPE_VARCHAR = 1043 };
-
 typedef struct column {
     weir_slice name; /* in the relation's own memory */
     uint32_t type;
@@ -346,50 +343,37 @@ static bool plan(const pg_changes *c, relation *r)
 
 /* ---- values ---- */
 
-static bool parse_integer(weir_slice text, int64_t *ret)
-{
-    bool negative = text.len > 0 && text.data[0] == '-';
-    int64_t n = 0; /* negated as it grows: there is one more below zero */
-    if (negative)
-        text = weir_slice_skip(text, 1);
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9' || __builtin_mul_overflow(n, 10, &n) ||
-            __builtin_sub_overflow(n, text.data[i] - '0', &n))
-            return false;
-    }
-    if (text.len == 0 || (!negative && n == INT64_MIN))
-        return false;
-    *ret = negative ? n : -n;
-    return true;
-}
-
-/* The stream's texts are the server's own output under our settings: canonical as they are. */
-static bool read_value(uint32_t type, weir_slice text, weir_value *ret)
+/* By pg_type.oid: the types whose values have canonical bytes (DESIGN section 4). A domain is none
+ * of them. */
+static weir_key_type key_type(uint32_t type)
 {
     switch (type) {
-    case TYPE_INT2:
-    case TYPE_INT4:
-    case TYPE_INT8:
-        ret->type = WEIR_VALUE_INTEGER;
-        return parse_integer(text, &ret->u.integer);
-    case TYPE_TEXT:
-    case TYPE_VARCHAR:
-        *ret = (weir_value){.type = WEIR_VALUE_TEXT, .u.bytes = text};
-        return true;
+    case 16:
+        return WEIR_KEY_PG_BOOL;
+    case 20:
+    case 21:
+    case 23:
+        return WEIR_KEY_PG_INTEGER;
+    case 25:
+    case 1043:
+        return WEIR_KEY_PG_TEXT;
+    case 1082:
+        return WEIR_KEY_PG_DATE;
+    case 2950:
+        return WEIR_KEY_PG_UUID;
     default:
-        return false;
+        return WEIR_KEY_NONE;
     }
 }
 
 static void add_value(pg_changes *c, const probe *p, const column *col,
                       const weir_pg_tuple_value *v)
 {
-    weir_value value;
     uint64_t id;
     if (v->kind == WEIR_PG_VALUE_NULL)
         return; /* equal to nothing */
     if (v->kind == WEIR_PG_VALUE_TEXT && c->count < PG_CHANGES_VALUES_MAX &&
-        read_value(col->type, v->bytes, &value) && weir_key_of_row(p->column, &value, &id) == 0)
+        weir_key_of_pg_row(p->column, key_type(col->type), v->bytes, &id) == 0)
         add(c, id);
     else
         add(c, p->column);

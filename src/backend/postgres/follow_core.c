@@ -245,6 +245,10 @@ void pg_follow_connected(pg_follow_core *f, const pg_follow_session *session, we
     f->hurried = true; /* a heartbeat at once, once it is followed */
     f->snapshot_at = now;
     f->snapshot_every = SNAPSHOT_EVERY;
+    if (session->system != f->system || session->timeline != f->timeline)
+        f->visible = 0; /* another history: its positions have nothing to do with those before */
+    f->system = session->system;
+    f->timeline = session->timeline;
     f->floor = session->start > f->visible ? session->start : f->visible + 1;
     pg_changes_clear(&f->changes);
     pg_changes_forget_relations(&f->changes);

@@ -17,7 +17,7 @@
  *    Commits that changed nothing that is published are not streamed, and nothing is said of them.
  *  - What a commit changed is told before any position that covers it.
  *  - Whatever may have been missed is forgotten: each connection raises the floor past everything
- *    that was ever told to be visible. */
+ *    that was ever told to be visible in this history; another history is told by its lineage. */
 #ifndef WEIR_BACKEND_POSTGRES_FOLLOW_CORE_H
 #define WEIR_BACKEND_POSTGRES_FOLLOW_CORE_H
 
@@ -55,6 +55,8 @@ typedef struct pg_follow_core {
     weir_follower follower;
     pg_follow_state state;
     pg_changes changes;
+    uint64_t system; /* of the newest connection */
+    uint32_t timeline;
     uint64_t barrier;
     uint64_t floor;
     uint64_t received; /* all that ends there or before has come */

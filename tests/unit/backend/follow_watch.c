@@ -4,7 +4,8 @@
  *   follow_watch HOST:PORT DBNAME USER [PASSWORD]
  *
  * Commands on stdin, a line each: "want", "hurry", "every MILLISECONDS", "track RELATION COLUMN"
- * (answers "tracking RELATION-ID COLUMN-ID"). It ends with stdin. */
+ * (answers "tracking RELATION-ID COLUMN-ID"), "values RELATION COLUMN LAST" (ids of the values 1 to
+ * LAST). It ends with stdin. */
 #include "backend/postgres/follow.h"
 #include "catalog/key.h"
 #include <inttypes.h>
@@ -113,6 +114,27 @@ static void track(watcher *w, char *words)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* "RELATION COLUMN LAST": ids of 1 to LAST. */
+static void tell_values(char *words)
+{
+    char *column = strchr(words, ' ');
+    char *last = column ? strchr(column + 1, ' ') : NULL;
+    if (!last)
+        return;
+    *column++ = '\0';
+    *last++ = '\0';
+    uint64_t id = weir_column_id(weir_relation_id(weir_slice_cstr(words)), weir_slice_cstr(column));
+    flockfile(stdout);
+    printf("values");
+    for (long i = 1; i <= strtol(last, NULL, 10); i++) {
+        uint64_t value = 0;
+        if (weir_key_of_pg_integer(id, WEIR_KEY_PG_INTEGER, i, &value) == 0)
+            printf(" %016" PRIx64, value);
+    }
+    putchar('\n');
+    funlockfile(stdout);
+}
+
 static void command(watcher *w, weir_backend *backend, const weir_follower *follower, char *line)
 {
     line[strcspn(line, "\n")] = '\0';
@@ -122,6 +144,8 @@ static void command(watcher *w, weir_backend *backend, const weir_follower *foll
         pg_follow(backend, follower, strtol(line + 6, NULL, 10) * WEIR_MS);
     else if (strncmp(line, "track ", 6) == 0)
         track(w, line + 6);
+    else if (strncmp(line, "values ", 7) == 0)
+        tell_values(line + 7);
 }
 
 int main(int argc, char **argv)
