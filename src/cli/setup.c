@@ -65,10 +65,7 @@ static PGresult *query(const setup *s, const char *text)
 
 static int look(setup *s)
 {
-    PGresult *set = query(s, "SELECT set_config('search_path', 'pg_catalog', false),"
-                             " set_config('lock_timeout', '10s', false)");
-    PQclear(set);
-    s->facts = set ? query(s, setup_facts) : NULL;
+    s->facts = query(s, setup_facts);
     s->tables = s->facts ? query(s, setup_tables) : NULL;
     if (!s->tables || PQntuples(s->facts) != 1)
         return server_error(s, "the server does not say what is there");
@@ -382,6 +379,9 @@ static int run_setup(setup *s)
     s->conn = cli_connect(&s->database, "weir setup");
     if (PQstatus(s->conn) != CONNECTION_OK)
         return server_error(s, "cannot connect");
+    if (!run(s, "SET search_path = pg_catalog; SET lock_timeout = '10s';"
+                "SET client_min_messages = warning"))
+        return server_error(s, "the server takes no settings");
     return s->remove ? take_back(s) : create(s);
 }
 

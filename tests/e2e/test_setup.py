@@ -39,7 +39,7 @@ def server():
         postgres.remove()
 
 
-def setup(dsn, *arguments, status=0):
+def run_setup(dsn, *arguments, status=0):
     done = subprocess.run([BINARY, "setup", dsn, *arguments], capture_output=True, text=True,
                           timeout=60, env=clean_environment())
     assert done.returncode == status, (done.stdout, done.stderr)
@@ -72,7 +72,7 @@ def made(server):
     name = server.database()
     with server.connect(name) as db:
         db.execute(TABLES)
-        setup(server.dsn(name))
+        run_setup(server.dsn(name))
         yield server.dsn(name), db
 
 
@@ -80,7 +80,7 @@ def test_the_tables_whose_rows_can_be_told_apart_are_published(server):
     name = server.database()
     with server.connect(name) as db:
         db.execute(TABLES)
-        said = setup(server.dsn(name))
+        said = run_setup(server.dsn(name))
         assert published(db) == WHOLE
         (flags,) = db.execute("SELECT concat(puballtables, pubinsert, pubupdate, pubdelete,"
                               " pubtruncate, pubviaroot) FROM pg_publication").fetchone()
@@ -101,17 +101,17 @@ def test_again_it_brings_the_publication_up_to_date(made):
     db.execute("CREATE TABLE later(id int PRIMARY KEY); DROP TABLE leaf2;"
                " ALTER TABLE keyed DROP CONSTRAINT keyed_pkey;"
                " ALTER PUBLICATION weir SET (publish = 'insert')")
-    said = setup(dsn)
+    said = run_setup(dsn)
     assert published(db) == WHOLE - {"public.leaf2", "public.keyed"} | {"public.later"}
     assert "1 added, 1 taken out, 3 as before" in said
     assert db.execute("SELECT pubupdate FROM pg_publication").fetchone()[0]
-    assert "0 added, 0 taken out, 4 as before" in setup(dsn)
+    assert "0 added, 0 taken out, 4 as before" in run_setup(dsn)
 
 
 def test_a_table_that_is_published_in_part_is_published_whole(made):
     dsn, db = made
     db.execute("ALTER PUBLICATION weir SET TABLE ONLY keyed WHERE (id > 5), ONLY whole")
-    setup(dsn)
+    run_setup(dsn)
     assert published(db) == WHOLE
     (partial,) = db.execute("SELECT count(*) FROM pg_publication_rel WHERE prqual IS NOT NULL"
                             " OR prattrs IS NOT NULL").fetchone()
@@ -122,7 +122,7 @@ def test_a_dry_run_does_nothing_and_prints_what_psql_would_run(server):
     name = server.database()
     with server.connect(name) as db:
         db.execute(TABLES)
-        script = setup(server.dsn(name), "--dry-run")
+        script = run_setup(server.dsn(name), "--dry-run")
         assert published(db) == set()
         assert db.execute("SELECT count(*) FROM pg_event_trigger").fetchone()[0] == 0
         done = subprocess.run(["psql", "-X", "-v", "ON_ERROR_STOP=1", server.conninfo(name)],
@@ -135,13 +135,13 @@ def test_a_dry_run_does_nothing_and_prints_what_psql_would_run(server):
 
 def test_all_of_it_is_taken_back(made):
     dsn, db = made
-    assert "DROP PUBLICATION" in setup(dsn, "--remove", "--dry-run")
+    assert "DROP PUBLICATION" in run_setup(dsn, "--remove", "--dry-run")
     assert db.execute("SELECT count(*) FROM pg_publication").fetchone()[0] == 1
-    setup(dsn, "--remove")
+    run_setup(dsn, "--remove")
     for catalog in ("pg_publication", "pg_event_trigger"):
         assert db.execute(f"SELECT count(*) FROM {catalog}").fetchone()[0] == 0
     assert db.execute("SELECT to_regnamespace('weir')").fetchone()[0] is None
-    setup(dsn, "--remove")  # harmless
+    run_setup(dsn, "--remove")  # harmless
 
 
 # Proofs 21.
@@ -210,7 +210,7 @@ def test_a_publication_that_others_hold_is_not_waited_for(made, server):
         thread.start()
         assert done.wait(20)
         thread.join()
-    setup(dsn)
+    run_setup(dsn)
     assert "public.hurried" in published(db)
 
 
@@ -223,30 +223,30 @@ def test_without_a_superuser_it_says_what_it_cannot(server):
                        " owner; CREATE TABLE foreigners(id int PRIMARY KEY)")
             with server.connect(name, user="owner") as own:
                 own.execute("CREATE TABLE mine(id int PRIMARY KEY)")
-            said = setup(server.dsn(name, user="owner"), status=1)
+            said = run_setup(server.dsn(name, user="owner"), status=1)
             assert published(db) == {"public.mine"}
             assert re.search(r"event triggers +not made.*superuser", said, re.S)
             assert "public.foreigners: postgres owns it" in said
             assert 'ALTER ROLE "owner" REPLICATION' in said
             assert db.execute("SELECT to_regnamespace('weir')").fetchone()[0] is None
             db.execute("ALTER ROLE owner REPLICATION")
-            setup(server.dsn(name, user="owner"))
+            run_setup(server.dsn(name, user="owner"))
         finally:
             db.execute("DROP OWNED BY owner; DROP ROLE owner")
 
 
 def test_it_says_which_settings_are_missing(postgres):
     name = postgres.database()
-    said = setup(postgres.dsn(name), status=1)
+    said = run_setup(postgres.dsn(name), status=1)
     assert "wal_level must be logical" in said and "ALTER SYSTEM SET wal_level = logical" in said
-    setup(postgres.dsn(name), "--remove")
+    run_setup(postgres.dsn(name), "--remove")
 
 
 def test_a_publication_of_all_tables_is_refused(server):
     name = server.database()
     with server.connect(name) as db:
         db.execute("CREATE PUBLICATION weir FOR ALL TABLES")
-        assert "FOR ALL TABLES" in setup(server.dsn(name), status=1)
+        assert "FOR ALL TABLES" in run_setup(server.dsn(name), status=1)
 
 
 @pytest.mark.parametrize("arguments,words", [
