@@ -1,9 +1,11 @@
 /* SHOW CATALOG: what is known of each database's server, what is suspected of changing sessions,
- * and what could not be known. Suspects are bounded: the rest is counted. */
+ * which relations' answers are not kept, and what could not be known. Lists are bounded: the rest
+ * is counted. */
 #include "engine/report_internal.h"
 #include <stdio.h>
 
 #define SUSPECTS_SHOWN 2000u
+#define UNKEPT_SHOWN 2000u
 
 static const weir_report_column columns[] = {
     {"database", WEIR_REPORT_TEXT}, {"item", WEIR_REPORT_TEXT},    {"name", WEIR_REPORT_TEXT},
@@ -105,6 +107,32 @@ static void fill_known(weir_report *r, const weir_database *d, const weir_server
         add_suspect(r, d, weir_server_suspect_at(c, i));
 }
 
+/* What the cache depends on: which relations' answers may be kept, and why the others' are not. */
+static void fill_schema(weir_report *r, const weir_database *d, const weir_schema *schema)
+{
+    uint32_t sound = 0, ill = 0, count = weir_schema_count(schema);
+    char publication[80];
+    weir_slice name = weir_schema_publication(schema);
+    (void)snprintf(publication, sizeof(publication), "%.*s", (int)name.len,
+                   (const char *)name.data);
+    add(r, d, "schema", "publication", name.len > 0 ? publication : "none");
+    add(r, d, "schema", "event trigger", weir_schema_has_event_trigger(schema) ? "yes" : "no");
+    if (*weir_schema_partial(schema))
+        add(r, d, "schema", "partial", weir_schema_partial(schema));
+    for (uint32_t i = 0; i < count; i++) {
+        const weir_schema_relation *of = weir_schema_at(schema, i);
+        char full[160];
+        sound += of->flaw == WEIR_SCHEMA_SOUND;
+        if (of->flaw == WEIR_SCHEMA_SOUND || of->flaw == WEIR_SCHEMA_SYSTEM ||
+            ill++ >= UNKEPT_SHOWN)
+            continue;
+        (void)snprintf(full, sizeof(full), "%.*s", (int)of->full.len, (const char *)of->full.data);
+        add(r, d, "not kept", full, of->words);
+    }
+    add_count(r, d, "relations that answers are kept of", sound);
+    add_count(r, d, "relations that answers are not kept of", ill);
+}
+
 static void fill_database(weir_report *r, weir_database *d, weir_time now)
 {
     weir_catalog_figures f;
@@ -131,6 +159,9 @@ static void fill_database(weir_report *r, weir_database *d, weir_time now)
         add(r, d, "failure", "newest", f.failure);
     if (f.looked_at != 0)
         fill_known(r, d, c);
+    const weir_schema *schema = weir_database_schema(d);
+    if (schema)
+        fill_schema(r, d, schema);
 }
 
 static void fill(weir_report *r, weir_engine *engine, weir_worker *at)
