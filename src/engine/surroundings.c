@@ -20,7 +20,7 @@ void weir_session_locate(const weir_session *session, weir_surroundings *at)
     seed.k[1] += d->index;
     at->schema = weir_schema_fingerprint(schema);
     uint64_t m = mix(seed, at->schema, at->search_path);
-    m = mix(seed, m, at->role);
+    m = mix(seed, m ^ weir_schema_role(schema, at->role), at->role);
     at->meaning = m ? m : 1;
     /* Search path and role are in the identity in full: that nobody aims at this one, of a known
      * seed, is not needed. */

@@ -28,7 +28,8 @@ CREATE TABLE app.parts_ill (id int PRIMARY KEY) PARTITION BY RANGE (id);
 CREATE UNLOGGED TABLE app.part_ill PARTITION OF app.parts_ill FOR VALUES FROM (0) TO (10);
 CREATE FUNCTION app.evil(a int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
 CREATE VIEW app.v_good AS SELECT s.id, upper(mail) AS m, to_char(id, '9') AS t,
-  count(*) OVER () AS n FROM app.sound s JOIN app.parts p USING (id) WHERE s.id = ANY ('{1,2}') AND CASE WHEN s.id > 1
+  count(*) OVER () AS n FROM app.sound s JOIN app.parts p USING (id)
+  WHERE s.id = ANY ('{1,2}') AND CASE WHEN s.id > 1
   THEN mail LIKE 'a%' ELSE coalesce(mail, '') <> '' END;
 CREATE VIEW app.v_outer AS WITH w AS (SELECT id FROM app.v_good) SELECT w.id, (SELECT max(a) FROM
   app.whole_row) AS m, ARRAY[1, 2] AS a, nullif(w.id, 1) AS n, greatest(w.id, 2) AS g,
