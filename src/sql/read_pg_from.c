@@ -1,6 +1,8 @@
 /* FROM: relations and what their names mean, joins, subqueries, functions. */
 #include "sql/read_pg.h"
 
+#define OID_TIMETZ 1266u
+
 /* ---- relations ---- */
 
 static void refuse_unknown(weir_pg_reader *r, const PgQuery__RangeVar *v, const char *why)
@@ -61,6 +63,14 @@ static weir_refusal refusal_of(const weir_schema_relation *relation)
     return WEIR_REFUSAL_UNFOLLOWED;
 }
 
+static void refuse_column(weir_pg_reader *r, const weir_schema_relation *relation,
+                          const weir_schema_column *column, const char *why)
+{
+    weir_pg_refuse(r, WEIR_REFUSAL_VOLATILE, "%.*s.%.*s %s", (int)relation->full.len,
+                   (const char *)relation->full.data, (int)column->name.len,
+                   (const char *)column->name.data, why);
+}
+
 static void judge(weir_pg_reader *r, const weir_schema_relation *relation)
 {
     weir_refusal refusal = refusal_of(relation);
@@ -69,10 +79,11 @@ static void judge(weir_pg_reader *r, const weir_schema_relation *relation)
                        relation->words[0] ? relation->words : "a relation is no plain table");
     for (uint32_t i = 0; i < relation->column_count; i++) {
         if (!relation->columns[i].believed)
-            weir_pg_refuse(r, WEIR_REFUSAL_VOLATILE,
-                           "%.60s.%.60s has a type that is not believed to print alike each time",
-                           (const char *)relation->full.data,
-                           (const char *)relation->columns[i].name.data);
+            refuse_column(r, relation, &relation->columns[i],
+                          "has a type that is not believed to print alike each time");
+        /* What a text means for it depends on the day, where its zone has summer time. */
+        else if (relation->columns[i].type == OID_TIMETZ)
+            refuse_column(r, relation, &relation->columns[i], "is a time of day with a zone");
     }
     for (uint32_t i = 0; relation->kind == WEIR_SCHEMA_VIEW && i < relation->read_count; i++)
         judge(r, weir_schema_at(r->schema, relation->reads[i]));
