@@ -66,6 +66,9 @@ typedef struct weir_schema_relation {
     bool has_descendants; /* reading it reads others too; their changes are reported as its own */
     bool
         unknown_writes; /* triggers or rules of it, or of what it cascades to, may write anything */
+    bool alters; /* BEFORE triggers or rules of it: rows are written otherwise than it is said */
+    bool comes_back; /* foreign keys' actions or rules, of it or of what it cascades to, may change
+                        other rows of it, of its ancestors or descendants */
 } weir_schema_relation;
 
 /* How far what a name calls is to be believed. */

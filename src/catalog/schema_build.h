@@ -20,6 +20,7 @@ typedef struct weir_schema_relation_fact {
     bool identity;    /* its own rows' old values name them */
     bool published;   /* listed in the publication by itself */
     bool whole;       /* … without a filter or columns, for all operations */
+    bool alters;      /* it has triggers that may change the rows to be written, or rules */
 } weir_schema_relation_fact;
 WEIR_MUST_CHECK int weir_schema_add_relation(weir_schema_builder *b,
                                              const weir_schema_relation_fact *f);

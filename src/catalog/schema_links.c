@@ -20,8 +20,9 @@ typedef struct links {
     weir_schema_builder *b;
     weir_schema *s;
     schema_graph children, parents, reads, writes;
-    weir_items child_pairs, parent_pairs, read_pairs, write_pairs; /* of places */
-    schema_walk walk;
+    schema_graph actions; /* of writes, those of foreign keys and rules */
+    weir_items child_pairs, parent_pairs, read_pairs, write_pairs, action_pairs; /* of places */
+    schema_walk walk, family;
     span *ancestors, *read, *cascades;
     const char **why; /* of each view: what it calls; NULL: nothing ill */
 } links;
@@ -32,7 +33,10 @@ static void links_fini(links *k)
     weir_schema_graph_fini(&k->parents);
     weir_schema_graph_fini(&k->reads);
     weir_schema_graph_fini(&k->writes);
+    weir_schema_graph_fini(&k->actions);
     weir_schema_walk_fini(&k->walk);
+    weir_schema_walk_fini(&k->family);
+    free(k->action_pairs.items);
     free(k->child_pairs.items);
     free(k->parent_pairs.items);
     free(k->read_pairs.items);
@@ -85,8 +89,11 @@ static int pair_cascades(links *k)
     int r = 0;
     for (uint32_t i = 0; i < k->b->cascades.count && r == 0; i++) {
         schema_pair p;
-        if (place(k, &oids[i], &p))
-            r = put_pair(&k->write_pairs, p.from, p.to);
+        if (!place(k, &oids[i], &p))
+            continue;
+        r = put_pair(&k->write_pairs, p.from, p.to);
+        if (r == 0)
+            r = put_pair(&k->action_pairs, p.from, p.to);
     }
     return r;
 }
@@ -112,8 +119,8 @@ static int pair_rule(links *k, const schema_rule *rule)
             continue;
         }
         r = put_pair(&k->write_pairs, p.from, p.to);
-        if (r == 0 && view)
-            r = put_pair(&k->read_pairs, p.from, p.to);
+        if (r == 0)
+            r = put_pair(view ? &k->read_pairs : &k->action_pairs, p.from, p.to);
     }
     free(named.items);
     return r;
@@ -148,6 +155,8 @@ static int links_init(links *k, weir_schema_builder *b, weir_schema *s)
     if (r == 0)
         r = weir_schema_walk_init(&k->walk, s->count);
     if (r == 0)
+        r = weir_schema_walk_init(&k->family, s->count);
+    if (r == 0)
         r = pair_all(k);
     if (r == 0)
         r = make_graph(k, &k->children, &k->child_pairs);
@@ -155,6 +164,8 @@ static int links_init(links *k, weir_schema_builder *b, weir_schema *s)
         r = make_graph(k, &k->parents, &k->parent_pairs);
     if (r == 0)
         r = make_graph(k, &k->reads, &k->read_pairs);
+    if (r == 0)
+        r = make_graph(k, &k->actions, &k->action_pairs);
     return r < 0 ? r : make_graph(k, &k->writes, &k->write_pairs);
 }
 
@@ -193,6 +204,23 @@ static bool is_no_view(const links *k, uint32_t at)
     return k->s->relations[at].kind != WEIR_SCHEMA_VIEW;
 }
 
+/* Whether an action of something that the walk found changes it, or what is one with it. */
+static bool comes_back(links *k, uint32_t at)
+{
+    schema_walk *family = &k->family;
+    weir_schema_walk_begin(family);
+    weir_schema_walk_add(family, at);
+    weir_schema_walk_follow(family, &k->children, 0);
+    weir_schema_walk_follow(family, &k->parents, 0);
+    for (uint32_t i = 0; i < k->walk.count; i++) {
+        uint32_t n = k->walk.found[i];
+        for (uint32_t e = k->actions.starts[n]; e < k->actions.starts[n + 1]; e++)
+            if (family->stamps[k->actions.targets[e]] == family->stamp)
+                return true;
+    }
+    return false;
+}
+
 /* Beyond the bound a write changes anything, and nothing is known of what is read. */
 static int list_of(links *k, uint32_t at)
 {
@@ -211,6 +239,7 @@ static int list_of(links *k, uint32_t at)
         return r;
     walk_from(k, &k->writes, at);
     weir_schema_walk_follow(&k->walk, &k->parents, k->walk.count > 1 ? 1 : k->walk.count);
+    made->comes_back = comes_back(k, at);
     r = keep_walk(k, &k->cascades[at], NULL);
     if (r > 0)
         made->unknown_writes = true;
@@ -402,6 +431,7 @@ int weir_schema_link(weir_schema_builder *b, weir_schema *s)
     for (uint32_t i = 0; i < s->count && r == 0; i++) {
         s->relations[i].has_descendants = has_edges(&k.children, i);
         s->relations[i].unknown_writes = may_write_anything(&k, &s->relations[i]);
+        s->relations[i].alters = s->facts[i].alters;
         narrow_keys(&k, i);
         r = list_of(&k, i);
     }

@@ -22,7 +22,7 @@ uint64_t weir_pg_surroundings_fingerprint(const weir_pg_surroundings *s)
 {
     uint64_t id = weir_hash(
         (weir_hash_seed){{SEED_SURROUNDINGS, weir_schema_fingerprint(s->schema)}}, s->search_path);
-    id = weir_hash((weir_hash_seed){{SEED_SURROUNDINGS, id}}, s->role);
+    id = weir_hash((weir_hash_seed){{weir_schema_role(s->schema, s->role), id}}, s->role);
     return id ? id : 1;
 }
 
@@ -149,6 +149,16 @@ static void count_places(weir_pg_reader *r)
     }
 }
 
+/* Then no statement of the template has a literal elsewhere. */
+static bool all_places_are_known(const weir_lexed *l)
+{
+    for (size_t i = 0; i < l->literal_count && i < WEIR_SQL_LITERALS_MAX; i++) {
+        if (l->literals[i].place == WEIR_PLACE_NONE)
+            return false;
+    }
+    return l->literal_count <= WEIR_SQL_LITERALS_MAX;
+}
+
 static void put_reads(reads *p, weir_footprint *f)
 {
     const weir_pg_reader *r = &p->reader;
@@ -159,7 +169,7 @@ static void put_reads(reads *p, weir_footprint *f)
     f->dependency_count = p->dependencies.count;
     f->places = r->places;
     f->place_count = r->place_count;
-    f->timeless_rest = false;
+    f->timeless_rest = all_places_are_known(r->lexed);
     f->touches_everything = r->touches_everything;
     f->touches_words = r->touches_words;
     f->touches = p->touches.items;

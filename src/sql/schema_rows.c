@@ -20,13 +20,16 @@ static const char query[] =
     ";SELECT 'd', current_database(), session_user, pg_encoding_to_char(encoding)"
     " FROM pg_database WHERE datname = current_database();"
     "SELECT 'n', nspname FROM pg_namespace WHERE NOT nspname" IS_TEMP ";"
-    /* oid, schema, name, kind, persistence, policies, partition, identity, listed, whole */
+    /* oid, schema, name, kind, persistence, policies, partition, identity, listed, whole, alters
+     * (tgtype: 1 for each row, 2 before, 64 instead) */
     "SELECT 'c', c.oid, n.nspname, relname, relkind, relpersistence, relrowsecurity,"
     " relispartition, relreplident = 'f' OR EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid"
     " AND indisvalid AND indimmediate AND (relreplident = 'd' AND indisprimary"
     " OR relreplident = 'i' AND indisreplident)), u.oid IS NOT NULL,"
     " pubinsert AND pubupdate AND pubdelete AND pubtruncate AND NOT pubviaroot"
-    " AND to_jsonb(r) ->> 'prqual' IS NULL AND to_jsonb(r) ->> 'prattrs' IS NULL"
+    " AND to_jsonb(r) ->> 'prqual' IS NULL AND to_jsonb(r) ->> 'prattrs' IS NULL,"
+    " EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgtype & 66 <> 0) OR EXISTS (SELECT"
+    " FROM pg_rewrite WHERE ev_class = c.oid AND ev_type <> '1')"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace LEFT JOIN (pg_publication_rel r"
     " JOIN pg_publication u ON u.oid = prpubid AND pubname = '" WEIR_SCHEMA_PUBLICATION "')"
     " ON prrelid = c.oid"
@@ -122,7 +125,8 @@ static int relation_row(weir_schema_builder *b, const weir_slice *v)
                                         .partition = weir_row_is_yes(v[7]),
                                         .identity = weir_row_is_yes(v[8]),
                                         .published = weir_row_is_yes(v[9]),
-                                        .whole = weir_row_is_yes(v[10])});
+                                        .whole = weir_row_is_yes(v[10]),
+                                        .alters = weir_row_is_yes(v[11])});
 }
 
 static int column_row(weir_schema_builder *b, const weir_slice *v)
@@ -243,7 +247,7 @@ int weir_schema_row(weir_schema_builder *builder, const weir_slice *values, unsi
         char letter;
         unsigned count;
         int (*read)(weir_schema_builder *b, const weir_slice *v);
-    } rows[] = {{'a', 7, column_row},   {'c', 11, relation_row},
+    } rows[] = {{'a', 7, column_row},   {'c', 12, relation_row},
                 {'d', 4, database_row}, {'e', 1, event_trigger_row},
                 {'i', 3, child_row},    {'k', 3, cascade_row},
                 {'m', 3, member_row},   {'n', 2, namespace_row},

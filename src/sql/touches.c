@@ -136,7 +136,7 @@ static bool is_fixed(const weir_pg_target *t, const weir_pg_fixed *f)
 static bool comes_back(const weir_pg_target *t)
 {
     bool inserts_only = t->inserts && !t->updates;
-    return !inserts_only && t->relation->cascade_count > 0;
+    return !inserts_only && t->relation->comes_back;
 }
 
 static void put(weir_pg_reader *r, weir_dependencies *to, const weir_read_dependency *item)
@@ -216,11 +216,22 @@ static bool is_below(const weir_schema *s, const weir_schema_relation *relation,
     return false;
 }
 
+/* By itself or where the row comes to lie. */
+static bool is_altered(const weir_schema *s, const weir_schema_relation *relation)
+{
+    bool altered = relation->alters;
+    for (uint32_t i = 0; i < relation->cascade_count && !altered; i++) {
+        const weir_schema_relation *other = weir_schema_at(s, relation->cascades[i]);
+        altered = other->alters && is_below(s, other, relation);
+    }
+    return altered;
+}
+
 static void put_target(weir_pg_reader *r, const weir_pg_target *t, weir_dependencies *to)
 {
     const weir_schema_relation *own = t->relation;
     bool table = own->kind == WEIR_SCHEMA_TABLE || own->kind == WEIR_SCHEMA_PARTITIONED;
-    bool fixed = table && !r->gave_up && !comes_back(t);
+    bool fixed = table && !r->gave_up && !comes_back(t) && !is_altered(r->schema, own);
     if (own->unknown_writes)
         weir_pg_touch_everything(r, "fires triggers or rules that may write anything");
     if (put_relation(r, to, own) && fixed)

@@ -431,6 +431,20 @@ static void test_now_in_a_value_is_not_kept(void **state)
                         "now");
 }
 
+/* More values than are recorded: all of the relation, and still no date. */
+static void test_a_list_longer_than_what_is_recorded(void **state)
+{
+    (void)state;
+    found f;
+    char text[1024] = "select 1 from a where s in ('now'";
+    for (unsigned i = 0; i < 80; i++)
+        strcat(text, ", 'x'");
+    strcat(text, ")");
+    assert_string_equal(resolve("select 1 from a where s in ('x', 'y')", text, NULL, 0, &f), "a");
+    memcpy(strstr(text, "s in"), "d in", 4);
+    assert_string_equal(resolve("select 1 from a where d in ('x', 'y')", text, NULL, 0, &f), "now");
+}
+
 static void test_writes_touch(void **state)
 {
     (void)state;
@@ -489,7 +503,12 @@ static void test_writes_touch(void **state)
                         "root root.id=1 leaf leaf.id=1");
     assert_string_equal(ids("insert into parent (id) values (1)", NULL, 0, &f),
                         "parent parent.id=1 child");
-    assert_string_equal(ids("delete from parent where id = 1", NULL, 0, &f), "parent child");
+    assert_string_equal(ids("delete from parent where id = 1", NULL, 0, &f),
+                        "parent parent.id=1 child");
+    assert_string_equal(ids("delete from tree where id = 1", NULL, 0, &f), "tree");
+    assert_string_equal(ids("insert into tree (id) values (1)", NULL, 0, &f), "tree tree.id=1");
+    assert_string_equal(ids("insert into stamped (id) values (1)", NULL, 0, &f), "stamped");
+    assert_string_equal(ids("update stamped set n = 1 where id = 1", NULL, 0, &f), "stamped");
 }
 
 int main(void)
@@ -505,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_a_parameter_is_a_key_only_of_a_sure_type),
         cmocka_unit_test(test_arrays_are_as_many_keys),
         cmocka_unit_test(test_now_in_a_value_is_not_kept),
+        cmocka_unit_test(test_a_list_longer_than_what_is_recorded),
         cmocka_unit_test(test_writes_touch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
