@@ -2,7 +2,7 @@
 #include "backend/sqlite/sqlite.h"
 #include "cli/cli.h"
 #include "cli/server.h"
-#include "sql/sql.h"
+#include "sql/reads.h"
 #include <pthread.h>
 
 /* PostgreSQL's grammar recurses: it gets the stack that the analysis thread has (DESIGN 3). */
@@ -20,6 +20,7 @@ typedef struct explain_args {
 typedef struct analysis {
     weir_slice text;
     const weir_lexed *lexed;
+    const cli_server *server;
     weir_footprint *footprint;
     int result;
 } analysis;
@@ -27,7 +28,14 @@ typedef struct analysis {
 static void *analyze(void *user)
 {
     analysis *a = user;
-    a->result = weir_sql_analyze_postgres(a->text, a->lexed, &a->footprint);
+    if (!a->server->schema) {
+        a->result = weir_sql_analyze_postgres(a->text, a->lexed, &a->footprint);
+        return NULL;
+    }
+    weir_pg_surroundings at = {.schema = a->server->schema,
+                               .search_path = weir_slice_cstr(a->server->search_path),
+                               .role = weir_slice_cstr(a->server->role)};
+    a->result = weir_sql_analyze_postgres_reads(a->text, a->lexed, &at, &a->footprint);
     return NULL;
 }
 
@@ -47,8 +55,8 @@ static int analyze_on_big_stack(analysis *a)
     return r != 0 ? -r : a->result;
 }
 
-static int understand(const explain_args *args, weir_lexed *lexed, weir_footprint **ret,
-                      weir_error *err)
+static int understand(const explain_args *args, const cli_server *server, weir_lexed *lexed,
+                      weir_footprint **ret, weir_error *err)
 {
     weir_slice text = weir_slice_cstr(args->sql);
     int r = weir_sql_lex(args->dialect, text, lexed);
@@ -61,7 +69,7 @@ static int understand(const explain_args *args, weir_lexed *lexed, weir_footprin
     }
     if (args->dialect == WEIR_DIALECT_SQLITE || lexed->over_caps || lexed->unterminated)
         return weir_sql_footprint_lexed(lexed, ret);
-    analysis a = {.text = text, .lexed = lexed};
+    analysis a = {.text = text, .lexed = lexed, .server = server};
     r = analyze_on_big_stack(&a);
     *ret = a.footprint;
     return r;
@@ -131,15 +139,32 @@ static int put_dependencies(weir_buf *out, const weir_footprint *f)
 
 static int put_cached(weir_buf *out, weir_dialect dialect, const weir_footprint *f)
 {
-    if (dialect != WEIR_DIALECT_SQLITE)
-        return weir_buf_printf(out, "cached      no: this version keeps answers of SQLite alone\n");
     weir_refusal refusal = f->refusal;
+    if (dialect != WEIR_DIALECT_SQLITE && f->fingerprint == 0)
+        return weir_buf_printf(out, "cached      not known: name the database "
+                                    "(postgres://…) to ask its server\n");
     if (refusal == WEIR_REFUSAL_NONE && f->fingerprint == 0)
         refusal = WEIR_REFUSAL_UNKNOWN;
     if (refusal != WEIR_REFUSAL_NONE)
         return weir_buf_printf(out, "cached      no (%s)\n", weir_refusal_name(refusal));
     int r = weir_buf_printf(out, "cached      yes, unless a rule or a hint says otherwise\n");
     return r != 0 ? r : put_dependencies(out, f);
+}
+
+/* Of a write: which answers it makes old. */
+static int put_changes(weir_buf *out, const weir_footprint *f)
+{
+    int r = 0;
+    if (f->touches_everything)
+        return weir_buf_printf(out, "changes     anything: it %s\n", f->touches_words);
+    for (unsigned i = 0; i < f->touch_count && r == 0; i++) {
+        const weir_read_dependency *t = &f->touches[i];
+        r = t->column == 0
+                ? weir_buf_printf(out, "changes     %s\n", t->relation_name)
+                : weir_buf_printf(out, "            with %s as given, before and after\n",
+                                  t->column_name);
+    }
+    return r;
 }
 
 static int put_template(weir_buf *out, const weir_lexed *lexed)
@@ -179,6 +204,8 @@ static int describe(weir_buf *out, weir_dialect dialect, const weir_lexed *lexed
         r = put_routing(out, dialect, f);
     if (r == 0)
         r = put_cached(out, dialect, f);
+    if (r == 0 && f->fingerprint != 0 && f->kind != WEIR_KIND_READ)
+        r = put_changes(out, f);
     const char *reason = f->reason;
     if (dialect == WEIR_DIALECT_SQLITE && !f->from_grammar)
         reason = "read by its words; name the database (sqlite:PATH) to ask SQLite itself";
@@ -195,18 +222,21 @@ static int explain(const explain_args *args)
     weir_buf_init(&out, (size_t)1 << 20);
     weir_lexed_init(&lexed);
     weir_error err = {0};
-    weir_buf server; /* what it says */
-    weir_buf_init(&server, (size_t)1 << 20);
-    int r = understand(args, &lexed, &footprint, &err);
-    if (r == 0 && footprint && args->server.host_count > 0) {
+    cli_server server = {.catalog = NULL};
+    weir_buf said; /* by it */
+    weir_buf_init(&said, (size_t)1 << 20);
+    int r = args->server.host_count > 0 ? cli_server_load(&args->server, &server, &said) : 0;
+    if (r == 0)
+        r = understand(args, &server, &lexed, &footprint, &err);
+    if (r == 0 && footprint && server.catalog) {
         unsigned effects = 0;
-        r = cli_explain_server(&args->server, &lexed, footprint->kind, &effects, &server);
+        r = cli_server_explain(&server, &lexed, footprint->kind, &effects, &said);
         footprint->effects |= effects;
     }
     if (r == 0)
         r = describe(&out, args->dialect, &lexed, footprint);
     if (r == 0)
-        r = weir_buf_append(&out, weir_buf_slice(&server));
+        r = weir_buf_append(&out, weir_buf_slice(&said));
     int status = CLI_FAILED;
     if (r == 0)
         status = cli_print(weir_buf_slice(&out));
@@ -215,7 +245,8 @@ static int explain(const explain_args *args)
                      err.message[0] ? err.message : strerrordesc_np(-r));
     weir_footprint_free(footprint);
     weir_lexed_fini(&lexed);
-    weir_buf_fini(&server);
+    weir_buf_fini(&said);
+    cli_server_fini(&server);
     weir_buf_fini(&out);
     return status;
 }

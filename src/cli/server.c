@@ -1,11 +1,14 @@
 /* Asks a PostgreSQL server what the functions and relations that a statement names may do to its
  * session. A command of its own may block, so libpq does the talking. */
 #include "cli/server.h"
+#include "sql/schema_rows.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 #define QUERY_MAX 65536u
 #define HOSTS_SIZE 2048u
 #define COLUMNS_MAX 16
+#define SCHEMA_SIZE_MAX ((size_t)1 << 30)
 
 static const char *ssl_mode(unsigned mode)
 {
@@ -64,7 +67,12 @@ PGconn *cli_connect(const weir_config_database *db, const char *application)
     return PQconnectdbParams(names, values, 0);
 }
 
-static int feed(weir_server_builder *b, const PGresult *result)
+typedef struct builders {
+    weir_server_builder *server;
+    weir_schema_builder *schema;
+} builders;
+
+static int feed(const builders *b, const PGresult *result)
 {
     int r = 0, columns = PQnfields(result);
     for (int row = 0; r == 0 && columns <= COLUMNS_MAX && row < PQntuples(result); row++) {
@@ -73,13 +81,15 @@ static int feed(weir_server_builder *b, const PGresult *result)
             if (!PQgetisnull(result, row, i))
                 values[i] = weir_slice_make(PQgetvalue(result, row, i),
                                             (size_t)PQgetlength(result, row, i));
-        r = weir_server_row(b, values, (unsigned)columns);
+        r = weir_server_row(b->server, values, (unsigned)columns);
+        if (r == 0)
+            r = weir_schema_row(b->schema, values, (unsigned)columns);
     }
     return r;
 }
 
 /* Runs the query; 0, -ENOMEM, or -EIO: PQerrorMessage says why. */
-static int ask(PGconn *conn, const char *query, weir_server_builder *b)
+static int ask(PGconn *conn, const char *query, const builders *b)
 {
     int r = PQsendQuery(conn, query) ? 0 : -EIO;
     for (PGresult *result; r != -EIO && (result = PQgetResult(conn)); PQclear(result)) {
@@ -96,21 +106,51 @@ static int ask(PGconn *conn, const char *query, weir_server_builder *b)
     return r;
 }
 
-static int load(PGconn *conn, weir_server_catalog **ret)
+static int finish(const builders *b, cli_server *ret)
 {
-    weir_server_builder *b = NULL;
+    int r = weir_server_finish(b->server, 1, NULL, &ret->catalog);
+    if (r < 0)
+        return r;
+    weir_schema_set_server(b->schema, ret->catalog);
+    return weir_schema_finish(b->schema, NULL, &ret->schema);
+}
+
+/* Before the questions, which have a search_path of their own. */
+static int load_session(PGconn *conn, cli_server *ret)
+{
+    PGresult *result = PQexec(conn, "SELECT current_setting('search_path'), current_user");
+    int r = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 ? 0 : -EIO;
+    if (r == 0) {
+        ret->search_path = strdup(PQgetvalue(result, 0, 0));
+        ret->role = strdup(PQgetvalue(result, 0, 1));
+        r = ret->search_path && ret->role ? 0 : -ENOMEM;
+    }
+    PQclear(result);
+    return r;
+}
+
+static int load(PGconn *conn, cli_server *ret)
+{
+    builders b = {NULL, NULL};
     weir_buf query;
     weir_buf_init(&query, QUERY_MAX);
-    int r = weir_server_query(&query);
+    int r = load_session(conn, ret);
+    if (r == 0)
+        r = weir_server_query(&query);
+    if (r == 0)
+        r = weir_buf_append(&query, weir_schema_query());
     if (r == 0)
         r = weir_buf_append_u8(&query, 0);
     if (r == 0)
-        r = weir_server_builder_new(&weir_server_bounds_usual, &b);
+        r = weir_server_builder_new(&weir_server_bounds_usual, &b.server);
     if (r == 0)
-        r = ask(conn, (const char *)query.data, b);
+        r = weir_schema_builder_new(SCHEMA_SIZE_MAX, &b.schema);
     if (r == 0)
-        r = weir_server_finish(b, 1, NULL, ret);
-    weir_server_builder_free(b);
+        r = ask(conn, (const char *)query.data, &b);
+    if (r == 0)
+        r = finish(&b, ret);
+    weir_server_builder_free(b.server);
+    weir_schema_builder_free(b.schema);
     weir_buf_fini(&query);
     return r;
 }
@@ -144,9 +184,10 @@ static int put_suspects(const weir_server_catalog *c, const weir_mentions *m, bo
     return r;
 }
 
-static int explain(const weir_server_catalog *c, const weir_lexed *lexed, weir_kind kind,
-                   unsigned *ret_effects, weir_buf *out)
+int cli_server_explain(const cli_server *server, const weir_lexed *lexed, weir_kind kind,
+                       unsigned *ret_effects, weir_buf *out)
 {
+    const weir_server_catalog *c = server->catalog;
     uint64_t names[WEIR_MENTIONS_MAX];
     weir_mentions m = {.names = names};
     m.count = weir_mentions_collect(weir_buf_slice(&lexed->text), names, &m.over);
@@ -161,20 +202,26 @@ static int explain(const weir_server_catalog *c, const weir_lexed *lexed, weir_k
     return put_suspects(c, &m, kind != WEIR_KIND_READ, out);
 }
 
-int cli_explain_server(const weir_config_database *db, const weir_lexed *lexed, weir_kind kind,
-                       unsigned *ret_effects, weir_buf *out)
+int cli_server_load(const weir_config_database *db, cli_server *ret, weir_buf *out)
 {
-    weir_server_catalog *catalog = NULL;
     PGconn *conn = cli_connect(db, "weir explain");
-    int r = PQstatus(conn) == CONNECTION_OK ? load(conn, &catalog) : -EIO;
-    *ret_effects = 0;
+    *ret = (cli_server){.catalog = NULL};
+    int r = PQstatus(conn) == CONNECTION_OK ? load(conn, ret) : -EIO;
     if (r == -EIO) {
         const char *words = PQerrorMessage(conn);
         r = weir_buf_printf(out, "server      not asked: %.*s\n", (int)strcspn(words, "\n"), words);
-    } else if (r == 0) {
-        r = explain(catalog, lexed, kind, ret_effects, out);
     }
-    weir_server_catalog_free(catalog);
     PQfinish(conn);
+    if (r < 0)
+        cli_server_fini(ret);
     return r;
+}
+
+void cli_server_fini(cli_server *server)
+{
+    weir_server_catalog_free(server->catalog);
+    weir_schema_free(server->schema);
+    free(server->search_path);
+    free(server->role);
+    *server = (cli_server){.catalog = NULL};
 }
