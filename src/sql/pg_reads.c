@@ -111,6 +111,33 @@ static void depend(reads *p)
 
 /* ---- the statement ---- */
 
+/* Statements of the server's own keeping, which change no row. */
+static bool changes_nothing(const PgQuery__Node *stmt)
+{
+    switch (stmt->node_case) {
+    case PG_QUERY__NODE__NODE_NOTIFY_STMT:
+    case PG_QUERY__NODE__NODE_LOCK_STMT:
+    case PG_QUERY__NODE__NODE_VACUUM_STMT:
+    case PG_QUERY__NODE__NODE_CHECK_POINT_STMT:
+    case PG_QUERY__NODE__NODE_REINDEX_STMT:
+    case PG_QUERY__NODE__NODE_CLUSTER_STMT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Of what neither reads nor writes by its own words. */
+static void read_other(weir_pg_reader *r, const PgQuery__Node *stmt, weir_kind kind)
+{
+    if (kind == WEIR_KIND_TRANSACTION) {
+        if (weir_pg_transaction(stmt) == WEIR_TRANSACTION_TWO_PHASE)
+            weir_pg_touch_everything(r, "ends what another transaction prepared");
+    } else if (kind != WEIR_KIND_SESSION && !changes_nothing(stmt)) {
+        weir_pg_touch_everything(r, "is of a kind whose writes are not known");
+    }
+}
+
 static void read_statement(reads *p, const PgQuery__Node *stmt, weir_kind kind)
 {
     weir_pg_reader *r = &p->reader;
@@ -121,8 +148,8 @@ static void read_statement(reads *p, const PgQuery__Node *stmt, weir_kind kind)
     weir_pg_refuse(r, WEIR_REFUSAL_NO_READ, "is no plain read (%s)", weir_kind_name(kind));
     if (kind == WEIR_KIND_WRITE || kind == WEIR_KIND_COPY)
         (void)weir_pg_write(r, stmt);
-    else if (kind != WEIR_KIND_TRANSACTION && kind != WEIR_KIND_SESSION)
-        weir_pg_touch_everything(r, "is of a kind whose writes are not known");
+    else
+        read_other(r, stmt, kind);
 }
 
 static void judge(weir_pg_reader *r, const weir_footprint *f)
@@ -242,7 +269,7 @@ int weir_sql_analyze_postgres_reads(weir_slice text, const weir_lexed *lexed,
     /* What the grammar did not understand may change anything. */
     if (f->fingerprint == 0) {
         f->fingerprint = weir_pg_surroundings_fingerprint(s);
-        f->touches_everything = f->kind != WEIR_KIND_EMPTY;
+        f->touches_everything = f->kind != WEIR_KIND_EMPTY && f->kind != WEIR_KIND_READ;
     }
     *ret = f;
     return 0;

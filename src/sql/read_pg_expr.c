@@ -51,6 +51,8 @@ static void qualified(weir_pg_reader *r, weir_slice qualifier, weir_slice name)
         known = function_has(f, name);
     else if (f)
         known = weir_columns_of_leaf(f, name, &r->steps, &column) == WEIR_LOOKUP_FOUND;
+    else if (r->targets) /* of a statement that writes: `excluded`, the row in hand */
+        known = weir_slice_eq_cstr(qualifier, "excluded");
     if (!known)
         weir_pg_refuse(r, WEIR_REFUSAL_VOLATILE, "%.60s.%.60s is no column that is known",
                        (const char *)qualifier.data, (const char *)name.data);

@@ -30,8 +30,8 @@ class Ids:
     """The program that says what statements depend on and touch."""
 
     def __init__(self, name):
-        self.process = subprocess.Popen([os.path.join(HELPERS, name)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True)
+        self.process = subprocess.Popen([os.path.join(HELPERS, name)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
 
     def ask(self, sql):
         assert "\n" not in sql
@@ -96,7 +96,8 @@ class Case:
             f"{name} = any(array[{value}, {other}])", f"{name} is not distinct from {value}",
             f"{name} = '{value.strip(chr(39))}'::{cast}", f"({name}, {alias}.id) = ({value}, 1)",
             f"{name} = {value} and {alias}.n is null", f"not ({name} <> {value})",
-            f"({name} = {value} or {alias}.id = 1)", f"{name} >= {value}", f"{name} not in ({value})",
+            f"({name} = {value} or {alias}.id = 1)", f"{name} >= {value}",
+            f"{name} not in ({value})",
             f"case when {name} = {value} then true else false end", f"({name} = {value}) is true",
             f"coalesce({name} = {value}, true)", f"{name} = {value} collate \"C\""
             if column == "s" else f"{name} + 0 = {value}")
@@ -162,7 +163,8 @@ class Case:
         using = None
         for _ in range(self.pick(0, 0, 1, 1, 2)):
             item, alias = self.leaf(ctes, aliases[-1], depth)
-            kind = self.pick("join", "join", "left join", "right join", "full join", "cross join", ",")
+            kind = self.pick("join", "join", "left join", "right join", "full join", "cross join",
+                             ",")
             if "lateral" in item and kind in ("right join", "full join"):
                 kind = "left join"
             if kind in ("cross join", ","):
@@ -380,3 +382,90 @@ def test_a_wrong_rule_is_found(postgres):
     """NOT EXISTS taken for a fact of the rows outside."""
     with pytest.raises(AssertionError, match="stale"):
         play_many(postgres, "pg_ids_fault", 0, 2000)
+
+
+# ---- what `weir explain` says under a server's own schema ----
+
+EXPLAINED = """
+create table a (id int primary key, k int, s text);
+create table b (id int primary key, aid int references a on delete cascade);
+create table tree (id int primary key, up int references tree on delete cascade);
+create table stamped (id int primary key, k int);
+create function stamp() returns trigger language plpgsql as 'begin new.k := 5; return new; end';
+create trigger t before update on stamped for each row execute function stamp();
+create table root (id int primary key, k int) partition by range (id);
+create table leaf partition of root for values from (0) to (100);
+create table folded (id int primary key, s text);
+create view v as select a.id, b.aid from a join b on a.id = b.aid;
+create table without (x int);
+create schema other;
+create table other.a (id int primary key);
+create function mine(int) returns int language sql immutable as 'select 1';
+create publication weir for table a, b, tree, stamped, leaf, folded, other.a;
+"""
+
+
+@pytest.fixture(scope="module")
+def explained(postgres):
+    database = postgres.database()
+    with postgres.connect(database) as connection:
+        connection.execute(EXPLAINED)
+    return postgres.dsn(database)
+
+
+def explain(dsn, sql):
+    done = subprocess.run([BINARY, "explain", sql, dsn], text=True, capture_output=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize("sql, words", [
+    ("select * from a where id = $1", ["public.a: rows with id = $1"]),
+    ("select * from a join b on b.aid = a.id where a.id = 5",
+     ["public.a: rows with id", "public.b: rows with aid"]),
+    ("select * from v where id = 1", ["public.a: all of it", "public.b: all of it"]),
+    ("select * from root where id = 7", ["public.root: rows with id"]),
+    ("select * from other.a where id = 7", ["other.a: rows with id"]),
+    ("select * from without", ["cached      no (unfollowed)", "replica identity"]),
+    ("select now()", ["cached      no (volatile)"]),
+    ("select mine(id) from a", ["cached      no (volatile)", "mine"]),
+    ("select * from pg_class", ["cached      no (system)"]),
+])
+def test_explain_says_what_an_answer_depends_on(explained, sql, words):
+    said = explain(explained, sql)
+    assert all(word in said for word in words), said
+
+
+def fixed(said, relation):
+    """The columns of it that a write is said to fix; None: it is not said to change it."""
+    columns, here = None, False
+    for line in said.splitlines():
+        if line.startswith("changes     "):
+            here = line.split()[1] == relation
+            columns = [] if here else columns
+        elif here and line.startswith("            with "):
+            columns.append(line.split()[1])
+        else:
+            here = False
+    return None if columns is None else sorted(columns)
+
+
+def test_explain_says_what_a_write_changes(explained):
+    said = explain(explained, "update a set s = 'x' where id = 5")
+    assert fixed(said, "public.a") == ["id"]
+    said = explain(explained, "delete from a where id = 5")
+    assert fixed(said, "public.a") == ["id"] and fixed(said, "public.b") == []
+    said = explain(explained, "insert into a (id, k) values (1, 2)")
+    assert fixed(said, "public.a") == ["id", "k"]
+    # The action comes back to other rows of the table.
+    assert fixed(explain(explained, "delete from tree where id = 1"), "public.tree") == []
+    said = explain(explained, "insert into tree values (1, 2)")
+    assert fixed(said, "public.tree") == ["id", "up"]
+    # A BEFORE trigger writes other rows than the statement says.
+    said = explain(explained, "update stamped set id = 2 where id = 1")
+    assert fixed(said, "public.stamped") == []
+    # A partition's rows are those of what it is a part of, and the other way round.
+    said = explain(explained, "insert into leaf values (1, 2)")
+    assert fixed(said, "public.leaf") == fixed(said, "public.root") == ["id", "k"]
+    said = explain(explained, "update root set k = 1 where id = 3")
+    assert fixed(said, "public.leaf") == fixed(said, "public.root") == ["id"]
+    assert "changes     anything" in explain(explained, "truncate a cascade")

@@ -493,6 +493,14 @@ static void test_writes_touch(void **state)
         ids("with x as (delete from a where id = 1) update a set n = 1 where id = 2", NULL, 0, &f),
         "a");
     assert_string_equal(ids("update v set n = 1 where id = 1", NULL, 0, &f), "v a b");
+    assert_string_equal(ids("commit prepared 'x'", NULL, 0, &f),
+                        "everything: ends what another transaction prepared");
+    assert_string_equal(ids("commit", NULL, 0, &f), "");
+    assert_string_equal(ids("notify x", NULL, 0, &f), "");
+    assert_string_equal(ids("explain analyze delete from a", NULL, 0, &f),
+                        "everything: is of a kind whose writes are not known");
+    assert_string_equal(ids("do 'x'", NULL, 0, &f),
+                        "everything: is of a kind whose writes are not known");
     assert_string_equal(ids("update nowhere set n = 1", NULL, 0, &f),
                         "everything: writes a relation that is not known");
     assert_string_equal(ids("update fired set n = 1 where id = 1", NULL, 0, &f),
