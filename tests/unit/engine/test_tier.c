@@ -175,6 +175,24 @@ static void test_what_memory_forgot_comes_back(void **state)
     assert_int_equal(s->puts, 1);  /* and is not given back to where it came from */
 }
 
+static void test_the_report_has_a_line_of_the_tier(void **state)
+{
+    (void)state;
+    weir_report r;
+    fill_and_forget(rig_whole, "1");
+    begin_looking(2, rig_whole);
+    answer();
+    engine_rig_report(&t->base, "cache", &r);
+    engine_rig_cell(&r, 0, "tier", "memory");
+    engine_rig_cell(&r, 1, "tier", "shelf");
+    engine_rig_cell(&r, 1, "hits", "1");
+    engine_rig_cell(&r, 1, "misses", "1");
+    engine_rig_cell(&r, 1, "kept", "1");
+    engine_rig_cell(&r, 1, "looked_ms_ago", NULL);
+    engine_rig_cell(&r, 2, "database", "db");
+    weir_report_fini(&r);
+}
+
 static void test_those_who_wait_for_who_looks_get_it_too(void **state)
 {
     (void)state;
@@ -561,6 +579,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_what_memory_forgot_comes_back),
+        TEST(test_the_report_has_a_line_of_the_tier),
         TEST(test_those_who_wait_for_who_looks_get_it_too),
         TEST(test_an_ill_tier_is_not_waited_for),
         TEST(test_what_changed_is_not_given_and_removed),
