@@ -162,7 +162,8 @@ static weir_lookup_end judge(const weir_lookup *l, const weir_origin *origin, fo
     weir_verdict verdict =
         weir_changes_judge(h->changes, f->asof, settled, f->stored.dependency_count);
 #ifdef WEIR_TEST_FAULT_TIER_UNJUDGED
-    verdict = WEIR_VERDICT_STANDS;
+    if (verdict == WEIR_VERDICT_CHANGED)
+        verdict = WEIR_VERDICT_STANDS;
 #endif
     switch (verdict) {
     case WEIR_VERDICT_STANDS:
