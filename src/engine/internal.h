@@ -93,7 +93,7 @@ typedef struct weir_catalog_state {
     _Atomic uint64_t seen;            /* the backend's `changes` when it was read */
     weir_schema *_Atomic schema;      /* likewise, of what the cache depends on */
     _Atomic uint64_t schema_seen;
-    _Atomic bool used;                /* the host was told of the database's first session */
+    _Atomic bool used; /* the host was told of the database's first session */
     weir_spin busy;
     weir_catalog_figures figures; /* under `busy` */
 } weir_catalog_state;
