@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from support import BINARY, SECONDS, Postgres, clean_environment, wait_until
+from support import BINARY, SECONDS, Postgres, clean_environment, console, rows, wait_until
 
 WATCH = pathlib.Path(BINARY).absolute().parent / "tests/unit/backend/follow_watch"
 LIMIT = 30.0
@@ -225,7 +225,7 @@ def test_a_large_transaction_is_told_whole_and_in_bounds(server, db, watch):
 
 # Proofs 1(b), 1(c): with many committers about one commit in a thousand comes before it is visible.
 def test_what_is_told_to_be_visible_is_visible(server, db, watch):
-    rows = 4000
+    rows = 2000
     w = watch(server, db.name)
     w.until("following")
     w.track("public.t", "id")
@@ -461,6 +461,31 @@ def test_a_server_that_restarts_is_followed_again(watch, how):
         w.stop = lambda: None
     finally:
         own.remove()
+
+
+# ---- a gateway ----
+
+def test_a_gateway_follows_a_database_that_was_set_up(server, weir):
+    name = server.database()
+    with server.connect(name) as db:
+        db.execute("CREATE TABLE t(id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a')")
+        gateway = weir(server.dsn(name))
+        with gateway.connect() as client, console(gateway) as admin:
+            wait_until(lambda: "no publication" in gateway.stderr())
+            subprocess.run([BINARY, "setup", server.dsn(name)], check=True, capture_output=True,
+                           timeout=60, env=clean_environment())
+            wait_until(lambda: "changes are followed" in gateway.stderr(), 40)
+
+            def ask():
+                return client.execute("SELECT v FROM t WHERE id = 1").fetchone()[0]
+
+            wait_until(lambda: ask() == "a" and rows(admin, "CACHE")[0]["hits"] > 2, every=0.05)
+            db.execute("UPDATE t SET v = 'b'")  # around the gateway
+            wait_until(lambda: ask() == "b")
+            hits = rows(admin, "CACHE")[0]["hits"]
+            wait_until(lambda: ask() == "b" and rows(admin, "CACHE")[0]["hits"] > hits, every=0.05)
+        gateway.stop()
+        wait_until(lambda: not slots(db))
 
 
 # ---- what stands in the way ----

@@ -48,6 +48,7 @@ typedef struct pg_following {
     bool ack_due;
     weir_time look_at;
     uint64_t alterations; /* seen of the core's */
+    bool logged;          /* that it is followed */
     bool renew;           /* a new slot is needed, nothing is wrong */
 } pg_following;
 

@@ -258,6 +258,7 @@ void pg_follow_connected(pg_follow_core *f, const pg_follow_session *session, we
     return;
 #endif
     f->follower.forgot(f->follower.user, f->floor);
+    f->follower.altered(f->follower.user, 0); /* nobody told of the schema meanwhile */
     f->follower.following(f->follower.user, draining_words);
 }
 

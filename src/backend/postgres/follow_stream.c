@@ -312,6 +312,16 @@ static int sockets(pg_following *g, bool more, weir_time now)
     return PQconsumeInput(g->control) ? 0 : failed(g, g->control);
 }
 
+static void log_followed(pg_following *g)
+{
+    const weir_postgres_options *o = &g->place->options;
+    if (g->logged || g->core.state != PG_FOLLOW_FOLLOWING)
+        return;
+    g->logged = true;
+    weir_log_event(o->log, WEIR_LOG_POSTGRES, WEIR_LOG_INFO, "changes are followed",
+                   WEIR_F_STR("server", g->place->hosts[0]), WEIR_F_STR("db", PQdb(g->control)));
+}
+
 static int turn(pg_following *g)
 {
     weir_time now = pg_link_now();
@@ -331,6 +341,7 @@ static int turn(pg_following *g)
         r = ask_next(g, now);
     if (r == 0)
         r = acknowledge(g, now);
+    log_followed(g);
     return r != 0 ? r : sockets(g, more > 0, now);
 }
 
@@ -341,6 +352,7 @@ int pg_follow_run(pg_following *g)
     g->acked = 0;
     g->acked_at = g->look_at = now;
     g->ack_due = true;
+    g->logged = false;
     g->alterations = g->core.alterations;
     while (r == 0 && !atomic_load(&g->waker.stop))
         r = turn(g);

@@ -31,7 +31,7 @@ static void test_nothing_is_visible_until_who_ran_before_the_slot_has_ended(void
 {
     rig *r = *state;
     rig_connect_at(r, 100, 61);
-    rig_expect(r, "timeline 1, forgot 100, not 0");
+    rig_expect(r, "timeline 1, forgot 100, altered 0, not 0");
     rig_snapshot(r, "60:62:60");
     rig_feed(r, pgoutput_keepalive(&r->p, 140, false));
     rig_expect(r, "");
@@ -48,7 +48,7 @@ static void test_a_connection_forgets_all_that_was_ever_visible(void **state)
     pg_follow_lost(&r->core, "gone");
     rig_expect(r, "not 0");
     rig_connect_at(r, 880, 50);
-    rig_expect(r, "timeline 1, forgot 901, not 0");
+    rig_expect(r, "timeline 1, forgot 901, altered 0, not 0");
     rig_snapshot(r, "80:80:");
     rig_expect(r, "following 0"); /* 880 may have been given out before the crash */
     rig_begin(r, 80);
@@ -68,7 +68,7 @@ static void test_another_history_begins_where_it_is(void **state)
     pg_follow_lost(&r->core, "gone");
     r->log[0] = '\0';
     pg_follow_connected(&r->core, &s, r->now);
-    rig_expect(r, "timeline 2, forgot 300, not 0");
+    rig_expect(r, "timeline 2, forgot 300, altered 0, not 0");
     rig_snapshot(r, "80:80:");
     rig_expect(r, "following 0, visible 300");
 }
