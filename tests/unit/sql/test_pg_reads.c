@@ -479,6 +479,12 @@ static void test_writes_touch(void **state)
                             NULL, 0, &f),
                         "a");
     assert_string_equal(ids("insert into a (s) values ('x ')", NULL, 0, &f), "a");
+}
+
+static void test_what_else_writes_touch(void **state)
+{
+    (void)state;
+    found f;
     assert_string_equal(
         ids("merge into a using b on a.id = b.id when matched then delete", NULL, 0, &f), "a");
     assert_string_equal(ids("truncate a, b", NULL, 0, &f), "b a");
@@ -534,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_now_in_a_value_is_not_kept),
         cmocka_unit_test(test_a_list_longer_than_what_is_recorded),
         cmocka_unit_test(test_writes_touch),
+        cmocka_unit_test(test_what_else_writes_touch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
