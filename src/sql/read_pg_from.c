@@ -27,7 +27,7 @@ static unsigned find_in_path(const weir_pg_reader *r, weir_slice name,
         if (found && !twice)
             ret[n++] = found;
     }
-    return n;
+    return n < WEIR_PG_CANDIDATES_MAX ? n : 0; /* there may be more */
 }
 
 unsigned weir_pg_find(weir_pg_reader *r, const PgQuery__RangeVar *v,
