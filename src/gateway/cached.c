@@ -383,6 +383,7 @@ static int ask(weir_client *c, weir_cached *k, front *f)
     weir_entry *answer = k->answer;
     k->answer = NULL;
     if (answer) { /* judged when its flight was joined */
+        k->asked = false; /* the next one is another question */
         bool given = give(c, f, answer);
         weir_entry_unref(answer);
         return given ? 0 : WEIR_CACHED_NOT_HERE;

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from cached import CALM, metrics
-from support import console, rows, wait_until
+from support import BINARY, Postgres, clean_environment, console, rows, wait_until
 from tiers import Cluster, Redis
 
 ROWS = 40
@@ -351,6 +351,87 @@ def test_a_slot_on_its_way_is_asked_for_where_it_goes(weir, tmp_path, cluster):
             a.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1])
             a.ask("MIGRATE", "127.0.0.1", b.port, key, 0, 5000)
         reads_from_tier(gateway, db, ROWS - 4)
+
+
+# ---- PostgreSQL: what one Weir read, another one gives ----
+
+@pytest.fixture
+def followed():
+    server = Postgres(wal_level="logical").start()
+    try:
+        with server.connect() as db:
+            db.execute("CREATE TABLE t(id int PRIMARY KEY, v text)")
+            db.execute("INSERT INTO t SELECT i, 'old' FROM generate_series(0, %s) i", (ROWS - 1,))
+        dsn = f"postgres://postgres@127.0.0.1:{server.port}/postgres"
+        subprocess.run([BINARY, "setup", dsn], check=True, capture_output=True, timeout=60,
+                       env=clean_environment())
+        server.dsn = dsn
+        yield server
+    finally:
+        server.remove()
+
+
+def open_node(weir, server, redis_server):
+    more = {**SMALL, "cache.bound": "5s", **valkey(redis_server)}
+    return weir(server.dsn, settings=more)
+
+
+def connect(gateway):
+    return gateway.connect(dbname="postgres", user="postgres")
+
+
+def values(db):
+    return [read(db, i)[0][0] for i in range(ROWS)]
+
+
+def settle(gateway, db, expected):
+    """Until the node gives these, and most of them from the tier."""
+    def once():
+        before = tier_hits(gateway)
+        return values(db) == expected and tier_hits(gateway) - before > ROWS // 2
+    wait_until(once, 40)
+
+
+@pytest.mark.seconds(120)
+def test_two_weirs_share_answers_of_one_server(weir, redis, followed):
+    server = redis()
+    a, b = open_node(weir, followed, server), open_node(weir, followed, server)
+    with connect(a) as one, connect(b) as other:
+        expected = ["old"] * ROWS
+        settle(a, one, expected)
+        settle(b, other, expected)
+        # A write through one: it sees it at once, the other one soon, and from then on.
+        one.execute("UPDATE t SET v = 'new' WHERE id = 7")
+        assert read(one, 7) == [("new",)]
+        wait_until(lambda: read(other, 7) == [("new",)])
+        expected[7] = "new"
+        for _ in range(3):
+            assert values(one) == expected
+            assert values(other) == expected
+        # A write past both.
+        with followed.connect() as direct:
+            direct.execute("UPDATE t SET v = 'direct' WHERE id < 3")
+        expected[:3] = ["direct"] * 3
+        wait_until(lambda: values(one) == expected)
+        wait_until(lambda: values(other) == expected)
+        settle(b, other, expected)
+
+
+@pytest.mark.seconds(120)
+def test_after_a_crash_what_changed_meanwhile_is_not_given(weir, redis, followed):
+    server = redis()
+    a = open_node(weir, followed, server)
+    with connect(a) as db:
+        settle(a, db, ["old"] * ROWS)
+    a.kill()
+    with followed.connect() as direct:
+        direct.execute("UPDATE t SET v = 'new' WHERE id % 2 = 0")
+    expected = ["new" if i % 2 == 0 else "old" for i in range(ROWS)]
+    a.start()
+    with connect(a) as db:
+        for _ in range(5):
+            assert values(db) == expected
+        settle(a, db, expected)
 
 
 # ---- configuration ----
