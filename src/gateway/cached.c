@@ -382,7 +382,7 @@ static int ask(weir_client *c, weir_cached *k, front *f)
 {
     weir_entry *answer = k->answer;
     k->answer = NULL;
-    if (answer) { /* judged when its flight was joined */
+    if (answer) {         /* judged when its flight was joined */
         k->asked = false; /* the next one is another question */
         bool given = give(c, f, answer);
         weir_entry_unref(answer);
