@@ -162,7 +162,8 @@ static bool may_ask(const weir_client *c)
         r->lost_transaction || r->refused || r->state || r->own_meaning || r->unsettled ||
         c->listening || c->session.pinned || c->holds ||
         c->session.lending != WEIR_LEND_TRANSACTION ||
-        weir_database_paused(weir_session_database(&c->session)))
+        weir_database_paused(weir_session_database(&c->session)) ||
+        weir_database_closed(weir_session_database(&c->session)))
         return false;
     if (!conn)
         return true;

@@ -304,6 +304,9 @@ static void on_drained(weir_stream *stream)
 {
     weir_client *c = weir_stream_user(stream);
     weir_client_unread(c, false);
+    if (c->full)
+        weir_stream_resume(stream);
+    c->full = false;
     if (c->local)
         weir_local_drained(c->local);
     if (c->local ? !weir_local_is_busy(c->local) : c->console != NULL)

@@ -114,6 +114,7 @@ typedef struct weir_client {
     bool direct_tls;            /* ... and was TLS's own */
     bool resting;               /* paused, to be given to a successor */
     bool stays;                 /* … which cannot take it */
+    bool full;                  /* paused: it does not read what was answered without a server */
     bool missed;                /* it was taken over, and notifications may have passed it by */
     struct weir_replay *replay; /* it was taken over, and its statements are prepared anew */
     bool dismissed;             /* it goes when it is at rest: its database is closed */

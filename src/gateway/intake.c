@@ -96,6 +96,13 @@ size_t weir_client_on_relay(weir_client *c, weir_slice in)
             weir_stream_pause(c->stream);
             break;
         }
+        if (!c->closed && weir_stream_congested(c->stream) &&
+            (!conn || conn->ops->owed(conn) == 0)) {
+            c->full = true;
+            weir_client_unread(c, true);
+            weir_stream_pause(c->stream);
+            break;
+        }
     }
     weir_session_count_bytes(&c->session, used, 0);
     return c->state == WEIR_CLIENT_ACTIVE ? used : in.len;
