@@ -450,7 +450,7 @@ void weir_client_cached_begins(weir_client *c, const weir_statement *statement, 
         k->begins = k->read_committed && is_plain_begin(trim(text));
 }
 
-void weir_client_cached_forward(weir_client *c)
+void weir_client_cached_runs(weir_client *c)
 {
     weir_cached *k = c->cached;
     if (!k || weir_fill_is_open(&k->fill))

@@ -34,10 +34,10 @@ typedef struct weir_cached {
 /* A Query, or a Parse or Bind with all that follows up to its Sync, at the front of `in`: 0: it was
  * answered, `*used` grew; WAIT (1): later; WEIR_CACHED_NOT_HERE. */
 int weir_client_cached(weir_client *c, weir_slice in, size_t *used);
-/* This Query goes out next: it may begin a transaction in which the cache can be asked. */
+/* What runs next may begin a transaction in which the cache can be asked. */
 void weir_client_cached_begins(weir_client *c, const weir_statement *statement, weir_slice text);
-/* Something goes to the server. */
-void weir_client_cached_forward(weir_client *c);
+/* Something goes to the server and is run there. */
+void weir_client_cached_runs(weir_client *c);
 /* Bytes of the server's for the client. */
 void weir_client_cached_bytes(weir_client *c, weir_slice bytes);
 /* A ReadyForQuery went through. */

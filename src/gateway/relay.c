@@ -244,7 +244,9 @@ static_assert(WAIT == WEIR_LISTENING_WAIT, "both mean: keep the message");
 static int forward(weir_client *c, const weir_relay *m)
 {
     weir_conn *conn = c->session.conn;
-    weir_client_cached_forward(c);
+    if (m->kind == WEIR_RELAY_QUERY || m->kind == WEIR_RELAY_EXECUTE ||
+        m->kind == WEIR_RELAY_FUNCTION)
+        weir_client_cached_runs(c);
     c->relay.batch =
         m->kind != WEIR_RELAY_SYNC &&
         (c->relay.batch || (m->kind != WEIR_RELAY_QUERY && m->kind != WEIR_RELAY_FUNCTION));
@@ -445,6 +447,7 @@ static int bind_effects(weir_client *c, const weir_pg_frame *f, weir_prepared *p
     if (!admit_effects(c, f->type, &p->statement, p->text))
         return WEIR_SESSION_REFUSED;
     weir_client_touches_bound(c, p, f->body);
+    weir_client_cached_begins(c, &p->statement, p->text);
     if (effects == 0)
         return 0;
     r = effects & WEIR_EFFECT_SET ? note_values(c, f) : 0;

@@ -270,7 +270,6 @@ def test_settings_that_show_in_bytes_part_answers(front):
     with front.gateway.connect() as one, front.gateway.connect() as two:
         two.execute("SET DateStyle = German")
         for _ in range(4):
-
             assert one.execute(f"SELECT ({read})::text").fetchall() == [("2024-02-01",)]
             assert two.execute(f"SELECT ({read})::text").fetchall() == [("01.02.2024",)]
 
