@@ -7,7 +7,7 @@
 #include "pgoutput.h"
 
 #define OID 77u
-#define IDS_MAX 64u
+#define IDS_MAX 1024u
 
 typedef struct rig {
     pg_follow_core core;
