@@ -309,6 +309,50 @@ def test_transactions_that_run_hold_a_new_slot_back(server, db, watch):
         w.until("following")
 
 
+# Proofs 2 as its own repair left it: the third transaction commits before the slot's start and is
+# never streamed, waits for a standby, and has the id that is xmax of every snapshot.
+def test_a_commit_from_before_the_slot_holds_the_position(watch):
+    own = Postgres(wal_level="logical")
+    try:
+        own.start()
+        with (own.connect() as db, own.connect() as first, own.connect() as second,
+              own.connect() as third):
+            db.execute("CREATE TABLE t(id int PRIMARY KEY); CREATE PUBLICATION weir FOR TABLE t")
+            for connection in (first, second):
+                connection.execute("SET synchronous_commit = local")
+            first.execute("BEGIN; INSERT INTO t VALUES (1)")
+            w = watch(own, "postgres")
+            waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND backend_type"
+            wait_until(lambda: db.execute(waits + " = 'walsender'").fetchone())
+            second.execute("BEGIN; INSERT INTO t VALUES (2)")
+            db.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+            db.execute("SELECT pg_reload_conf()")
+            wait_until(lambda: third.execute("SHOW synchronous_standby_names").fetchone()[0])
+            first.execute("COMMIT")
+            time.sleep(1)  # the server looks who runs now: the second
+            thread = threading.Thread(target=lambda: third.execute("INSERT INTO t VALUES (3)"))
+            thread.start()
+            wait_until(lambda: db.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event ="
+                                          " 'SyncRep'").fetchone())
+            second.execute("COMMIT")
+            w.until("forgot")  # the slot is made
+            time.sleep(0.5)
+            w.drain()
+            seen = db.execute("SELECT count(*) FROM t").fetchone()[0]
+            assert seen == 2 and not [e for e in w.events if e[0] == "visible"]
+            db.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            db.execute("SELECT pg_reload_conf()")
+            thread.join(30)
+            w.until("visible")
+            assert db.execute("SELECT count(*) FROM t").fetchone()[0] == 3
+            w.drain()
+            assert not [e for e in w.events if e[0] == "changed"]  # it was never streamed
+            w.stop()
+            w.stop = lambda: None
+    finally:
+        own.remove()
+
+
 # Proofs 8, HAZARDS 18: asynchronous commits are visible before they are flushed and streamed.
 def test_a_heartbeat_flushes_what_was_committed_before_it(server, db, watch):
     w = watch(server, db.name)
