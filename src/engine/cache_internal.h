@@ -66,6 +66,8 @@ WEIR_MUST_CHECK int weir_history_start(weir_database *database);
 /* Follows as the settings say. On the control thread, or before the workers run. */
 void weir_history_configure(weir_database *database, const weir_cache_settings *settings);
 void weir_history_free(weir_history *history);
+/* Nothing that was read before now is given any more. Any thread. */
+void weir_history_forget(const weir_database *database);
 /* The newest look at other writers is within `bound`. */
 bool weir_history_is_fresh(const weir_history *history, weir_time now, weir_time bound);
 

@@ -1,5 +1,5 @@
 /* A database's catalog of its server: publishing, asking, and when not to believe it. */
-#include "engine/internal.h"
+#include "engine/cache_internal.h"
 #include <stdio.h>
 
 /* The counter's upper half counts what may change what a statement does by itself (functions,
@@ -35,8 +35,10 @@ void weir_database_put_schema(weir_database *database, weir_epoch_member *member
     weir_catalog_state *s = &database->catalog;
     weir_schema *old = atomic_exchange_explicit(&s->schema, schema, memory_order_acq_rel);
     atomic_store_explicit(&s->schema_seen, seen, memory_order_release);
-    if (old)
-        weir_epoch_retire(member, old, weir_schema_free);
+    if (!old)
+        return;
+    weir_epoch_retire(member, old, weir_schema_free);
+    weir_history_forget(database); /* what was kept, by whatever others did: rights, roles, … */
 }
 
 void weir_database_confirm_schema(weir_database *database, uint64_t seen)

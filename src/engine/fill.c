@@ -141,6 +141,7 @@ static bool gather(fill_state *s, const weir_ask *ask, const weir_footprint *f,
     if (!settings->whole_tables)
         track(s, f);
     weir_arguments arguments = {.lexed = &w->lexed,
+                                .utf8 = ask->at && ask->at->utf8,
                                 .params = ask->params,
                                 .param_count = ask->param_count,
                                 .param_types = ask->param_types};

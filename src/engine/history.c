@@ -243,6 +243,13 @@ int weir_history_start(weir_database *database)
     return 0;
 }
 
+void weir_history_forget(const weir_database *database)
+{
+    const weir_history *h = database->history;
+    if (h)
+        weir_changes_raise_floor(h->changes, WEIR_HAND_LOCAL, weir_changes_next_local(h->changes));
+}
+
 void weir_history_free(weir_history *history)
 {
     if (!history)

@@ -1,6 +1,6 @@
 /* Where a text of a PostgreSQL client is read: the same words mean other relations in another
  * database, under another search_path or role, or after a change of the schema. Footprints for the
- * cache are made per at. */
+ * cache are made for each such. */
 #ifndef WEIR_ENGINE_SURROUNDINGS_H
 #define WEIR_ENGINE_SURROUNDINGS_H
 
@@ -8,6 +8,7 @@
 
 typedef struct weir_surroundings {
     weir_slice search_path, role; /* in force; borrowed */
+    bool utf8;                    /* client_encoding is UTF8 */
     /* Of all of it and the schema; changes with each of them. 0: the schema is not known, or
      * perhaps not any more: nothing is kept. */
     uint64_t meaning;
@@ -15,7 +16,7 @@ typedef struct weir_surroundings {
     uint64_t portable; /* what `meaning` is in this process, in every process */
 } weir_surroundings;
 
-/* Fills in what is behind `role`. */
+/* Fills in what is behind `utf8`. */
 void weir_session_locate(const weir_session *session, weir_surroundings *at);
 /* The footprint of a template there; NULL: not known yet, and asked for. */
 const weir_footprint *weir_session_footprint(weir_session *session, const weir_template *t,

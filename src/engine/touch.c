@@ -127,6 +127,7 @@ void weir_session_touch(weir_session *session, const weir_ask *ask)
     }
     gathering g = {.touches = t, .first = t->record_count};
     weir_arguments arguments = {.lexed = &w->lexed,
+                                .utf8 = ask->at && ask->at->utf8,
                                 .params = ask->params,
                                 .param_count = ask->param_count,
                                 .param_types = ask->param_types};

@@ -77,11 +77,11 @@ static bool in_force(const weir_client *c, const weir_schema *schema, const char
                             schema, weir_slice_cstr(weir_pools_user(c->session.pools)), name, ret);
 }
 
-static bool is_read_committed(const weir_client *c, const weir_schema *schema)
+static bool is_in_force(const weir_client *c, const weir_schema *schema, const char *name,
+                        const char *value)
 {
-    weir_slice level;
-    return in_force(c, schema, "default_transaction_isolation", &level) &&
-           weir_slice_eq_nocase(level, "read committed");
+    weir_slice found;
+    return in_force(c, schema, name, &found) && weir_slice_eq_nocase(found, value);
 }
 
 /* -ENOMEM, -EMSGSIZE. */
@@ -106,7 +106,9 @@ static int learn_settings(weir_cached *k, const weir_schema *schema)
         role = weir_guc_find(params, WEIR_SLICE_LIT("session_authorization"));
     k->role = copy(is_set(role) ? role : weir_slice_cstr(weir_pools_user(c->session.pools)));
     k->search_path = in_force(c, schema, "search_path", &value) ? copy(value) : NULL;
-    k->read_committed = is_read_committed(c, schema);
+    k->read_committed = is_in_force(c, schema, "default_transaction_isolation", "read committed");
+    k->utf8 = is_in_force(c, schema, "client_encoding", "utf8");
+    k->plain_strings = is_in_force(c, schema, "standard_conforming_strings", "on");
     return r == 0 && k->role ? 0 : -ENOMEM;
 }
 
@@ -144,10 +146,11 @@ static weir_cached *settled(weir_client *c)
 weir_cached *weir_client_cached_surroundings(weir_client *c, weir_surroundings *ret)
 {
     weir_cached *k = settled(c);
-    if (!k || !k->search_path)
+    if (!k || !k->search_path || !k->plain_strings)
         return NULL;
     *ret = (weir_surroundings){.search_path = weir_slice_cstr(k->search_path),
-                               .role = weir_slice_cstr(k->role)};
+                               .role = weir_slice_cstr(k->role),
+                               .utf8 = k->utf8};
     weir_session_locate(&c->session, ret);
     return k;
 }
@@ -212,8 +215,9 @@ static void put_sized(weir_buf *b, weir_slice s)
 /* That all are text is said in two ways. */
 static weir_slice formats_of(weir_slice formats, uint16_t count)
 {
-    bool plain = count == 1 && formats.len == 2 && formats.data[0] == 0 && formats.data[1] == 0;
-    return plain ? (weir_slice){0} : formats;
+    if (count == 1 && formats.len == 2 && formats.data[0] == 0 && formats.data[1] == 0)
+        formats.len = 0;
+    return formats;
 }
 
 static void identify(weir_client *c, const weir_cached *k, const front *f)

@@ -28,6 +28,8 @@ typedef struct weir_cached {
     char *search_path;    /* NULL: not known */
     char *role;
     bool read_committed; /* a plain BEGIN is that */
+    bool utf8;           /* client_encoding */
+    bool plain_strings;  /* standard_conforming_strings: texts are read as the analysis does */
 } weir_cached;
 
 /* ---- cached.c ---- */
