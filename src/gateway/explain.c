@@ -68,7 +68,7 @@ static int analyze_online(const explanation *e, weir_slice text, const weir_lexe
         at.role = e->user;
     if (!at.schema || (!at.search_path.data &&
                        !weir_schema_default(at.schema, e->user, "search_path", &at.search_path)))
-        return weir_sql_analyze_postgres(text, lexed, ret); /* its server has not been read */
+        return weir_sql_footprint_lexed(lexed, ret); /* its server has not been read yet */
     return weir_sql_analyze_postgres_reads(text, lexed, &at, ret);
 }
 

@@ -8,7 +8,8 @@ import time
 import psycopg
 import pytest
 
-from support import BINARY, Postgres, Wire, clean_environment, console, kinds, message, rows, wait_until
+from support import (BINARY, Postgres, Wire, clean_environment, console, kinds, message, rows,
+                     wait_until)
 
 KEPT = "SELECT v FROM t WHERE id = {}"
 
@@ -98,7 +99,8 @@ def test_a_repeated_read_comes_from_memory_in_either_protocol(front):
         front.until_hit(lambda: db.execute("SELECT v FROM t WHERE id = %s", (8,)).fetchall())
         assert db.execute("SELECT v FROM t WHERE id = %s", (8,)).fetchall() == [("v8",)]
         front.until_hit(lambda: db.execute("SELECT v FROM t WHERE id = %s", (9,), binary=True))
-        assert db.execute("SELECT v FROM t WHERE id = %s", (9,), binary=True).fetchall() == [("v9",)]
+        got = db.execute("SELECT v FROM t WHERE id = %s", (9,), binary=True).fetchall()
+        assert got == [("v9",)]
 
 
 def test_a_hit_needs_no_server_connection(front, weir):
@@ -382,7 +384,7 @@ def test_explain_cache_on_the_clients_own_connection(front):
     def said(db, sql):
         return "\n".join(line for (line,) in db.execute(f"EXPLAIN CACHE {sql}").fetchall())
     with front.gateway.connect(prepare_threshold=None) as db:
-        assert "public.t: rows with id = " in said(db, "SELECT v FROM t WHERE id = 7")
+        wait_until(lambda: "public.t: rows with id = " in said(db, KEPT.format(7)))
         assert "cached: yes" in said(db, "SELECT v FROM t WHERE id = 7")
         db.execute("SET search_path = other")
         assert "other.t: rows with id = " in said(db, "SELECT v FROM t WHERE id = 7")

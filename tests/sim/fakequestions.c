@@ -70,8 +70,8 @@ static const char *answer_listening(fake_run *r, const char *text)
     fake_columns(r, 2);
     fake_row(r, row, 2);
     for (unsigned i = 0; i < FAKE_CHANNELS; i++) {
-        char name[] = {'c', 'h', (char)('0' + i), '\0'};
-        const char *channel[] = {"f", name};
+        char digits[] = {'6', '3', '6', '8', '3', (char)('0' + i), '\0'}; /* of "ch0" and so on */
+        const char *channel[] = {"f", digits};
         if (fake_top(r->state)->listens & 1u << i)
             fake_row(r, channel, 2);
     }
@@ -79,16 +79,17 @@ static const char *answer_listening(fake_run *r, const char *text)
     return text + strlen(text);
 }
 
-/* DO … IF weir.listening IS DISTINCT FROM '1' THEN LISTEN "ch0";… */
+/* DO … IF weir.listening IS DISTINCT FROM '1' THEN … string_to_array('636830,636831', ',') … */
 static const char *answer_restore(fake_run *r, const char *text)
 {
-    static const char listen[] = "LISTEN \"";
+    static const char names[] = "string_to_array('";
     bool done = strcmp(fake_top(r->state)->settings[FAKE_LISTENING].effective, "1") == 0;
-    for (const char *p = text; !done && (p = strstr(p, listen));) {
-        char name[32];
-        p += sizeof(listen) - 1;
-        (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(p, "\""), p);
+    const char *p = strstr(text, names);
+    for (p = p && !done ? p + sizeof(names) - 1 : NULL; p && strncmp(p, "6368", 4) == 0;) {
+        char name[] = {'c', 'h', p[5], '\0'};
         fake_listen(r, name, true);
+        p += strlen("636830");
+        p += *p == ',';
     }
     fake_set(r->state, FAKE_LISTENING, "1", false);
     fake_tag(r, "DO");
@@ -136,7 +137,7 @@ const char *fake_question(fake_run *r, const char *text)
         {"SELECT true, pg_catalog.current_setting('weir.listening'", answer_listening},
         {"SELECT pg_catalog.set_config(name, '0', false)", answer_idle_timeout},
         {"SELECT n,pg_catalog.current_setting(n)", answer_spelling},
-        {"DO LANGUAGE plpgsql E'BEGIN IF", answer_restore},
+        {"DO LANGUAGE plpgsql $weir$DECLARE channel", answer_restore},
     };
     if (text[0] != 'S' && text[0] != 'D')
         return NULL; /* clients write small letters */
