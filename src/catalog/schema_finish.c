@@ -37,9 +37,8 @@ static int make_relation(weir_schema_builder *b, const weir_schema_relation_fact
 
 static int make_relations(weir_schema_builder *b, weir_schema *s)
 {
-    const schema_relation *facts = b->relations.items;
     weir_schema_sort(&b->relations, sizeof(schema_relation));
-    facts = b->relations.items;
+    const schema_relation *facts = b->relations.items;
     s->relations = calloc((size_t)b->relations.count + 1, sizeof(*s->relations));
     s->facts = calloc((size_t)b->relations.count + 1, sizeof(*s->facts));
     if (!s->relations || !s->facts)

@@ -58,10 +58,11 @@ static void publish_at(analysis *a, weir_epoch_member *member)
         r = weir_sql_analyze_postgres_reads(text, &lexed, &at, &footprint);
     const weir_template *t =
         weir_template_find(weir_engine_templates(a->gateway->engine), a->id, a->serial);
-    if (t && r == 0)
-        r = weir_template_publish_variant(t, member, a->meaning, footprint);
-    else
+    if (!t || r < 0)
         weir_footprint_free(footprint);
+    else if (weir_template_publish_variant(t, member, a->meaning, footprint) < 0)
+        weir_log_event(a->gateway->log, WEIR_LOG_CACHE, WEIR_LOG_DEBUG,
+                       "no memory for what a statement depends on");
     weir_epoch_quiescent(member);
     weir_epoch_offline(member);
     weir_lexed_fini(&lexed);

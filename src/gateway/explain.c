@@ -177,7 +177,7 @@ static void run(weir_job *job)
 static weir_slice keep(uint8_t **to, weir_slice s)
 {
     weir_slice kept = weir_slice_make(s.data ? *to : NULL, s.len);
-    if (s.len > 0)
+    if (s.data && s.len > 0)
         memcpy(*to, s.data, s.len);
     *to += s.len;
     return kept;

@@ -147,7 +147,7 @@ static int show_names(weir_client *c)
         if (weir_client_name_taken(c, weir_slice_make(n->name, n->name_len)))
             all[count++] = n;
     if (r == 0)
-        qsort(all, count, sizeof(*all), earlier);
+        qsort(all, count, sizeof(weir_named *), earlier);
     for (size_t i = 0; i < count; i++) {
         names[i] = weir_slice_make(all[i]->name, all[i]->name_len);
         prepared[i] = all[i]->prepared;
