@@ -164,6 +164,16 @@ static int explain_tags(weir_slice tags, weir_buf *out)
     return r;
 }
 
+static int explain_unfollowed(weir_history *h, weir_buf *out)
+{
+    char words[sizeof(h->why_not)];
+    weir_spin_lock(&h->busy);
+    memcpy(words, h->why_not, sizeof(words));
+    weir_spin_unlock(&h->busy);
+    return weir_buf_printf(out, "cached: no (behind): changes are not followed%s%s\n",
+                           words[0] ? ": " : "", words);
+}
+
 int weir_engine_explain_cache(weir_engine *engine, weir_database *database, weir_slice user,
                               const weir_footprint *footprint, const weir_lexed *lexed,
                               weir_buf *out)
@@ -176,7 +186,10 @@ int weir_engine_explain_cache(weir_engine *engine, weir_database *database, weir
         return weir_buf_printf(out, "cached: no, this database's changes are not followed\n");
     weir_admission_judge(policy, database, user, weir_buf_slice(&lexed->text), footprint,
                          lexed->hint, &a);
-    int r = explain_verdict(&a, footprint, out);
+    bool unfollowed =
+        a.miss == WEIR_MISS_ABSENT && !a.declared && !weir_history_is_followed(database->history);
+    int r = unfollowed ? explain_unfollowed(database->history, out)
+                       : explain_verdict(&a, footprint, out);
     if (r == 0)
         r = weir_footprint_explain(footprint, out);
     if (r == 0 && policy->settings.whole_tables)

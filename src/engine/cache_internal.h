@@ -68,6 +68,8 @@ void weir_history_configure(weir_database *database, const weir_cache_settings *
 void weir_history_free(weir_history *history);
 /* Nothing that was read before now is given any more. Any thread. */
 void weir_history_forget(const weir_database *database);
+/* Somebody tells of its changes: SQLite itself, or a server's stream. */
+bool weir_history_is_followed(const weir_history *history);
 /* The newest look at other writers is within `bound`. */
 bool weir_history_is_fresh(const weir_history *history, weir_time now, weir_time bound);
 

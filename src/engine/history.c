@@ -64,6 +64,12 @@ static void looked(void *user, weir_time at, bool others)
     atomic_store_explicit(&h->looked_at, at, memory_order_release);
 }
 
+bool weir_history_is_followed(const weir_history *history)
+{
+    bool own = history->database->backend->ops->dialect == WEIR_DIALECT_SQLITE;
+    return own || atomic_load_explicit(&history->following, memory_order_acquire);
+}
+
 bool weir_history_is_fresh(const weir_history *history, weir_time now, weir_time bound)
 {
     weir_time at = atomic_load_explicit(&history->looked_at, memory_order_acquire);
@@ -300,7 +306,8 @@ uint64_t weir_history_local_at(const weir_history *history, uint64_t wal)
 void weir_database_history_stats(const weir_database *database, weir_history_stats *ret)
 {
     const weir_history *h = database->history;
-    *ret = (weir_history_stats){.followed = h && atomic_load(&h->look_every) > 0};
+    *ret = (weir_history_stats){.followed = h && atomic_load(&h->look_every) > 0 &&
+                                            weir_history_is_followed(h)};
     if (!h)
         return;
     ret->commits = atomic_load_explicit(&h->commits, memory_order_relaxed);
