@@ -173,6 +173,13 @@ const weir_session_events weir_client_session_events = {.lent = on_lent, .refuse
 
 /* ---- the client's messages ---- */
 
+/* A DO whose body may change the schema: no tag will tell. */
+static bool may_define(weir_slice text)
+{
+    return weir_client_mentions(text, "create") || weir_client_mentions(text, "alter") ||
+           weir_client_mentions(text, "drop") || weir_client_mentions(text, "execute");
+}
+
 /* Notes what the statement may leave behind. False: refused, and answered. */
 static bool admit_effects(weir_client *c, uint8_t type, const weir_statement *statement,
                           weir_slice text)
@@ -187,6 +194,8 @@ static bool admit_effects(weir_client *c, uint8_t type, const weir_statement *st
     if ((statement->effects & ~(unsigned)WEIR_EFFECT_WRITES) == 0 && !c->session.pinned &&
         (statement->kind == WEIR_KIND_READ || !weir_client_watches_sequences(c)))
         return true;
+    if ((statement->effects & WEIR_EFFECT_DO) && may_define(text))
+        c->relay.changed = true;
     int r = weir_client_note_effects(c, statement, text, &err);
     if (r == 0)
         return true;
