@@ -14,10 +14,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-enum { EVENTS = 64, RESTS = 8, HANGS_AFTER_MS = 60000, FAULTS_MAX = 20, SWITCH_EVERY_MS = 4000 };
+enum { EVENTS = 64, RESTS = 5, HANGS_AFTER_MS = 60000, FAULTS_MAX = 20, SWITCH_EVERY_MS = 5000 };
 
 world w;
-static int64_t switch_at;
+static int64_t switch_at, disturb_at;
 
 static bool is_emphasis(const char *word)
 {
@@ -53,7 +53,11 @@ static bool begin(client *c)
         switch_at = wire_now() + SWITCH_EVERY_MS * INT64_C(1000000);
         return act_switch(c);
     }
-    if (choose(c, 100) < 85)
+    if (c->way == AROUND && wire_now() >= disturb_at) {
+        disturb_at = wire_now() + SWITCH_EVERY_MS * INT64_C(1000000);
+        return act_disturb(c);
+    }
+    if (choose(c, 100) < 92)
         return act_read(c);
     w.writes++;
     return act_write(c);
@@ -189,7 +193,9 @@ int main(int argc, char **argv)
     w.bound = strtoll(argv[9], NULL, 10) * 1000000;
     w.emphasis = argc > 10 ? argv[10] : "none";
     int64_t began = wire_now();
-    switch_at = is_emphasis("still") ? INT64_MAX : began + SWITCH_EVERY_MS * INT64_C(1000000);
+    int64_t later = SWITCH_EVERY_MS * INT64_C(1000000);
+    switch_at = is_emphasis("still") ? INT64_MAX : began + later;
+    disturb_at = is_emphasis("still") ? INT64_MAX : began + later / 2;
     model_start();
     make_clients(24);
     for (unsigned i = 1; i <= RESTS && w.violations < FAULTS_MAX; i++) {

@@ -167,6 +167,7 @@ bool act_read(client *c);
 bool act_write(client *c);
 bool act_more(client *c);
 bool act_switch(client *c);   /* of the schema */
+bool act_disturb(client *c);  /* ends the gateways' streams */
 bool act_complete(client *c); /* what was prepared to commit, if anything was */
 
 /* Through both gateways and around: the same bytes, and what the model says. */

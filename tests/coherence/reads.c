@@ -10,42 +10,42 @@ static const struct shape {
     const char *sql, *columns;
     int by, of; /* of: ANY_FAMILY, or the family and one */
 } shapes[] = {
-    {"SELECT version, mark FROM @item WHERE id = $1", "v0", BY_KEY},
-    {"SELECT version, mark FROM @item WHERE id = $1", "v0", BY_KEY},
+    {"SELECT version, mark FROM @item WHERE id = $1", "v0", BY_KEY, ANY_FAMILY},
+    {"SELECT version, mark FROM @item WHERE id = $1", "v0", BY_KEY, ANY_FAMILY},
     {"SELECT version FROM t_audit WHERE item = $1", "v", BY_KEY, OF_TRIGGERED},
     {"SELECT version FROM t_stamp WHERE item = $1", "v", BY_KEY, OF_TRIGGERED},
-    {"SELECT version FROM @linked WHERE item = $1", "v", BY_KEY},
-    {"SELECT version, mark FROM @seen WHERE id = $1", "v0", BY_KEY},
+    {"SELECT version FROM @linked WHERE item = $1", "v", BY_KEY, ANY_FAMILY},
+    {"SELECT version, mark FROM @seen WHERE id = $1", "v0", BY_KEY, ANY_FAMILY},
     {"SELECT i.version, a.version FROM t_item i JOIN t_audit a ON a.item = i.id WHERE i.id = $1", "vv",
      BY_KEY, OF_TRIGGERED},
     {"SELECT i.version, l.version FROM @item i LEFT JOIN @linked l ON l.item = i.id WHERE i.id = $1",
-     "vv", BY_KEY},
+     "vv", BY_KEY, ANY_FAMILY},
     {"SELECT i.version, (SELECT s.version FROM t_stamp s WHERE s.item = i.id) FROM t_item i "
      "WHERE i.id = $1",
      "vv", BY_KEY, OF_TRIGGERED},
     {"WITH one AS (SELECT version, mark FROM @item WHERE id = $1) SELECT version, mark FROM one",
-     "v0", BY_KEY},
-    {"SELECT max(version) FROM @item WHERE id IN ($1)", "v", BY_KEY},
+     "v0", BY_KEY, ANY_FAMILY},
+    {"SELECT max(version) FROM @item WHERE id IN ($1)", "v", BY_KEY, ANY_FAMILY},
     {"SELECT i.version FROM @item i WHERE i.id = $1 AND NOT EXISTS "
      "(SELECT 1 FROM @linked l WHERE l.item = $1 AND l.version < 0)",
-     "v", BY_KEY},
+     "v", BY_KEY, ANY_FAMILY},
     {"SELECT version / 1000000000, version % 1000000000 FROM shifted WHERE id = $1", "sv", BY_KEY, OF_PLAIN},
     {"SELECT sum(version)::int8, count(*), min(mark)::int4 FROM @item WHERE owner = $1", "vn0",
-     BY_OWNER},
+     BY_OWNER, ANY_FAMILY},
     {"SELECT sum(version)::int8, count(*) FROM t_audit WHERE owner = $1", "vn", BY_OWNER, OF_TRIGGERED},
-    {"SELECT version FROM @summed WHERE owner = $1", "v", BY_OWNER},
+    {"SELECT version FROM @summed WHERE owner = $1", "v", BY_OWNER, ANY_FAMILY},
     {"SELECT sum(l.version)::int8, count(*) FROM @linked l JOIN @item i ON i.id = l.item "
      "WHERE i.owner = $1",
-     "vn", BY_OWNER},
-    {"SELECT sum(version)::int8, min(mark)::int4 FROM @item", "v0", OF_ALL},
+     "vn", BY_OWNER, ANY_FAMILY},
+    {"SELECT sum(version)::int8, min(mark)::int4 FROM @item", "v0", OF_ALL, ANY_FAMILY},
     {"SELECT sum(version)::int8 FROM (SELECT version FROM @linked ORDER BY item) AS all_of_them",
-     "v", OF_ALL},
-    {"SELECT id, version FROM moved WHERE place = $1 ORDER BY id", "0", BY_PLACE},
-    {"SELECT id, version FROM moved_full WHERE place = $1 ORDER BY id", "1", BY_PLACE},
-    {"SELECT id, version FROM part WHERE place = $1 ORDER BY id", "2", BY_PLACE},
-    {"SELECT count(*) FROM feed", "f", SINGLE},
-    {"SELECT max(version) FROM slate", "l", SINGLE},
-    {"SELECT version FROM typed WHERE id = 1", "t", SINGLE},
+     "v", OF_ALL, ANY_FAMILY},
+    {"SELECT id, version FROM moved WHERE place = $1 ORDER BY id", "0", BY_PLACE, ANY_FAMILY},
+    {"SELECT id, version FROM moved_full WHERE place = $1 ORDER BY id", "1", BY_PLACE, ANY_FAMILY},
+    {"SELECT id, version FROM part WHERE place = $1 ORDER BY id", "2", BY_PLACE, ANY_FAMILY},
+    {"SELECT count(*) FROM feed", "f", SINGLE, ANY_FAMILY},
+    {"SELECT max(version) FROM slate", "l", SINGLE, ANY_FAMILY},
+    {"SELECT version FROM typed WHERE id = 1", "t", SINGLE, ANY_FAMILY},
 };
 
 static const char *const leaves[] = {
@@ -149,7 +149,9 @@ statement *read_something(client *c)
         return read_place(c, NULL, 2, (int)choose(c, PLACES), true);
     if (number > SHAPES)
         return read_switch(c);
-    c->family = (int)choose(c, FAMILIES);
+    c->family = choose(c, 4) ? PLAIN : TRIGGERED;
+    if (choose(c, 4))
+        number -= number % 6; /* some more often than others */
     return read_shape(c, number, shapes[number].by == BY_KEY ? choose_key(c, KEYS) : choose(c, read_shapes(number)));
 }
 

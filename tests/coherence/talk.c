@@ -24,7 +24,7 @@ int64_t choose(client *c, int64_t n)
 
 int64_t choose_key(client *c, int64_t n)
 {
-    return choose(c, 2) ? choose(c, n) : choose(c, 8) * n / 8;
+    return choose(c, 4) ? choose(c, 8) * n / 8 : choose(c, n);
 }
 
 void fail(const char *format, ...)

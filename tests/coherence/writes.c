@@ -38,7 +38,7 @@ static int64_t any_key(client *c)
 
 static statement *raise(client *c, int64_t key)
 {
-    statement *s = say(c, returning[choose(c, choose(c, 30) ? RETURNING - 1 : RETURNING)], 1, key);
+    statement *s = say(c, returning[choose(c, choose(c, 400) ? RETURNING - 1 : RETURNING)], 1, key);
     model_sends(&keys[c->family][key]);
     return s;
 }
@@ -375,16 +375,16 @@ bool act_write(client *c)
     static const struct {
         bool (*act)(client *);
         int64_t weight;
-    } acts[] = {{write_alone, 40},          {write_in_transaction, 14}, {move, 16},
-                {write_optimistically, 12}, {write_locked, 4},          {make_or_find, 8},
-                {write_and_read_on, 4},     {write_anew, 3},            {write_in_vain, 1},
-                {write_blindly, 4},         {act_more, 4}};
-    enum { ACTS = sizeof(acts) / sizeof(acts[0]), SUM = 110 };
+    } acts[] = {{write_alone, 160},         {write_in_transaction, 56}, {move, 64},
+                {write_optimistically, 48}, {write_locked, 16},         {make_or_find, 32},
+                {write_and_read_on, 16},    {write_anew, 3},            {write_in_vain, 2},
+                {write_blindly, 2},         {act_more, 3}}; /* the rarest touch everything */
+    enum { ACTS = sizeof(acts) / sizeof(acts[0]), SUM = 402 };
     int64_t chosen = choose(c, SUM);
     unsigned i = 0;
     for (; i + 1 < ACTS && chosen >= acts[i].weight; i++)
         chosen -= acts[i].weight;
-    c->family = choose(c, 12) ? PLAIN : TRIGGERED;
+    c->family = choose(c, 150) ? PLAIN : TRIGGERED;
     c->act = acts[i].act;
     return c->act(c);
 }

@@ -240,3 +240,17 @@ bool act_switch(client *c)
     c->act = acts[choose(c, sizeof(acts) / sizeof(acts[0]))];
     return c->act(c);
 }
+
+/* The streams that both gateways follow end, and begin anew somewhere else. */
+static bool end_streams(client *c)
+{
+    if (c->step == 0)
+        say(c, "SELECT pg_terminate_backend(pid) FROM pg_stat_replication", 0);
+    return c->step == 0;
+}
+
+bool act_disturb(client *c)
+{
+    c->act = end_streams;
+    return c->act(c);
+}
