@@ -77,7 +77,7 @@ struct statement {
     cell cells[CELLS_MAX];
     void (*check)(client *c, statement *s);
     int64_t argument, least[MOVERS]; /* of `check` */
-    const char *data; /* of a COPY */
+    const char *data;                /* of a COPY */
     int64_t sent;
     /* What came. */
     bool done, failed;

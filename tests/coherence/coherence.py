@@ -108,7 +108,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--emphasis", default="none")
-    parser.add_argument("--hits", type=float, default=20)
+    parser.add_argument("--hits", type=float, default=10)
     parser.add_argument("--timeout", type=float, default=3600)
     parser.add_argument("--server", action="append", default=[])
     parser.add_argument("--set", action="append", default=[])

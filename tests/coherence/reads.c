@@ -16,9 +16,10 @@ static const struct shape {
     {"SELECT version FROM t_stamp WHERE item = $1", "v", BY_KEY, OF_TRIGGERED},
     {"SELECT version FROM @linked WHERE item = $1", "v", BY_KEY, ANY_FAMILY},
     {"SELECT version, mark FROM @seen WHERE id = $1", "v0", BY_KEY, ANY_FAMILY},
-    {"SELECT i.version, a.version FROM t_item i JOIN t_audit a ON a.item = i.id WHERE i.id = $1", "vv",
-     BY_KEY, OF_TRIGGERED},
-    {"SELECT i.version, l.version FROM @item i LEFT JOIN @linked l ON l.item = i.id WHERE i.id = $1",
+    {"SELECT i.version, a.version FROM t_item i JOIN t_audit a ON a.item = i.id WHERE i.id = $1",
+     "vv", BY_KEY, OF_TRIGGERED},
+    {"SELECT i.version, l.version FROM @item i LEFT JOIN @linked l ON l.item = i.id WHERE i.id = "
+     "$1",
      "vv", BY_KEY, ANY_FAMILY},
     {"SELECT i.version, (SELECT s.version FROM t_stamp s WHERE s.item = i.id) FROM t_item i "
      "WHERE i.id = $1",
@@ -29,10 +30,12 @@ static const struct shape {
     {"SELECT i.version FROM @item i WHERE i.id = $1 AND NOT EXISTS "
      "(SELECT 1 FROM @linked l WHERE l.item = $1 AND l.version < 0)",
      "v", BY_KEY, ANY_FAMILY},
-    {"SELECT version / 1000000000, version % 1000000000 FROM shifted WHERE id = $1", "sv", BY_KEY, OF_PLAIN},
+    {"SELECT version / 1000000000, version % 1000000000 FROM shifted WHERE id = $1", "sv", BY_KEY,
+     OF_PLAIN},
     {"SELECT sum(version)::int8, count(*), min(mark)::int4 FROM @item WHERE owner = $1", "vn0",
      BY_OWNER, ANY_FAMILY},
-    {"SELECT sum(version)::int8, count(*) FROM t_audit WHERE owner = $1", "vn", BY_OWNER, OF_TRIGGERED},
+    {"SELECT sum(version)::int8, count(*) FROM t_audit WHERE owner = $1", "vn", BY_OWNER,
+     OF_TRIGGERED},
     {"SELECT version FROM @summed WHERE owner = $1", "v", BY_OWNER, ANY_FAMILY},
     {"SELECT sum(l.version)::int8, count(*) FROM @linked l JOIN @item i ON i.id = l.item "
      "WHERE i.owner = $1",
@@ -132,8 +135,8 @@ statement *read_shape(client *c, unsigned number, int64_t which)
 
 unsigned read_shapes(unsigned number)
 {
-    static const unsigned of[] = {[BY_KEY] = KEYS, [BY_OWNER] = OWNERS, [OF_ALL] = 1,
-                                  [BY_PLACE] = PLACES, [SINGLE] = 1};
+    static const unsigned of[] = {
+        [BY_KEY] = KEYS, [BY_OWNER] = OWNERS, [OF_ALL] = 1, [BY_PLACE] = PLACES, [SINGLE] = 1};
     return number < SHAPES ? of[shapes[number].by] : 0;
 }
 
@@ -152,7 +155,9 @@ statement *read_something(client *c)
     c->family = choose(c, 4) ? PLAIN : TRIGGERED;
     if (choose(c, 4))
         number -= number % 6; /* some more often than others */
-    return read_shape(c, number, shapes[number].by == BY_KEY ? choose_key(c, KEYS) : choose(c, read_shapes(number)));
+    return read_shape(c, number,
+                      shapes[number].by == BY_KEY ? choose_key(c, KEYS)
+                                                  : choose(c, read_shapes(number)));
 }
 
 /* ---- acts ---- */

@@ -48,7 +48,13 @@ void blame(client *c, const statement *s, const char *format, ...)
     va_start(more, format);
     printf("coherence: client %d by %s: ", c->number, ways[c->way]);
     vprintf(format, more);
-    printf("\n    %s (%lld)\n", s->sql, (long long)s->params[0]);
+    printf("\n    %s (%lld)\n    mode %d%s, %u of %u statements; first row %lld %lld\n", s->sql,
+           (long long)s->params[0], (int)c->how, c->apart ? " apart" : "",
+           (unsigned)(s - c->st) + 1, c->count, (long long)s->value[0][0],
+           (long long)s->value[0][1]);
+    for (unsigned i = 0; i < c->count && c->count > 1; i++)
+        printf("    %u: %s (%lld): %u rows %s\n", i + 1, c->st[i].sql,
+               (long long)c->st[i].params[0], c->st[i].rows, c->st[i].sqlstate);
     va_end(more);
 }
 

@@ -164,7 +164,8 @@ static void transaction_step(client *c)
         c->how = SIMPLE;
         c->apart = true;
         say(c, "SAVEPOINT s", 0);
-        say(c, "UPDATE @item SET mark = -1, version = version + 1 WHERE id = $1", 1, c->memory[KEY]);
+        say(c, "UPDATE @item SET mark = -1, version = version + 1 WHERE id = $1", 1,
+            c->memory[KEY]);
         say(c, "ROLLBACK TO s", 0);
         raise(c, c->memory[KEY]);
     } else {
@@ -223,7 +224,8 @@ static bool write_in_vain(client *c)
     if (c->step == 0) {
         c->memory[KEY] = any_key(c);
         c->may_fail = true;
-        say(c, "UPDATE @item SET mark = -1, version = version + 1 WHERE id = $1", 1, c->memory[KEY]);
+        say(c, "UPDATE @item SET mark = -1, version = version + 1 WHERE id = $1", 1,
+            c->memory[KEY]);
         model_sends(&keys[c->family][c->memory[KEY]]);
         say(c, "SELECT version, mark FROM @item WHERE id = $1", 1, c->memory[KEY]);
         say(c, "SELECT 1 / ($1 - $1)", 1, c->memory[KEY]);
@@ -375,10 +377,17 @@ bool act_write(client *c)
     static const struct {
         bool (*act)(client *);
         int64_t weight;
-    } acts[] = {{write_alone, 160},         {write_in_transaction, 56}, {move, 64},
-                {write_optimistically, 48}, {write_locked, 16},         {make_or_find, 32},
-                {write_and_read_on, 16},    {write_anew, 3},            {write_in_vain, 2},
-                {write_blindly, 2},         {act_more, 3}}; /* the rarest touch everything */
+    } acts[] = {{write_alone, 160},
+                {write_in_transaction, 56},
+                {move, 64},
+                {write_optimistically, 48},
+                {write_locked, 16},
+                {make_or_find, 32},
+                {write_and_read_on, 16},
+                {write_anew, 3},
+                {write_in_vain, 2},
+                {write_blindly, 2},
+                {act_more, 3}}; /* the rarest touch everything */
     enum { ACTS = sizeof(acts) / sizeof(acts[0]), SUM = 402 };
     int64_t chosen = choose(c, SUM);
     unsigned i = 0;

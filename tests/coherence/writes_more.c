@@ -76,13 +76,14 @@ static bool prepare(client *c)
             c->memory[WHICH]++;
         if (c->memory[WHICH] == PREPARED)
             return false;
-        prepared[c->memory[WHICH]] = (struct prepared){.name = ++prepared_next,
-                                                       .key = choose(c, SHARED)};
+        prepared[c->memory[WHICH]] =
+            (struct prepared){.name = ++prepared_next, .key = choose(c, SHARED)};
         say(c, "BEGIN", 0);
         return true;
     case 1:
         model_sends(&keys[PLAIN][p->key]);
-        say(c, "UPDATE p_item SET version = version + 1 WHERE id = $1 RETURNING version", 1, p->key);
+        say(c, "UPDATE p_item SET version = version + 1 WHERE id = $1 RETURNING version", 1,
+            p->key);
         return true;
     case 2:
         if (c->broken || c->lost)

@@ -166,11 +166,6 @@ static void receive(pg_follow_core *f, uint64_t position)
 static void add_pending(pg_follow_core *f, uint64_t position)
 {
     f->received = position;
-#ifdef WEIR_TEST_FAULT_FOLLOW_NO_SNAPSHOT
-    f->ready = position;
-    publish(f);
-    return;
-#endif
     if (f->next - f->first < PG_FOLLOW_PENDING) {
         *pending_at(f, f->next++) = (pg_pending){.upto = position, .xid = f->xid};
         return;
@@ -302,9 +297,6 @@ static void tell(pg_follow_core *f, uint64_t position)
     const weir_follower *to = &f->follower;
     if (f->changes.count > 0)
         to->changed(to->user, position, f->changes.ids, f->changes.count);
-#ifdef WEIR_TEST_FAULT_FOLLOW_DDL
-    return;
-#endif
     if (f->changes.everything || f->schema_changed)
         to->forgot(to->user, position);
     if (f->schema_changed)
