@@ -412,18 +412,29 @@ static int ask(weir_client *c, weir_cached *k, front *f)
     return WAIT;
 }
 
+/* What was waited for is this front's, or nobody's: a schema that changed meanwhile sends the front
+ * to the server, and the answer must not be there for the next one. */
+static int not_here(weir_client *c)
+{
+    if (c->cached) {
+        weir_entry_unref(c->cached->answer);
+        c->cached->answer = NULL;
+    }
+    return WEIR_CACHED_NOT_HERE;
+}
+
 int weir_client_cached(weir_client *c, weir_slice in, size_t *used)
 {
     front f = {0};
     if (!weir_session_may_ask(&c->session) || !may_ask(c))
-        return WEIR_CACHED_NOT_HERE;
+        return not_here(c);
     if (c->cached && c->cached->waiting)
         return WAIT;
     weir_cached *k = settled(c);
     bool read =
         k && (in.data[0] == WEIR_PG_F_QUERY ? read_query(in, &f)
                                             : read_batch(c, in, &f) && find_prepared(c, &f));
-    int r = read ? ask(c, k, &f) : WEIR_CACHED_NOT_HERE;
+    int r = read ? ask(c, k, &f) : not_here(c);
     if (f.made)
         weir_client_prepared_unref(f.prepared);
     if (r == 0)
