@@ -264,6 +264,10 @@ static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_o
     c->relay.erred = true;
     c->relay.examining = c->relay.seen_to = false;
     weir_client_named_answered(c);
+    if (weir_client_settle_statements(c) < 0) { /* what its transaction set is gone with it */
+        weir_client_close(c, 0);
+        return;
+    }
     answer_owed(c, err, ready_owed);
     if (c->relay.held)
         weir_client_ready(c, 'I'); /* its answer was whole */

@@ -88,6 +88,18 @@ SCRIPTS = {
         query("SET DateStyle TO 'ISO, MDY'"),
         query("EXECUTE q"),
     ],
+    "sql executes what was parsed in the transaction of a set": [
+        query("BEGIN"), query("SET DateStyle TO 'ISO, DMY'"), parse("d", TODAY) + SYNC,
+        query("EXECUTE d"),
+        query("SET DateStyle TO 'ISO, MDY'"),
+        query("EXECUTE d"), text("EXECUTE d") + SYNC, run("d") + SYNC,
+        query("COMMIT"),
+        query("EXECUTE d"), run("d") + SYNC,
+    ],
+    "sql executes what was parsed behind a set in a pipeline": [
+        query("SET DateStyle TO 'ISO, DMY'") + query("BEGIN") + parse("d", TODAY) + SYNC,
+        query("EXECUTE d"), query("COMMIT"), query("EXECUTE d"),
+    ],
     "a name is taken": [
         parse("s", "SELECT 1") + SYNC,
         parse("s", "SELECT 2") + SYNC,

@@ -77,7 +77,6 @@ void sim_expect(simclient *c)
         c->may_hear |= channels(c);
         rest = weir_slice_skip(rest, f.whole.len);
     }
-    c->sent_at = weir_loop_now(c->loop);
     if (c->stable & ~c->own.state.levels[0].listens) { /* it listens no more: nothing is owed */
         c->stable &= c->own.state.levels[0].listens;
         memset(c->owed, 0, sizeof(c->owed));
@@ -100,6 +99,7 @@ static void committed(void *user, unsigned count)
         unsigned serial = 0;
         (void)sscanf(s->notes[i].payload, "c%*d-%u", &serial);
         c->noted[s->notes[i].channel] = serial;
+        c->noted_at[s->notes[i].channel] = weir_loop_now(c->loop);
         c->pids[serial % SIM_PIDS] = c->pid;
         if (s->levels[0].listens & 1u << s->notes[i].channel)
             c->own_noted = serial;
@@ -163,15 +163,15 @@ bool sim_has_heard(const simclient *c)
     return true;
 }
 
-/* What a unit notified is known to be committed: everybody who listened all the while is owed it.
- */
+/* What a unit notified is known to be committed: everybody who listened since before it was sent is
+ * owed it. */
 static void owe_notes(simclient *c)
 {
     for (unsigned ch = 0; ch < FAKE_CHANNELS; ch++) {
         for (int i = 1; c->noted[ch] && i <= SIM_CLIENTS_MAX; i++) {
             simclient *other = c->options.board->client[i];
             if (other && other != c && other->stable & 1u << ch &&
-                other->stable_since[ch] < c->sent_at)
+                other->stable_since[ch] < c->noted_at[ch])
                 other->owed[c->options.number] = c->noted[ch];
         }
         c->noted[ch] = 0;

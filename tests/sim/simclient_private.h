@@ -42,10 +42,10 @@ struct simclient {
     bool cancelled; /* the unit under way may end in 57014 */
     /* Notifications: the newest serial heard and owed of each client, own ones. */
     unsigned notes, heard[SIM_CLIENTS_MAX + 1], owed[SIM_CLIENTS_MAX + 1];
-    unsigned noted[FAKE_CHANNELS]; /* by the unit under way */
+    unsigned noted[FAKE_CHANNELS]; /* by the units under way */
     unsigned own_noted;            /* ... that it listens to itself */
     unsigned may_hear, stable;     /* channels: bits */
-    weir_time stable_since[FAKE_CHANNELS], sent_at;
+    weir_time stable_since[FAKE_CHANNELS], noted_at[FAKE_CHANNELS]; /* sent, not answered */
     uint32_t pids[SIM_PIDS]; /* as which a note was sent, by serial */
     uint8_t key[WEIR_PG_CANCEL_KEY_MAX];
     size_t key_len;

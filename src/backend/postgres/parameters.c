@@ -286,6 +286,8 @@ unsigned pg_ours_set(pg_ours *b, const weir_prepared *prepared)
     bool locally = c->status != 'I' || !weir_pg_owed_is_at_rest(&c->owed); /* SET LOCAL, perhaps */
     unsigned which = 0;
     weir_buf sql;
+    if (prepared->unsettled)
+        return 0; /* not known; what stands here is most likely what it was parsed under */
     weir_buf_init(&sql, SQL_MAX);
     int r = 0;
     for (unsigned i = 0; r == 0 && weir_parse_settings[i]; i++) {
