@@ -426,10 +426,10 @@ static int not_here(weir_client *c)
 int weir_client_cached(weir_client *c, weir_slice in, size_t *used)
 {
     front f = {0};
-    if (!weir_session_may_ask(&c->session) || !may_ask(c))
-        return not_here(c);
     if (c->cached && c->cached->waiting)
         return WAIT;
+    if (!weir_session_may_ask(&c->session) || !may_ask(c))
+        return not_here(c);
     weir_cached *k = settled(c);
     bool read =
         k && (in.data[0] == WEIR_PG_F_QUERY ? read_query(in, &f)
