@@ -586,11 +586,24 @@ static void keep_on_server(weir_listening *l, const weir_error *err)
     finish(l, WEIR_LISTENING_KEEP, err);
 }
 
+static void discard(weir_listening *l)
+{
+    if (l->discards && !l->failed)
+        leave_all(l);
+}
+
+/* What the transaction did is not known, but for DISCARD ALL: too much does no harm. */
+static void not_looked(weir_listening *l)
+{
+    discard(l);
+    if (l->listener.hub)
+        activate(l);
+}
+
 static void looked(weir_listening *l)
 {
     weir_error err;
-    if (l->discards && !l->failed)
-        leave_all(l);
+    discard(l);
     if (l->listener.hub) {
         drop_unlistened(l);
         activate(l);
@@ -631,8 +644,7 @@ static void on_looked(weir_question *q, const weir_error *err)
         looked(l);
         return;
     }
-    if (l->listener.hub)
-        activate(l); /* what it says is not known: too much does no harm */
+    not_looked(l);
     keep_on_server(l, err);
 }
 
@@ -644,8 +656,8 @@ void weir_listening_lost(weir_client *c)
     if (l->asking)
         weir_list_remove(&l->question.node);
     l->asking = false;
-    if (l->step == LOOKING && l->listener.hub)
-        activate(l); /* perhaps it committed: too much does no harm */
+    if (l->step == LOOKING)
+        not_looked(l);
     if (l->step == ADMITTED || l->step == MARKED)
         l->step = IDLE;
     l->orphaned = l->orphaned || l->step == SYNCING || l->step == WANTING;

@@ -378,6 +378,16 @@ static int parse_over(weir_client *c, const weir_pg_frame *f, weir_slice name)
     return forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE, .whole = f->whole});
 }
 
+/* A text may say its name (EXECUTE) when the settings of now cannot be made again, as they are not
+ * known before the transaction ends: it is parsed under that name at once. */
+static int name_unsettled(weir_client *c, weir_slice name, const weir_prepared *p)
+{
+    weir_conn *conn = c->session.conn;
+    return conn && name.len > 0 && p->unsettled && c->relay.status != 'E'
+               ? conn->ops->name(conn, weir_client_name_key(name), p)
+               : 0;
+}
+
 static int take_parse(weir_client *c, const weir_pg_frame *f, const weir_pg_parse *parse,
                       weir_buf *own)
 {
@@ -408,10 +418,11 @@ static int take_parse(weir_client *c, const weir_pg_frame *f, const weir_pg_pars
     } else if (!known) {
         weir_client_set_unnamed(c, p);
     }
-    return forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE,
-                                    .whole = instead(f, own),
-                                    .prepared = p,
-                                    .unnamed = parse->name.len == 0});
+    (void)forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE,
+                                   .whole = instead(f, own),
+                                   .prepared = p,
+                                   .unnamed = parse->name.len == 0});
+    return name_unsettled(c, parse->name, p) < 0 ? refuse_memory(c, f->type) : 0;
 }
 
 static int on_parse(weir_client *c, const weir_pg_frame *f)
@@ -662,12 +673,14 @@ static int answer_here(weir_client *c, const weir_pg_frame *f)
 
 /* What is on its way decides what the message means: what a name stands for, whether settings of
  * the startup packet have to be made again in front of it, whether the transaction that listens, or
- * failed, has ended. And what was parsed under settings that are not known yet stands where it was
- * parsed, but could not be parsed again. */
+ * notifies the client itself, or failed, has ended. And what was parsed under settings that are not
+ * known yet stands where it was parsed, but could not be parsed again. */
 static bool waits_behind(weir_client *c)
 {
-    bool matters = c->relay.naming > 0 || c->relay.resets || weir_listening_must_settle(c) ||
-                   c->relay.status == 'E' || (c->relay.unsettled && weir_client_state_changing(c));
+    bool hears = c->relay.notified && weir_listening_any(c);
+    bool matters = c->relay.naming > 0 || c->relay.resets || hears ||
+                   weir_listening_must_settle(c) || c->relay.status == 'E' ||
+                   (c->relay.unsettled && weir_client_state_changing(c));
     c->relay.behind = matters && c->session.conn && !c->relay.batch && c->relay.unready > 0;
     return c->relay.behind;
 }
