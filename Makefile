@@ -22,7 +22,7 @@ help:
 	@echo 'make sim SEEDS=10000      the simulator'
 	@echo 'make interop [SUITES=...]     drivers'\'' own tests, directly and through Weir'
 	@echo 'make soak                 the long versions of the checkers (hours)'
-	@echo 'make install PREFIX=...   binary, man page, systemd unit'
+	@echo 'make install PREFIX=...   binary, library, header, man page, systemd unit'
 	@echo 'make clean                removes build/'
 
 build:
@@ -44,7 +44,7 @@ lint:
 
 bench:
 	@tools/install-deps.sh build test bench
-	@tools/build.sh release
+	@tools/build.sh release src/cli/weir benches
 	@$(PYTHON) bench/run.py $(if $(TRACES),--traces '$(TRACES)') $(ARGS)
 
 fuzz:
@@ -59,10 +59,21 @@ sim:
 
 soak:
 	@$(MAKE) --no-print-directory sim SEEDS=1000000
-	@WEIR_E2E_SECONDS=1200 WEIR_DIFFERENTIAL_SECONDS=1200 $(MAKE) --no-print-directory test
+	@WEIR_E2E_SECONDS=1200 WEIR_DIFFERENTIAL_SECONDS=1200 \
+	    WEIR_PG_DIFFERENTIAL_SECONDS=1200 WEIR_ORM_REQUESTS=20000 $(MAKE) --no-print-directory test
+	@tools/build.sh release
 	@for b in asan release; do $(PYTHON) tests/checker/checker.py --rounds 20 --seed 100 \
 	    build/$$b/weir build/$$b/tests/checker/checker build/$$b/tests/checker/outsider \
 	    || exit 1; done
+	@$(PYTHON) tests/coherence/coherence.py --operations 1000000 --seed 100 build/release/weir \
+	    build/release/tests/coherence/coherence || exit 1
+	@for how in streams,slow,commits,backends,tier,cancels,roles,sync \
+	    streams,restart,crash,tier,roles,sync,lossy slow,commits,failover,restart,crash,roles,sync \
+	    replica,streams,restart,crash,roles,sync; do \
+	    for level in strict session bounded; do $(PYTHON) tests/coherence/coherence.py --hits 1 \
+	    --rounds 4 --operations 100000 --seed 200 --level $$level --disturb $$how \
+	    build/release/weir build/release/tests/coherence/coherence || exit 1; done; done
+	@$(PYTHON) tests/coherence/kills.py --kills 1000 build/release/weir
 	@for how in '' --kills; do $(PYTHON) tests/isolation/isolation.py --rounds 10 --seed 100 \
 	    --checks 1000000 $$how build/release/weir build/release/tests/isolation/isolation \
 	    || exit 1; done
@@ -76,9 +87,9 @@ interop:
 
 install:
 	@tools/install-deps.sh build
-	@tools/build.sh release src/cli/weir
+	@tools/build.sh release src/cli/weir libweir
 	@meson configure build/release --prefix='$(abspath $(PREFIX))'
-	@tools/build.sh release src/cli/weir
+	@tools/build.sh release src/cli/weir libweir
 	@meson install -C build/release --no-rebuild
 
 clean:

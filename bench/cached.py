@@ -48,12 +48,16 @@ def redis(directory):
     server = servers.Server("Redis GET", [program, "--port", port, "--bind", "127.0.0.1", "--save",
                                           "", "--appendonly", "no", "--dir", directory,
                                           "--logfile", directory / "redis.log"], port).ready()
+    fill_redis(port)
+    return server
+
+
+def fill_redis(port):
     with socket.create_connection(("127.0.0.1", port), 10) as s:
         s.sendall(b"".join(b"SET %d %s\r\n" % (i, VALUE.encode()) for i in range(1, HOT + 1)))
         got = 0
         while got < HOT * len(b"+OK\r\n"):
             got += len(s.recv(1 << 16))
-    return server
 
 
 def canned():
@@ -75,27 +79,35 @@ def competitors(directory):
 def load(program, server, language, clients, depth, seconds):
     before = server.cpu()
     got = program("load", "-l", language, "-c", clients, "-d", depth, "-k", HOT, "-s", seconds,
-                  server.port, READ)
+                  "-u", "postgres", "-b", "postgres", server.port, READ)
     got["cpu"] = (server.cpu() - before) * 1e6 / got["count"]  # µs of a request
     return got
 
 
 def bench_wire(directory, plan, program):
-    """{(clients, depth, name, language): [run]}, interleaved."""
     made = competitors(directory)
-    cells = {}
     try:
         for _, language, server in made:  # what is to be cached is
             load(program, server, language, 8, 8, 1)
-        for turn in range(plan.rounds):
-            for clients, depth in SHAPES:
-                at = turn % len(made)
-                for name, language, server in made[at:] + made[:at]:
-                    got = load(program, server, language, clients, depth, plan.seconds)
-                    cells.setdefault((clients, depth, name, language), []).append(got)
+        return wire_cells(made, SHAPES, plan, program)
     finally:
-        for server in {id(s): s for _, _, s in made}.values():
-            server.stop()
+        stop_all(made)
+
+
+def stop_all(made):
+    for server in {id(s): s for _, _, s in made}.values():
+        server.stop()
+
+
+def wire_cells(made, shapes, plan, program):
+    """{(clients, depth, name, language): [run]}, interleaved."""
+    cells = {}
+    for turn in range(plan.rounds):
+        for clients, depth in shapes:
+            at = turn % len(made)
+            for name, language, server in made[at:] + made[:at]:
+                got = load(program, server, language, clients, depth, plan.seconds)
+                cells.setdefault((clients, depth, name, language), []).append(got)
     return cells
 
 
@@ -107,8 +119,8 @@ def against(cells, shape, language, name, key):
     return number(median(pairs, "ratio"), ".2f")
 
 
-def wire_table(cells):
-    lines = ["## (e) A cached SELECT on the wire", "",
+def wire_table(cells, title="(e) A cached SELECT on the wire", others=("Redis GET", "canned row")):
+    lines = [f"## {title}", "",
              f"{HOT:,} hot keys, values of {len(VALUE)} bytes, one client program for all.", ""]
     lines += heading("clients", "under way", "", "protocol", "requests/s", "p50 µs", "p99 µs",
                      "server CPU, µs a request")
@@ -118,13 +130,13 @@ def wire_table(cells):
                          number(median(runs, "cpu"), ".2f")))
     lines += ["", "As ratios, Weir to the others: above 1 is better for requests/s, below 1 for"
               " CPU.", ""]
-    lines += heading("clients", "under way", "protocol", "requests/s: Redis GET", "canned row",
-                     "CPU: Redis GET", "canned row")
-    for shape in SHAPES:
+    lines += heading("clients", "under way", "protocol",
+                     *(f"{what}: {name}" for what in ("requests/s", "CPU") for name in others))
+    for shape in dict.fromkeys(k[:2] for k in cells):
         for language in ("simple", "extended"):
             lines.append(row(*shape, language, *(
                 against(cells, shape, language, name, key)
-                for key in ("rate", "cpu") for name in ("Redis GET", "canned row"))))
+                for key in ("rate", "cpu") for name in others)))
     return lines + [""]
 
 

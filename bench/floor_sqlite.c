@@ -2,23 +2,10 @@
  * process.
  *
  * usage: floor_sqlite FILE ROWS SECONDS     prints {"rate": queries/s, "cpu": s per 100k} */
+#include "floor.h"
 #include "wire.h"
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static sqlite3_stmt *open_and_prepare(const char *file)
-{
-    sqlite3 *db = NULL;
-    sqlite3_stmt *stmt = NULL;
-    if (sqlite3_open_v2(file, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ||
-        sqlite3_exec(db, "PRAGMA mmap_size = 268435456; PRAGMA cache_size = -8192", NULL, NULL,
-                     NULL) ||
-        sqlite3_prepare_v3(db, "SELECT abalance FROM accounts WHERE aid = ?", -1,
-                           SQLITE_PREPARE_PERSISTENT, &stmt, NULL))
-        wire_fail(db ? sqlite3_errmsg(db) : "sqlite3_open");
-    return stmt;
-}
 
 int main(int argc, char **argv)
 {
@@ -26,7 +13,8 @@ int main(int argc, char **argv)
         wire_fail("usage: floor_sqlite FILE ROWS SECONDS");
     long rows = atol(argv[2]);
     double seconds = atof(argv[3]);
-    sqlite3_stmt *stmt = open_and_prepare(argv[1]);
+    sqlite3_stmt *stmt = floor_prepare(argv[1], "PRAGMA mmap_size = 268435456",
+                                       "SELECT abalance FROM accounts WHERE aid = ?");
     int64_t cpu = wire_cpu(), start = wire_now(), end = start + (int64_t)(seconds * 1e9);
     uint64_t n = 0;
     while (n % 64 || wire_now() < end) {

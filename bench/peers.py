@@ -97,6 +97,38 @@ def odyssey_with(program, directory, postgres, access):
                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).ready()
 
 
+def pgpool(directory, postgres):
+    """Pgpool-II with its cache of results, which forgets a table's when the table is written. A
+    process for each client."""
+    program = shutil.which("pgpool") or "/usr/sbin/pgpool"
+    if not pathlib.Path(program).exists():
+        return None
+    port, where = free_port(), directory / "pgpool"
+    where.mkdir()
+    (where / "oids").mkdir()
+    settings = {
+        "backend_clustering_mode": "raw", "listen_addresses": "127.0.0.1", "port": port,
+        "unix_socket_directories": where, "pcp_listen_addresses": "", "pcp_port": free_port(),
+        "pcp_socket_dir": where, "backend_hostname0": "127.0.0.1", "backend_port0": postgres.port,
+        "backend_weight0": 1, "backend_flag0": "DISALLOW_TO_FAILOVER", "enable_pool_hba": "off",
+        "pool_passwd": "", "num_init_children": 64, "max_pool": 1, "child_life_time": 0,
+        "pid_file_name": where / "pid", "logdir": where, "log_min_messages": "fatal",
+        "load_balance_mode": "off", "sr_check_period": 0, "health_check_period": 0,
+        "failover_on_backend_error": "off", "memory_cache_enabled": "on",
+        "memqcache_method": "shmem", "memqcache_total_size": "256MB",
+        "memqcache_max_num_cache": 1000000, "memqcache_expire": 0,
+        "memqcache_auto_cache_invalidation": "on", "memqcache_oiddir": where / "oids"}
+    config = where / "pgpool.conf"
+    config.write_text("".join(f"{key} = '{value}'\n" for key, value in settings.items()))
+    for name in ("pcp.conf", "pool_hba.conf"):
+        (where / name).write_text("")
+    servers.give_to_postgres(where)
+    return servers.Family(
+        "Pgpool-II", [program, "-n", "-f", config, "-F", where / "pcp.conf", "-a",
+                      where / "pool_hba.conf"], port, True, cwd=where,
+        stdout=subprocess.DEVNULL, stderr=(where / "log").open("w")).ready()
+
+
 class Peers:
     """What there is on this machine: `starts` makes each of them, by name."""
 

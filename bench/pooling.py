@@ -86,6 +86,34 @@ def paired(runs, name, ours, theirs=None):
     return f"{statistics.median(ratios):.2f} [{low:.2f}, {high:.2f}]"
 
 
+def added(runs, name, resamples=2000):
+    """median [low, high] of what Weir adds to direct access's p50, divided by what the other
+    adds: both are differences of medians over the rounds, which are drawn together."""
+    rounds = list(zip(*([run["p50"] for run in runs.get(n, [])] for n in ("Weir", name, "direct"))))
+    draw = random.Random(1)
+
+    def ratio(drawn):
+        ours, theirs, direct = (statistics.median(column) for column in zip(*drawn))
+        return (ours - direct) / (theirs - direct) if theirs > direct else float("inf")
+
+    if not rounds:
+        return "–"
+    found = sorted(ratio(draw.choices(rounds, k=len(rounds))) for _ in range(resamples))
+    low, high = found[int(0.025 * resamples)], found[int(0.975 * resamples) - 1]
+    return f"{ratio(rounds):.2f} [{low:.2f}, {high:.2f}]"
+
+
+def added_table(cells):
+    """What a gateway adds to a query's time when nothing else is going on."""
+    alone = {mode: runs for (mode, clients), runs in cells.items() if clients == 1}
+    names = list(dict.fromkeys(n for runs in alone.values() for n in runs
+                               if n not in ("Weir", "direct")))
+    if not alone:
+        return []
+    return ["### p50 added to direct access's, one client", "", *heading("protocol", *names),
+            *(row(mode, *(added(runs, n) for n in names)) for mode, runs in alone.items()), ""]
+
+
 PAIR_COLUMNS = (("CPU of the gateway", "cpu"), ("queries/s", "rate"), ("p50", "p50"),
                 ("p99", "p99"), ("gateway and PostgreSQL together", "both_cpu"))
 
@@ -102,7 +130,7 @@ def pairs_table(cells):
         for (mode, clients), runs in cells.items():
             lines.append(row(mode, clients, *(paired(runs, n, key) for n in names)))
         lines.append("")
-    return lines
+    return lines + added_table(cells)
 
 
 # ---- (h) large results ----

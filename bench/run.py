@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """make bench: Weir beside its peers and its limits, in one run. See bench/README.md.
 
-usage: bench/run.py [--quick] [--scale N] [--rounds N] [--seconds S] [--only a,b,d,e,f,g,h,i,j,k]
-                    [--peers DIR] [--pairs N]
+usage: bench/run.py [--quick] [--scale N] [--rounds N] [--seconds S]
+                    [--only a,b,d,e,f,g,h,i,j,k,l,m,n,o,p] [--peers DIR] [--pairs N]
        bench/run.py --traces DIR"""
 
 import argparse
@@ -16,14 +16,19 @@ import subprocess
 import sys
 import time
 
+import bulk
 import cached
+import cached_postgres
+import commits
 import peers
 import pgbench
 import pooling
 import report
 import scaling
 import servers
+import tiers
 import traces
+import writers
 
 CLIENTS = (1, 8, 32)
 POOLED_CLIENTS = (1, 8, 32, 256)
@@ -106,6 +111,11 @@ def bench_limits(plan):
     return cells
 
 
+CACHED = {"l": ("readers beside writers", writers.bench),
+          "m": ("cached SELECT of PostgreSQL", cached_postgres.bench),
+          "n": ("the tier behind memory", tiers.bench),
+          "o": ("commits of SQLite", commits.bench),
+          "p": ("large work on SQLite", bulk.bench)}
 POOLED = {"b": ("pgbench", bench_postgres), "g": ("pairs", pooling.bench_pairs),
           "h": ("large results", pooling.bench_rows),
           "i": ("a connection per query", pooling.bench_connect),
@@ -119,9 +129,10 @@ def parse():
     p.add_argument("--scale", type=int, help="of pgbench (20; quick: 5)")
     p.add_argument("--rounds", type=int, help="interleaved runs of each cell (2; quick: 1)")
     p.add_argument("--seconds", type=int, help="of one run (3; quick: 1)")
-    p.add_argument("--only", default="a,b,d,e,f,g,h,i,j,k",
+    p.add_argument("--only", default="a,b,d,e,f,g,h,i,j,k,l,m,n,o,p",
                    help="tables, by their letters")
     p.add_argument("--pairs", type=int, help="rounds of table g (15; quick: 3)")
+    p.add_argument("--pair-clients", metavar="N,…", help="clients in table g (1,8,32; quick: 8)")
     p.add_argument("--peers", type=pathlib.Path, metavar="DIR",
                    default=os.environ.get("WEIR_BENCH_PEERS"),
                    help="where programs named pgbouncer and odyssey may be")
@@ -133,7 +144,8 @@ def parse():
     plan.rounds = plan.rounds or (1 if plan.quick else 2)
     plan.seconds = plan.seconds or (1 if plan.quick else 3)
     plan.pairs = plan.pairs or (3 if plan.quick else pooling.PAIRS)
-    plan.pair_clients, plan.pair_seconds = ((8,), 1) if plan.quick else ((8, 32), 1)
+    counts = plan.pair_clients or ("8" if plan.quick else "1,8,32")
+    plan.pair_clients, plan.pair_seconds = [int(n) for n in counts.split(",")], 1
     plan.only = plan.only.split(",")
     plan.peers = peers.Peers(plan.peers)
     return plan
@@ -160,6 +172,10 @@ def main():
         if "f" in plan.only:
             tables["f"] = cached.bench_granularity(directory, plan, program)
             say("granularity: done")
+        for letter, (name, measure) in CACHED.items():
+            if letter in plan.only:
+                tables[letter] = measure(directory, plan, program)
+                say(f"{name}: done")
         if set(POOLED) & set(plan.only):
             postgres = servers.Postgres(directory, plan.scale)
         for letter, (name, measure) in POOLED.items():
@@ -173,7 +189,8 @@ def main():
     print(report.write(plan, tables, {
         "e": cached.wire_table, "f": cached.granularity_table, "g": pooling.pairs_table,
         "h": pooling.rows_table, "i": pooling.connect_table, "j": pooling.idle_table,
-        "k": scaling.sizes_table}))
+        "k": scaling.sizes_table, "l": writers.table, "m": cached_postgres.table,
+        "n": tiers.table, "o": commits.table, "p": bulk.table}))
     return 0
 
 

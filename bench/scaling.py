@@ -21,7 +21,7 @@ UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid = :aid;
 SELECT pg_sleep(0.002);
 COMMIT;
 """, 1: """\\set tid random(1, 10)
-SELECT count(*), max(pg_sleep(0.002)::text) FROM pgbench_tellers WHERE tid >= :tid;
+SELECT count(*), (SELECT pg_sleep(0.002)) FROM pgbench_tellers WHERE tid >= :tid;
 """}
 
 

@@ -88,10 +88,10 @@ def cpu_of(pid, ended_children=False):
     return sum(int(t) for t in fields[11:15 if ended_children else 13]) / TICK
 
 
-def rss_of(pid):
-    """Resident bytes."""
+def rss_of(pid, kind="VmRSS"):
+    """Resident bytes; `RssAnon`: those that are of no file."""
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) * 1024
+    return int(re.search(kind + r":\s+(\d+) kB", text)[1]) * 1024
 
 
 def children_of(pid):
@@ -142,16 +142,38 @@ def as_postgres():
     return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--"]
 
 
-def workdir():
-    path = pathlib.Path(tempfile.mkdtemp(prefix="weir-bench-"))
+def give_to_postgres(directory):
+    """All in it belongs to those who do not run as root."""
     if os.geteuid() == 0:
         user = pwd.getpwnam("postgres")
-        os.chown(path, user.pw_uid, user.pw_gid)
+        for path in (directory, *directory.rglob("*")):
+            os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def workdir():
+    path = pathlib.Path(tempfile.mkdtemp(prefix="weir-bench-"))
+    give_to_postgres(path)
     return path
 
 
-class Postgres(Server):
-    def __init__(self, directory, scale):
+class Family(Server):
+    """A process with a process for each client: `cpu` is that of all of them."""
+
+    def cpu(self):
+        """A child that ends meanwhile moves into its parent's figure: then again."""
+        while True:
+            children = children_of(self.process.pid)
+            try:
+                total = sum(map(cpu_of, children))
+                total += cpu_of(self.process.pid, ended_children=True)
+            except OSError:
+                continue
+            if children_of(self.process.pid) == children:
+                return total
+
+
+class Postgres(Family):
+    def __init__(self, directory, scale, **more):
         installed = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"),
                            key=lambda p: float(p.parent.name))
         if not installed:
@@ -164,7 +186,8 @@ class Postgres(Server):
         port = free_port()
         settings = {"port": port, "listen_addresses": "127.0.0.1", "fsync": "off",
                     "unix_socket_directories": directory, "max_connections": 400,
-                    "shared_buffers": "512MB", "autovacuum": "off", "log_min_messages": "fatal"}
+                    "shared_buffers": "512MB", "autovacuum": "off", "log_min_messages": "fatal",
+                    **more}
         options = [o for k, v in settings.items() for o in ("-c", f"{k}={v}")]
         super().__init__("direct", [self.bin / "postgres", "-D", data, *options], port, True,
                          cwd=directory, stderr=(directory / "postgres.log").open("w"))
@@ -179,18 +202,6 @@ class Postgres(Server):
     def arguments(self, port=None):
         return ["-h", "127.0.0.1", "-p", str(port or self.port), "-U", "postgres", "postgres"]
 
-    def cpu(self):
-        """A backend that ends meanwhile moves into the postmaster's figure: then again."""
-        while True:
-            children = children_of(self.process.pid)
-            try:
-                total = sum(map(cpu_of, children))
-                total += cpu_of(self.process.pid, ended_children=True)
-            except OSError:
-                continue
-            if children_of(self.process.pid) == children:
-                return total
-
 
 def weir(directory, dsn, *options):
     port = free_port()
@@ -200,8 +211,9 @@ def weir(directory, dsn, *options):
                   stderr=(directory / "weir.log").open("a")).ready()
 
 
-def weir_postgres(directory, postgres, access=TRUST):
-    options = {"pool.min_size": POOL_SIZE, "pool.max_size": POOL_SIZE, "limits.clients": 12000}
+def weir_postgres(directory, postgres, access=TRUST, **more):
+    options = {"pool.min_size": POOL_SIZE, "pool.max_size": POOL_SIZE, "limits.clients": 12000,
+               **more}
     if access.scram:
         users = directory / "weir-users.txt"
         users.write_text(f'"{USER}" "{PASSWORD}"\n')

@@ -10,14 +10,21 @@ set -eu
 build='gcc libc6-dev meson ninja-build pkg-config libpg-query-dev libprotobuf-c-dev libsqlite3-dev
   libssl-dev libxxhash-dev libzstd-dev libjansson-dev libyaml-dev libmicrohttpd-dev
   libcurl4-openssl-dev libpq-dev libcmocka-dev python3'
-test='python3-pytest python3-hypothesis python3-psycopg python3-psycopg2
-  python3-asyncpg postgresql postgresql-client postgresql-contrib redis-server valgrind'
+test='python3-pytest python3-pytest-xdist python3-hypothesis python3-psycopg python3-psycopg2
+  python3-asyncpg python3-sqlalchemy python3-django postgresql postgresql-client
+  postgresql-contrib redis-server valgrind libpostgresql-jdbc-java golang-go
+  golang-github-jackc-pgx-v4-dev tzdata'
 lint='clang-format clang-tidy cppcheck'
-bench='pgbouncer gnuplot-nox linux-perf postgresql postgresql-contrib redis-server'
+bench='pgbouncer pgpool2 gnuplot-nox linux-perf postgresql postgresql-contrib redis-server'
 # postgresql-server-dev-15: PostgreSQL's regression tests compile a library of their own.
 interop='dpkg-dev python3-venv postgresql-server-dev-15'
 # Only where the command is missing: a newer one than Debian's may be installed by other means.
+test_commands='node:nodejs javac:default-jdk-headless'
 interop_commands='go:golang-go node:nodejs npm:npm mvn:maven javac:default-jdk-headless'
+# Scripts, which any node runs. They are unpacked into build/debian-node and not installed, because
+# apt has them beside Debian's own nodejs only, whose place another one may hold.
+node_scripts='node-pg node-readable-stream node-split2 node-xtend node-inherits
+  node-util-deprecate node-string-decoder node-safe-buffer'
 
 policy=/usr/sbin/policy-rc.d
 cluster=/etc/postgresql-common/createcluster.conf
@@ -81,19 +88,40 @@ forbid_cluster() {
     echo "install-deps: wrote $cluster (no PostgreSQL cluster is created)"
 }
 
+# Into a directory that has its name when it is whole. Without network the test of it skips itself.
+unpack_node_scripts() (
+    build=$(cd "$(dirname "$0")/.." && pwd)/build
+    [ ! -d "$build/debian-node" ] || return 0
+    echo 'install-deps: unpacking node-pg'
+    rm -rf "$build/debian-node.new"
+    mkdir -p "$build/debian-node.new/packages"
+    cd "$build/debian-node.new/packages"
+    apt-get download -qq -o APT::Sandbox::User=root $node_scripts || return 0
+    for package in *.deb; do
+        dpkg-deb -x "$package" ..
+    done
+    mv "$build/debian-node.new" "$build/debian-node"
+)
+
+# The packages of those commands ("command:package") that are missing.
+commands_missing() {
+    for pair; do
+        command -v "${pair%%:*}" >/dev/null || printf ' %s' "${pair#*:}"
+    done
+}
+
 wanted=
+unpack=:
 for set in "${@:-build}"; do
     case $set in
     build) wanted="$wanted $build" ;;
-    test) wanted="$wanted $test" ;;
+    test)
+        wanted="$wanted $test$(commands_missing $test_commands)"
+        unpack=unpack_node_scripts
+        ;;
     lint) wanted="$wanted $lint" ;;
     bench) wanted="$wanted $bench" ;;
-    interop)
-        wanted="$wanted $interop"
-        for pair in $interop_commands; do
-            command -v "${pair%%:*}" >/dev/null || wanted="$wanted ${pair#*:}"
-        done
-        ;;
+    interop) wanted="$wanted $interop$(commands_missing $interop_commands)" ;;
     *)
         echo "usage: $0 [build|test|lint|bench|interop]..." >&2
         exit 2
@@ -106,7 +134,10 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     exit 1
 fi
 missing=$(not_installed $wanted)
-[ -n "$missing" ] || exit 0
+if [ -z "$missing" ]; then
+    $unpack
+    exit 0
+fi
 
 echo "install-deps: installing$missing"
 trap restore_policy EXIT
@@ -121,4 +152,5 @@ if ! as_root apt-get update -qq ||
     echo "install-deps: apt-get failed, see above; to try by hand: apt-get install$missing" >&2
     exit 1
 fi
+$unpack
 echo 'install-deps: done'

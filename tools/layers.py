@@ -15,7 +15,7 @@ import tree
 
 PURE = ("base", "catalog", "sql", "proto/pg", "proto/resp", "cache", "pool", "config", "compat",
         "engine")
-BACKEND_INTERFACE = {"engine/backend.h", "engine/exec.h"}
+BACKEND_INTERFACE = {"engine/backend.h", "engine/embedded.h", "engine/exec.h"}
 ALLOWED = {
     "base": set(),
     "catalog": {"base"},
@@ -34,6 +34,7 @@ ALLOWED = {
     "backend/disk": {"base", "cache", "net", "engine/tier.h"},
     "gateway": {*PURE, "net", "backend/postgres", "backend/sqlite", "backend/valkey",
                 "backend/disk"},
+    "api": {"base", "proto/pg", "config", "gateway/gateway.h"},
     "ops": {"base", "engine", "config", "net"},
     "cli": {*PURE, "gateway/gateway.h", "ops", "backend/postgres", "backend/sqlite"},
 }

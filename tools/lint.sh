@@ -31,7 +31,7 @@ configuration() {
 static_analysis() {
     cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
         -j "$(nproc)" --inline-suppr -D_GNU_SOURCE '-DWEIR_VERSION=""' \
-        '-D__VA_OPT__(...)=' -Isrc src
+        '-D__VA_OPT__(...)=' -Isrc -Iinclude src
 }
 
 run() {
@@ -40,8 +40,10 @@ run() {
     lengths) $python "$tools/lengths.py" "$PWD" ;;
     layers) $python "$tools/layers.py" "$PWD" ;;
     docs) $python "$tools/docs_names.py" "$PWD" ;;
-    selftest) $python -m pytest -q -p no:cacheprovider "$tools/test_lints.py" ;;
-    build) "$tools/build.sh" release ;; # warnings are errors
+    selftest) $python -m pytest -q -p no:cacheprovider "$tools/test_lints.py" \
+        "$tools/test_summary.py" ;;
+    build) "$tools/build.sh" release src/cli/weir libweir benches ;; # warnings are errors; make
+                                                                     # test has those of the tests
     purity) $python "$tools/purity.py" "$build" ;;
     configuration) configuration ;;
     cppcheck) static_analysis ;;

@@ -22,7 +22,8 @@ LIBC = re.compile(r"""
   | __isoc(99|23)_str(to\w+)
   | strerror(desc_np|name_np)?
   | malloc | calloc | realloc | free | aligned_alloc | qsort | bsearch | abort
-  | llrint | llround | trunc | floor | ceil | fmod | ldexp | frexp | modf | pow | log2 | isnan
+  | llrint | llround | nextafterf? | trunc | floor | ceil | fmod | ldexp | frexp | modf | pow | log2
+  | isnan
   | malloc_usable_size             # what the allocator gave: the cache's bound counts it
   | sched_yield                    # waits for a reader of an epoch; starts nothing
   | __assert_fail | __stack_chk_fail | _GLOBAL_OFFSET_TABLE_ | __tls_get_addr | __errno_location
@@ -33,6 +34,7 @@ LIBRARIES = {
     "proto/pg": re.compile(r"EVP_\w+|HMAC|PKCS5_PBKDF2_HMAC|CRYPTO_memcmp|OPENSSL_cleanse"),
     "sql": re.compile(r"pg_query_\w+"),
     "cache": re.compile(r"ZSTD_\w+"),
+    "compat": re.compile(r"reg(comp|exec|free|error)|EVP_\w+|rint|sqrt|log|sscanf|__isoc99_sscanf"),
     "config": re.compile(r"yaml_\w+|reg(comp|exec|free)|inet_pton"),
 }
 

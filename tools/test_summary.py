@@ -1,64 +1,59 @@
-#!/usr/bin/python3
-"""Adds up what Meson (*.json) and pytest (*.xml) wrote: failures, skips with their reasons, and one
-line `N passed, N failed, N skipped` at the end. Exits 1 when anything failed or nothing ran."""
+"""The summary of a test run ends with what a log that is cut to its end must keep.
+
+usage: /usr/bin/python3 -m pytest tools/test_summary.py     (a part of `make lint`)"""
 
 import json
 import pathlib
+import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
 
-LINES_SHOWN = 15
-PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+SUMMARY = pathlib.Path(__file__).resolve().parent / "summary.py"
 
 
-def meson_results(path):
-    """Meson's log has one JSON object on each line."""
-    for line in path.read_text(errors="replace").splitlines():
-        test = json.loads(line)
-        result = test["result"]
-        if result in ("OK", "EXPECTEDFAIL"):
-            yield PASSED, test["name"], ""
-        elif result == "SKIP":
-            output = (test.get("stderr") or test.get("stdout") or "").strip()
-            yield SKIPPED, test["name"], output.splitlines()[-1] if output else "no reason given"
-        else:
-            yield FAILED, test["name"], "\n".join([result, *tail(test)])
+def summary(directory):
+    done = subprocess.run([sys.executable, SUMMARY, directory], capture_output=True, text=True)
+    return done.returncode, done.stdout.splitlines()
 
 
-def tail(test):
-    """The last lines that a test of Meson's said: a log cut to its end has them still."""
-    said = (test.get("stdout") or "") + (test.get("stderr") or "")
-    return ["    " + line for line in said.splitlines()[-LINES_SHOWN:]]
+def meson(directory, *tests):
+    (directory / "asan.json").write_text("".join(json.dumps(t) + "\n" for t in tests))
 
 
-def pytest_results(path):
-    for case in ElementTree.parse(path).iter("testcase"):
-        name = f"{case.get('classname')}::{case.get('name')}"
-        wrong = case.find("failure")
-        if wrong is None:
-            wrong = case.find("error")
-        if wrong is not None:
-            lines = (wrong.text or "").splitlines()[-LINES_SHOWN:]
-            yield FAILED, name, "\n".join(["", *("    " + line for line in lines)])
-        elif case.find("skipped") is not None:
-            yield SKIPPED, name, case.find("skipped").get("message", "no reason given")
-        else:
-            yield PASSED, name, ""
+def pytest_log(directory, *cases):
+    (directory / "e2e.xml").write_text(f"<testsuites><testsuite>{''.join(cases)}</testsuite>"
+                                       "</testsuites>")
 
 
-def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: test_summary.py DIRECTORY")
-    counts = {PASSED: 0, FAILED: 0, SKIPPED: 0}
-    for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
-        results = {".json": meson_results, ".xml": pytest_results}.get(path.suffix)
-        for outcome, name, reason in results(path) if results else ():
-            counts[outcome] += 1
-            if outcome != PASSED:
-                print(f"{outcome}: {path.stem}: {name}{': ' if reason else ''}{reason}")
-    print(", ".join(f"{n} {outcome}" for outcome, n in counts.items()))
-    return 1 if counts[FAILED] or not counts[PASSED] else 0
+def test_names_of_what_failed_stand_directly_before_the_totals(tmp_path):
+    said = "\n".join(f"line {i}" for i in range(40))
+    meson(tmp_path, {"name": "one", "result": "FAIL", "stdout": said},
+          {"name": "two", "result": "SKIP", "stdout": "no server"},
+          {"name": "three", "result": "TIMEOUT", "stderr": "slow"},
+          {"name": "four", "result": "OK"})
+    pytest_log(tmp_path,
+               f'<testcase classname="t" name="five"><failure>{said}</failure></testcase>',
+               '<testcase classname="t" name="six"><skipped message="why"/></testcase>',
+               '<testcase classname="t" name="seven"><error>at the end</error></testcase>',
+               '<testcase classname="t" name="eight"/>')
+    code, lines = summary(tmp_path)
+    assert code == 1
+    assert lines[:2] == ["skipped: asan: two: no server", "skipped: e2e: t::six: why"]
+    assert lines[-5:] == ["failed: asan: one", "failed: asan: three", "failed: e2e: t::five",
+                          "failed: e2e: t::seven", "2 passed, 4 failed, 2 skipped"]
+    assert lines.count("    line 39") == 2 and "    line 0" not in lines
+    assert "failed: asan: three: TIMEOUT" in lines and "    slow" in lines
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def test_a_name_is_no_longer_than_a_line(tmp_path):
+    pytest_log(tmp_path, f'<testcase classname="t" name="{"x" * 500}"><failure/></testcase>')
+    _, lines = summary(tmp_path)
+    assert lines[-2].startswith("failed: e2e: t::xxx") and len(lines[-2]) < 130
+
+
+def test_nothing_that_ran_is_a_failure(tmp_path):
+    assert summary(tmp_path) == (1, ["0 passed, 0 failed, 0 skipped"])
+
+
+def test_all_well(tmp_path):
+    meson(tmp_path, {"name": "one", "result": "OK"}, {"name": "two", "result": "EXPECTEDFAIL"})
+    assert summary(tmp_path) == (0, ["2 passed, 0 failed, 0 skipped"])

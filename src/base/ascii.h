@@ -14,6 +14,16 @@ static inline bool weir_ascii_is_space(uint8_t c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* Without space at either end. */
+static inline weir_slice weir_ascii_trim(weir_slice s)
+{
+    while (s.len > 0 && weir_ascii_is_space(s.data[0]))
+        s = weir_slice_skip(s, 1);
+    while (s.len > 0 && weir_ascii_is_space(s.data[s.len - 1]))
+        s.len--;
+    return s;
+}
+
 /* Case does not count, in neither of them. */
 static inline bool weir_ascii_eq(weir_slice a, weir_slice b)
 {

@@ -140,9 +140,9 @@ static void leftover_set(weir_epoch_member *m, bool leftover)
 
 int weir_epoch_join(weir_epoch *e, weir_epoch_member **ret)
 {
-    bool swept;
+    bool again;
     do {
-        swept = false; /* a slot that is swept now will be free in a moment */
+        again = false; /* a slot that is swept will be free in a moment, if it is not by now */
         for (size_t i = 0; i < e->members_max; i++) {
             weir_epoch_member *m = &e->members[i];
             if (slot_take(m, SLOT_MEMBER)) {
@@ -155,9 +155,9 @@ int weir_epoch_join(weir_epoch *e, weir_epoch_member **ret)
                 *ret = m;
                 return 0;
             }
-            swept |= atomic_load_explicit(&m->state, memory_order_relaxed) == SLOT_SWEPT;
+            again |= atomic_load_explicit(&m->state, memory_order_relaxed) != SLOT_MEMBER;
         }
-    } while (swept);
+    } while (again);
     return -EAGAIN;
 }
 

@@ -211,14 +211,39 @@ void weir_changes_each_tracked(const weir_changes *changes,
     }
 }
 
+/* Of a relation that has not changed since the floor there was no value to report. */
+static uint64_t since_of(const weir_changes *c, const weir_tracked_column *t, uint64_t wal)
+{
+    uint64_t floor = atomic_load_explicit(&c->floor[WEIR_HAND_WAL], memory_order_relaxed);
+    uint64_t told =
+        atomic_load_explicit(&slot_of(c, t->relation)->at[WEIR_HAND_WAL], memory_order_relaxed);
+    return told <= floor && floor < wal ? floor : wal;
+}
+
 void weir_changes_confirm_tracked(weir_changes *changes, uint64_t serial, uint64_t wal)
 {
-    weir_tracked_confirm(&changes->tracked, serial, wal);
+    uint64_t count = weir_changes_track_serial(changes);
+    for (uint64_t i = 0; i < count && i < serial; i++) {
+        weir_tracked_column *t = &changes->tracked.columns[i];
+        if (atomic_load_explicit(&t->since, memory_order_relaxed) == WEIR_TRACKED_NEVER)
+            weir_tracked_confirm(t, since_of(changes, t, wal));
+    }
+}
+
+void weir_changes_confirm_unchanged(weir_changes *changes, uint64_t column)
+{
+    weir_tracked_column *t = weir_tracked_find(&changes->tracked, column);
+    uint64_t since = t ? since_of(changes, t, WEIR_TRACKED_NEVER) : WEIR_TRACKED_NEVER;
+    if (since != WEIR_TRACKED_NEVER)
+        weir_tracked_confirm(t, since);
 }
 
 weir_dependency weir_changes_settle(const weir_changes *changes, weir_dependency dependency,
                                     weir_asof asof)
 {
+#ifdef WEIR_TEST_FAULT_SINCE_EVER
+    return dependency;
+#endif
     if (dependency.column == 0 ||
         weir_tracked_since(&changes->tracked, dependency.column) <= asof.wal)
         return dependency;
@@ -255,6 +280,11 @@ weir_verdict weir_changes_judge(const weir_changes *changes, weir_asof asof,
             return WEIR_VERDICT_CHANGED;
     }
     return WEIR_VERDICT_STANDS;
+}
+
+uint64_t weir_changes_at(const weir_changes *changes, weir_hand hand, uint64_t id)
+{
+    return atomic_load_explicit(&slot_of(changes, id)->at[hand], memory_order_acquire);
 }
 
 /* ---- how good it is ---- */

@@ -91,8 +91,13 @@ void weir_changes_each_tracked(const weir_changes *changes,
                                              weir_slice relation_name, weir_slice column_name),
                                void *user);
 /* The follower reports the columns visited up to `serial` from here on: every commit after `wal`
- * carries their values. */
+ * carries their values. By the thread that follows the history: where it has told of no change of
+ * a relation since the floor, its columns are tracked since the floor. */
 void weir_changes_confirm_tracked(weir_changes *changes, uint64_t serial, uint64_t wal);
+/* The follower reports this column from here on, in the midst of a commit none of whose changes so
+ * far were of its relation. Tracked since the floor, if nothing of it was told before; else as if
+ * it had not been called. */
+void weir_changes_confirm_unchanged(weir_changes *changes, uint64_t column);
 /* A keyed dependency as an answer of this as-of may have it: unchanged if its column was tracked
  * by then, else the whole relation. */
 weir_dependency weir_changes_settle(const weir_changes *changes, weir_dependency dependency,
@@ -110,6 +115,9 @@ typedef enum weir_verdict {
  */
 weir_verdict weir_changes_judge(const weir_changes *changes, weir_asof asof,
                                 const weir_dependency *dependencies, size_t count);
+
+/* The newest bump of an id (or of one that shares its slot) by this hand; 0: never. */
+uint64_t weir_changes_at(const weir_changes *changes, weir_hand hand, uint64_t id);
 
 /* ---- how good it is ---- */
 

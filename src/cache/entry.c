@@ -29,10 +29,16 @@ static void describe(weir_entry *e, const weir_entry_options *options)
         .asof = like->asof,
         .filled_at = like->filled_at,
         .expires_at = like->expires_at,
+        .stale_max = like->stale_max,
+        .ahead = like->ahead,
+        .stale_if_ms = like->stale_if_ms,
+        .stale_while_ms = like->stale_while_ms,
+        .facts = like->facts,
         .rows = like->rows,
         .template_id = like->template_id,
         .template_serial = like->template_serial,
         .flags = like->flags,
+        .rule = like->rule,
         .dependency_count = options->dependency_count,
         .identity_len = options->identity.len,
         .bytes_len = options->bytes.len,
@@ -97,4 +103,13 @@ weir_slice weir_entry_identity(const weir_entry *entry)
 weir_slice weir_entry_bytes(const weir_entry *entry)
 {
     return weir_slice_make(content(entry) + entry->identity_len, entry->bytes_len);
+}
+
+bool weir_entry_claim(const weir_entry *entry, weir_time now, weir_time until)
+{
+    weir_entry *e = (weir_entry *)(uintptr_t)entry; /* this word alone is anybody's to change */
+    weir_time claimed = atomic_load_explicit(&e->claimed_until, memory_order_relaxed);
+    return now >= claimed &&
+           atomic_compare_exchange_strong_explicit(&e->claimed_until, &claimed, until,
+                                                   memory_order_relaxed, memory_order_relaxed);
 }

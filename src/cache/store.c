@@ -48,6 +48,8 @@ struct weir_store {
     size_t size_max, entries_max, entry_max;
     weir_store_stats stats; /* its bounds are as they were given */
     weir_wheel wheel;
+    void (*ended)(void *user, const weir_entry *entry);
+    void *user;
 };
 
 /* ---- making one ---- */
@@ -118,6 +120,8 @@ int weir_store_new(const weir_store_options *options, weir_store **ret)
     s->mask = bucket_count(options) - 1;
     s->ops = weir_policy_ops_of(options->policy);
     s->readers = options->readers;
+    s->ended = options->ended;
+    s->user = options->user;
     s->memory = options->memory;
     derive_secret(s->secret, sizeof(s->secret), options->seed);
     set_bounds(s, options->size_max, options->entries_max, options->entry_max);
@@ -252,6 +256,8 @@ static void unlink_entry(weir_store *s, link_to *l, weir_removal why, weir_entry
     s->stats.bytes -= e->node.size;
     s->stats.entries--;
     s->stats.removals[why]++;
+    if (s->ended && why != WEIR_REMOVAL_FLUSHED)
+        s->ended(s->user, e);
     release_memory(s, e->node.size);
     e->timer_next = *gone; /* nobody else uses it any more */
     *gone = e;

@@ -28,10 +28,15 @@ typedef struct weir_entry {
     uint32_t scope; /* the database: whose clock judges it */
     weir_asof asof;
     weir_time filled_at;  /* before it was read */
-    weir_time expires_at; /* WEIR_TIME_NEVER */
+    weir_time expires_at; /* it is no use to anybody from then on; WEIR_TIME_NEVER */
+    weir_time stale_max;  /* the end of that time in which it is given only where this is allowed */
+    weir_time ahead;      /* before that: who asks for it has it read anew; 0: nobody */
+    uint32_t stale_if_ms, stale_while_ms; /* the caller's: for how long in which case */
+    uint64_t facts;                       /* the caller's: what was known of the schema */
+    _Atomic weir_time claimed_until;      /* somebody reads it anew */
     uint64_t rows;
     uint32_t template_id, template_serial;
-    uint32_t flags; /* the caller's */
+    uint32_t flags, rule; /* the caller's */
     uint32_t dependency_count;
     size_t identity_len, bytes_len, head_len; /* the first `head_len` of the bytes describe */
     weir_dependency dependencies[];
@@ -52,6 +57,13 @@ weir_entry *weir_entry_ref(weir_entry *entry);
 void weir_entry_unref(weir_entry *entry); /* NULL is fine */
 weir_slice weir_entry_identity(const weir_entry *entry);
 weir_slice weir_entry_bytes(const weir_entry *entry);
+/* From when on its time to live is over. */
+static inline weir_time weir_entry_fresh_until(const weir_entry *entry)
+{
+    return entry->expires_at - entry->stale_max;
+}
+/* True for one caller until `until`: it reads the answer anew. */
+bool weir_entry_claim(const weir_entry *entry, weir_time now, weir_time until);
 
 /* ---- the store ---- */
 
@@ -65,6 +77,9 @@ typedef struct weir_store_options {
     unsigned readers; /* who finds: 0 … readers-1, one thread each */
     weir_hash_seed seed;
     weir_memory *memory; /* buckets, and entries until taken out, are charged as CACHE; or NULL */
+    /* An entry has come to its end, not by a flush: under the store's lock, so shortly; or NULL. */
+    void (*ended)(void *user, const weir_entry *entry);
+    void *user; /* of `ended` */
 } weir_store_options;
 
 /* -ENOMEM, -EINVAL. */

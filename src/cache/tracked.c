@@ -50,7 +50,7 @@ static _Atomic uint32_t *place_of(const weir_tracked *t, uint64_t column)
     }
 }
 
-static weir_tracked_column *find(const weir_tracked *t, uint64_t column)
+weir_tracked_column *weir_tracked_find(const weir_tracked *t, uint64_t column)
 {
     uint32_t number = atomic_load_explicit(place_of(t, column), memory_order_acquire);
     return number ? &t->columns[number - 1] : NULL;
@@ -67,7 +67,7 @@ static void append(weir_tracked *t, const weir_tracked_column *column)
 int weir_tracked_add(weir_tracked *t, uint64_t relation, uint64_t column, weir_slice relation_name,
                      weir_slice column_name)
 {
-    if (find(t, column))
+    if (weir_tracked_find(t, column))
         return 0;
     if (relation_name.len > WEIR_TRACKED_NAME_MAX || column_name.len > WEIR_TRACKED_NAME_MAX)
         return -ENOSPC;
@@ -81,7 +81,7 @@ int weir_tracked_add(weir_tracked *t, uint64_t relation, uint64_t column, weir_s
     if (column_name.len)
         memcpy(new.column_name, column_name.data, column_name.len);
     weir_spin_lock(&t->lock);
-    bool there = find(t, column) != NULL;
+    bool there = weir_tracked_find(t, column) != NULL;
     bool room = atomic_load_explicit(&t->count, memory_order_relaxed) < t->columns_max;
     if (!there && room)
         append(t, &new);
@@ -91,16 +91,13 @@ int weir_tracked_add(weir_tracked *t, uint64_t relation, uint64_t column, weir_s
 
 uint64_t weir_tracked_since(const weir_tracked *t, uint64_t column)
 {
-    const weir_tracked_column *found = find(t, column);
+    const weir_tracked_column *found = weir_tracked_find(t, column);
     return found ? atomic_load_explicit(&found->since, memory_order_acquire) : WEIR_TRACKED_NEVER;
 }
 
-void weir_tracked_confirm(weir_tracked *t, uint64_t serial, uint64_t wal)
+void weir_tracked_confirm(weir_tracked_column *column, uint64_t wal)
 {
-    uint32_t count = atomic_load_explicit(&t->count, memory_order_acquire);
-    for (uint32_t i = 0; i < count && i < serial; i++) {
-        uint64_t never = WEIR_TRACKED_NEVER;
-        atomic_compare_exchange_strong_explicit(&t->columns[i].since, &never, wal,
-                                                memory_order_release, memory_order_relaxed);
-    }
+    uint64_t never = WEIR_TRACKED_NEVER;
+    atomic_compare_exchange_strong_explicit(&column->since, &never, wal, memory_order_release,
+                                            memory_order_relaxed);
 }

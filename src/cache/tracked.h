@@ -38,6 +38,9 @@ WEIR_MUST_CHECK int weir_tracked_add(weir_tracked *t, uint64_t relation, uint64_
                                      weir_slice relation_name, weir_slice column_name);
 /* WEIR_TRACKED_NEVER: not yet. */
 uint64_t weir_tracked_since(const weir_tracked *t, uint64_t column);
-void weir_tracked_confirm(weir_tracked *t, uint64_t serial, uint64_t wal);
+/* NULL: it was not asked for. */
+weir_tracked_column *weir_tracked_find(const weir_tracked *t, uint64_t column);
+/* The first time counts. */
+void weir_tracked_confirm(weir_tracked_column *column, uint64_t wal);
 
 #endif

@@ -23,6 +23,7 @@ typedef enum weir_relation_kind {
 
 typedef struct weir_relation_info {
     weir_slice name;
+    int64_t number; /* its row in sqlite_schema; 0: it has none */
     weir_relation_kind kind;
     const weir_column_info *columns; /* all of them, in order */
     size_t column_count;

@@ -148,6 +148,11 @@ bool weir_schema_has_event_trigger(const weir_schema *s)
     return s->event_trigger;
 }
 
+bool weir_schema_is_standbys(const weir_schema *s)
+{
+    return s->standby;
+}
+
 bool weir_schema_is_utf8(const weir_schema *s)
 {
     return s->utf8;

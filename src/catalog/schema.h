@@ -63,12 +63,14 @@ typedef struct weir_schema_relation {
                                  actions and rules, its partitions and children, a view's tables,
                                  and the ancestors of these; its own ancestors stand above only */
     uint32_t cascade_count;
-    bool has_descendants; /* reading it reads others too; their changes are reported as its own */
+    uint32_t update_count; /* the first so many of `cascades`: if nothing is deleted from it */
+    bool has_descendants;  /* reading it reads others too; their changes are reported as its own */
     bool
         unknown_writes; /* triggers or rules of it, or of what it cascades to, may write anything */
     bool alters; /* BEFORE triggers or rules of it: rows are written otherwise than it is said */
     bool comes_back; /* foreign keys' actions or rules, of it or of what it cascades to, may change
                         other rows of it, of its ancestors or descendants */
+    bool update_comes_back; /* … if nothing is deleted from it */
 } weir_schema_relation;
 
 /* How far what a name calls is to be believed. */
@@ -107,6 +109,7 @@ uint64_t weir_schema_role(const weir_schema *s, weir_slice role);
 /* The publication that changes are followed by; empty: there is none. */
 weir_slice weir_schema_publication(const weir_schema *s);
 bool weir_schema_has_event_trigger(const weir_schema *s); /* ours, ENABLE ALWAYS */
+bool weir_schema_is_standbys(const weir_schema *s);       /* it may be behind what it is of */
 bool weir_schema_is_utf8(const weir_schema *s);           /* the database's encoding */
 const char *weir_schema_partial(const weir_schema *s);    /* why it is not whole; "": it is */
 void weir_schema_free(void *schema);                      /* for weir_epoch_retire; NULL is fine */

@@ -25,9 +25,9 @@ void weir_schema_builder_free(weir_schema_builder *b)
 {
     if (!b)
         return;
-    weir_items *lists[] = {&b->relations, &b->columns, &b->types,    &b->functions, &b->operators,
-                           &b->casts,     &b->rules,   &b->children, &b->cascades,  &b->namespaces,
-                           &b->roles,     &b->members, &b->defaults, &b->settings};
+    weir_items *lists[] = {&b->relations,  &b->columns, &b->types,    &b->functions, &b->operators,
+                           &b->casts,      &b->rules,   &b->children, &b->cascades,  &b->updates,
+                           &b->namespaces, &b->roles,   &b->members,  &b->defaults,  &b->settings};
     for (size_t i = 0; i < sizeof(lists) / sizeof(weir_items *); i++)
         free(lists[i]->items);
     weir_arena_fini(&b->scratch);
@@ -47,7 +47,8 @@ static size_t size_used(const weir_schema_builder *b)
                    (size_t)b->operators.cap * sizeof(schema_operator) +
                    (size_t)b->rules.cap * sizeof(schema_rule) +
                    (size_t)b->roles.cap * sizeof(schema_role);
-    size_t pairs = (size_t)b->children.cap + b->cascades.cap + b->members.cap + b->casts.cap;
+    size_t pairs =
+        (size_t)b->children.cap + b->cascades.cap + b->updates.cap + b->members.cap + b->casts.cap;
     size_t rows = (size_t)b->defaults.cap + b->settings.cap + b->namespaces.cap;
     return items + pairs * sizeof(schema_pair) + rows * sizeof(weir_server_default) +
            b->scratch.size_used + b->kept.size_used;
@@ -176,9 +177,10 @@ int weir_schema_add_child(weir_schema_builder *b, uint32_t child, uint32_t paren
     return add_pair(b, &b->children, child, parent);
 }
 
-int weir_schema_add_cascade(weir_schema_builder *b, uint32_t from, uint32_t to)
+int weir_schema_add_cascade(weir_schema_builder *b, uint32_t from, uint32_t to, bool updates)
 {
-    return add_pair(b, &b->cascades, from, to);
+    int r = updates ? add_pair(b, &b->updates, from, to) : 0;
+    return r == 0 ? add_pair(b, &b->cascades, from, to) : r;
 }
 
 int weir_schema_add_member(weir_schema_builder *b, uint32_t member, uint32_t role)
@@ -249,6 +251,11 @@ int weir_schema_set_publication(weir_schema_builder *b, weir_slice name)
 void weir_schema_set_event_trigger(weir_schema_builder *b)
 {
     b->event_trigger = true;
+}
+
+void weir_schema_set_standby(weir_schema_builder *b)
+{
+    b->standby = true;
 }
 
 void weir_schema_set_fingerprint(weir_schema_builder *b, uint64_t schema, uint64_t defaults)

@@ -71,8 +71,9 @@ WEIR_MUST_CHECK int weir_schema_add_cast(weir_schema_builder *b, uint32_t source
                                          uint32_t function);
 WEIR_MUST_CHECK int weir_schema_add_namespace(weir_schema_builder *b, weir_slice name);
 WEIR_MUST_CHECK int weir_schema_add_child(weir_schema_builder *b, uint32_t child, uint32_t parent);
-/* A write to `from` may change `to`, by a foreign key's action. */
-WEIR_MUST_CHECK int weir_schema_add_cascade(weir_schema_builder *b, uint32_t from, uint32_t to);
+/* A delete from `from` may change `to`, by a foreign key's action; `updates`: an update too. */
+WEIR_MUST_CHECK int weir_schema_add_cascade(weir_schema_builder *b, uint32_t from, uint32_t to,
+                                            bool updates);
 /* A rule of a relation. `event`: pg_rewrite.ev_type, '1' what a view reads. `tree`: words of its
  * tree with a blank between: "QUERY" a node, "relid=16384" a number of it (schema_view.c). */
 WEIR_MUST_CHECK int weir_schema_add_rule(weir_schema_builder *b, uint32_t relation, char event,
@@ -97,6 +98,8 @@ WEIR_MUST_CHECK int weir_schema_set_database(weir_schema_builder *b, weir_slice 
                                              weir_slice user, bool utf8);
 WEIR_MUST_CHECK int weir_schema_set_publication(weir_schema_builder *b, weir_slice name);
 void weir_schema_set_event_trigger(weir_schema_builder *b);
+/* The facts are a standby's, which may be behind. */
+void weir_schema_set_standby(weir_schema_builder *b);
 void weir_schema_set_fingerprint(weir_schema_builder *b, uint64_t schema, uint64_t defaults);
 /* It cannot be whole; `words`: static. */
 void weir_schema_set_partial(weir_schema_builder *b, const char *words);

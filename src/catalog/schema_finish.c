@@ -189,6 +189,7 @@ static void take_rest(weir_schema_builder *b, weir_schema *s)
     s->publication = b->publication;
     s->utf8 = b->utf8;
     s->event_trigger = b->event_trigger;
+    s->standby = b->standby;
     s->fingerprint = b->fingerprint;
 }
 

@@ -73,9 +73,9 @@ struct weir_schema_builder {
     weir_arena kept;    /* becomes the schema's */
     weir_items relations, columns, types, functions, operators, casts, namespaces;
     weir_items children; /* from: the child */
-    weir_items cascades, rules, roles, members, defaults, settings;
+    weir_items cascades, updates /* of cascades */, rules, roles, members, defaults, settings;
     weir_slice database, user, publication;
-    bool utf8, event_trigger;
+    bool utf8, event_trigger, standby;
     uint64_t fingerprint; /* 0: none was told */
     const char *partial;
     const weir_server_catalog *server;
@@ -111,7 +111,7 @@ struct weir_schema {
     weir_items roles; /* in order of their names */
     weir_items defaults, settings;
     weir_slice database, user, publication;
-    bool utf8, event_trigger, equality, foreign_casts;
+    bool utf8, event_trigger, standby, equality, foreign_casts;
     size_t size;
     weir_arena arena;
     weir_memory *memory;

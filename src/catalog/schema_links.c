@@ -4,7 +4,8 @@
  *   children, parents   pg_inherits, both ways
  *   reads               a view: what its query names
  *   writes              a foreign key's action, a rule, a view to its tables, a table to its
- * children
+ *                       children
+ *   updates             of these, what an INSERT or UPDATE leads to: no action on deletes
  *
  * Lists of relations are gathered in one array and pointed into when it does not grow any more. */
 #include "catalog/schema_internal.h"
@@ -21,9 +22,12 @@ typedef struct links {
     weir_schema *s;
     schema_graph children, parents, reads, writes;
     schema_graph actions; /* of writes, those of foreign keys and rules */
+    schema_graph updates, update_actions;
     weir_items child_pairs, parent_pairs, read_pairs, write_pairs, action_pairs; /* of places */
+    weir_items update_pairs, update_action_pairs;
     schema_walk walk, family;
     span *ancestors, *read, *cascades;
+    bool *ruled;      /* it has a rule that may delete */
     const char **why; /* of each view: what it calls; NULL: nothing ill */
 } links;
 
@@ -34,9 +38,14 @@ static void links_fini(links *k)
     weir_schema_graph_fini(&k->reads);
     weir_schema_graph_fini(&k->writes);
     weir_schema_graph_fini(&k->actions);
+    weir_schema_graph_fini(&k->updates);
+    weir_schema_graph_fini(&k->update_actions);
     weir_schema_walk_fini(&k->walk);
     weir_schema_walk_fini(&k->family);
     free(k->action_pairs.items);
+    free(k->update_pairs.items);
+    free(k->update_action_pairs.items);
+    free(k->ruled);
     free(k->child_pairs.items);
     free(k->parent_pairs.items);
     free(k->read_pairs.items);
@@ -79,21 +88,25 @@ static int pair_children(links *k)
             r = put_pair(&k->child_pairs, p.to, p.from);
         if (r == 0)
             r = put_pair(&k->write_pairs, p.to, p.from);
+        if (r == 0)
+            r = put_pair(&k->update_pairs, p.to, p.from);
     }
     return r;
 }
 
-static int pair_cascades(links *k)
+/* Actions of foreign keys, into both. */
+static int pair_actions(const links *k, const weir_items *of, weir_items *writes,
+                        weir_items *actions)
 {
-    const schema_pair *oids = k->b->cascades.items;
+    const schema_pair *oids = of->items;
     int r = 0;
-    for (uint32_t i = 0; i < k->b->cascades.count && r == 0; i++) {
+    for (uint32_t i = 0; i < of->count && r == 0; i++) {
         schema_pair p;
         if (!place(k, &oids[i], &p))
             continue;
-        r = put_pair(&k->write_pairs, p.from, p.to);
+        r = put_pair(writes, p.from, p.to);
         if (r == 0)
-            r = put_pair(&k->action_pairs, p.from, p.to);
+            r = put_pair(actions, p.from, p.to);
     }
     return r;
 }
@@ -107,6 +120,7 @@ static int pair_rule(links *k, const schema_rule *rule)
     if (at == WEIR_SCHEMA_NONE)
         return 0;
     bool view = rule->event == '1';
+    k->ruled[at] = k->ruled[at] || !view;
     const char *why = weir_schema_read_tree(k->b, rule, &named, &r);
     if (view && why)
         k->why[at] = why;
@@ -121,6 +135,8 @@ static int pair_rule(links *k, const schema_rule *rule)
         r = put_pair(&k->write_pairs, p.from, p.to);
         if (r == 0)
             r = put_pair(view ? &k->read_pairs : &k->action_pairs, p.from, p.to);
+        if (r == 0 && view)
+            r = put_pair(&k->update_pairs, p.from, p.to);
     }
     free(named.items);
     return r;
@@ -131,7 +147,9 @@ static int pair_all(links *k)
     const schema_rule *rules = k->b->rules.items;
     int r = pair_children(k);
     if (r == 0)
-        r = pair_cascades(k);
+        r = pair_actions(k, &k->b->cascades, &k->write_pairs, &k->action_pairs);
+    if (r == 0)
+        r = pair_actions(k, &k->b->updates, &k->update_pairs, &k->update_action_pairs);
     for (uint32_t i = 0; i < k->b->rules.count && r == 0; i++)
         r = pair_rule(k, &rules[i]);
     return r;
@@ -150,8 +168,9 @@ static int links_init(links *k, weir_schema_builder *b, weir_schema *s)
                  .ancestors = calloc(n, sizeof(span)),
                  .read = calloc(n, sizeof(span)),
                  .cascades = calloc(n, sizeof(span)),
+                 .ruled = calloc(n, sizeof(bool)),
                  .why = calloc(n, sizeof(char *))};
-    int r = k->ancestors && k->read && k->cascades && k->why ? 0 : -ENOMEM;
+    int r = k->ancestors && k->read && k->cascades && k->ruled && k->why ? 0 : -ENOMEM;
     if (r == 0)
         r = weir_schema_walk_init(&k->walk, s->count);
     if (r == 0)
@@ -166,6 +185,10 @@ static int links_init(links *k, weir_schema_builder *b, weir_schema *s)
         r = make_graph(k, &k->reads, &k->read_pairs);
     if (r == 0)
         r = make_graph(k, &k->actions, &k->action_pairs);
+    if (r == 0)
+        r = make_graph(k, &k->updates, &k->update_pairs);
+    if (r == 0)
+        r = make_graph(k, &k->update_actions, &k->update_action_pairs);
     return r < 0 ? r : make_graph(k, &k->writes, &k->write_pairs);
 }
 
@@ -205,7 +228,7 @@ static bool is_no_view(const links *k, uint32_t at)
 }
 
 /* Whether an action of something that the walk found changes it, or what is one with it. */
-static bool comes_back(links *k, uint32_t at)
+static bool comes_back(links *k, const schema_graph *actions, uint32_t at)
 {
     schema_walk *family = &k->family;
     weir_schema_walk_begin(family);
@@ -214,11 +237,51 @@ static bool comes_back(links *k, uint32_t at)
     weir_schema_walk_follow(family, &k->parents, 0);
     for (uint32_t i = 0; i < k->walk.count; i++) {
         uint32_t n = k->walk.found[i];
-        for (uint32_t e = k->actions.starts[n]; e < k->actions.starts[n + 1]; e++)
-            if (family->stamps[k->actions.targets[e]] == family->stamp)
+        for (uint32_t e = actions->starts[n]; e < actions->starts[n + 1]; e++)
+            if (family->stamps[actions->targets[e]] == family->stamp)
                 return true;
     }
     return false;
+}
+
+static void walk_writes(links *k, const schema_graph *g, uint32_t at)
+{
+    walk_from(k, g, at);
+    weir_schema_walk_follow(&k->walk, &k->parents, k->walk.count > 1 ? 1 : k->walk.count);
+}
+
+/* A rule may delete, and so does an UPDATE that takes a row to another partition (before
+ * PostgreSQL 15, with all that foreign keys do then). */
+static bool update_may_delete(const links *k)
+{
+    bool may = false;
+    for (uint32_t i = 0; i < k->walk.count && !may; i++) {
+        uint32_t n = k->walk.found[i];
+        may = k->ruled[n] || k->s->facts[n].partition || k->s->facts[n].kind == 'p';
+    }
+    return may;
+}
+
+/* What an UPDATE may change comes first in the list. */
+static void put_updates_first(links *k, uint32_t at)
+{
+    weir_schema_relation *made = &k->s->relations[at];
+    const span *all = &k->cascades[at];
+    uint32_t *list = (uint32_t *)k->s->lists.items + all->start;
+    walk_writes(k, &k->updates, at);
+    made->update_comes_back = comes_back(k, &k->update_actions, at);
+    if (update_may_delete(k)) {
+        made->update_comes_back = made->comes_back;
+        made->update_count = all->count;
+        return;
+    }
+    for (uint32_t i = 0; i < all->count; i++) {
+        uint32_t n = list[i];
+        if (k->walk.stamps[n] != k->walk.stamp)
+            continue;
+        list[i] = list[made->update_count];
+        list[made->update_count++] = n;
+    }
 }
 
 /* Beyond the bound a write changes anything, and nothing is known of what is read. */
@@ -237,12 +300,13 @@ static int list_of(links *k, uint32_t at)
         k->why[at] = "reads too many relations";
     if (r < 0)
         return r;
-    walk_from(k, &k->writes, at);
-    weir_schema_walk_follow(&k->walk, &k->parents, k->walk.count > 1 ? 1 : k->walk.count);
-    made->comes_back = comes_back(k, at);
+    walk_writes(k, &k->writes, at);
+    made->comes_back = comes_back(k, &k->actions, at);
     r = keep_walk(k, &k->cascades[at], NULL);
     if (r > 0)
         made->unknown_writes = true;
+    if (r == 0)
+        put_updates_first(k, at);
     return r < 0 ? r : 0;
 }
 

@@ -8,6 +8,7 @@
 
 #define DOMAINS_MAX 32u /* one over the other */
 #define TYPES_DEEP 32u
+#define TIMETZ_OID 1266u
 
 typedef struct listed_extension {
     const char *name;
@@ -195,11 +196,13 @@ static bool judge_type(weir_schema_builder *b, const weir_schema_type_fact *f, u
     }
 }
 
-/* A type that is made of itself, or too deep, is not believed. */
+/* A type that is made of itself, or too deep, is not believed; nor is one that is made of timetz:
+ * what a text means for it depends on the day, where its zone has summer time (timetz itself is
+ * seen to where it is read). */
 static bool believes(weir_schema_builder *b, uint32_t oid, unsigned depth)
 {
     schema_type *t = find_type(b, oid);
-    if (!t || depth >= TYPES_DEEP || t->believed == '.')
+    if (!t || depth >= TYPES_DEEP || t->believed == '.' || (depth > 0 && oid == TIMETZ_OID))
         return false;
     if (t->believed == '?') {
         t->believed = '.';

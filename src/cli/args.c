@@ -1,10 +1,9 @@
 /* Arguments that several commands share, files, and the configuration made of both. */
 #include "cli/cli.h"
-#include <fcntl.h>
+#include "gateway/gateway.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_SIZE_MAX (((size_t)1 << 20) + 1) /* one more than the parser takes: it says so */
@@ -45,36 +44,6 @@ const char *cli_option(int argc, char **argv, int *at, const char *name, bool *r
     cli_complain("", "%s needs a value", name);
     *ret_bad = true;
     return NULL;
-}
-
-static int read_all(int fd, weir_buf *out)
-{
-    for (;;) {
-        size_t room = out->size_max - out->len < 4096 ? out->size_max - out->len : 4096;
-        uint8_t chunk[4096];
-        ssize_t n = read(fd, chunk, room > 0 ? room : 1);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : 0;
-        int r = weir_buf_append(out, weir_slice_make(chunk, (size_t)n));
-        if (r != 0)
-            return r;
-    }
-}
-
-int cli_read_file(void *user, const char *path, weir_buf *out)
-{
-    (void)user;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO does not hang us */
-    if (fd < 0)
-        return -errno;
-    struct stat st;
-    int r = fstat(fd, &st) != 0 ? -errno : S_ISDIR(st.st_mode) ? -EISDIR : 0;
-    if (r == 0)
-        r = read_all(fd, out);
-    close(fd);
-    return r;
 }
 
 void cli_args_fini(cli_args *args)
@@ -191,7 +160,7 @@ int cli_load(cli_args *args, weir_config **ret)
     weir_buf text;
     weir_buf_init(&text, FILE_SIZE_MAX);
     int status = add_options(args);
-    int r = status == CLI_OK && args->file ? cli_read_file(NULL, args->file, &text) : 0;
+    int r = status == CLI_OK && args->file ? weir_gateway_read_file(NULL, args->file, &text) : 0;
     if (r != 0 && r != -EMSGSIZE) {
         cli_complain("", "cannot read the configuration %s: %s", args->file, strerrordesc_np(-r));
         status = CLI_USAGE;
@@ -203,7 +172,7 @@ int cli_load(cli_args *args, weir_config **ret)
                                                    .settings = args->settings,
                                                    .dsn = args->dsn,
                                                    .cores = cores > 0 ? (unsigned)cores : 1,
-                                                   .read_file = cli_read_file},
+                                                   .read_file = weir_gateway_read_file},
                              ret);
     weir_buf_fini(&text);
     return status;

@@ -11,6 +11,8 @@ int cli_serve(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_setup(int argc, char **argv);
+int cli_warm(int argc, char **argv);
+int cli_backup(int argc, char **argv);
 
 /* "weir: …" on stderr, with `hint` on a second line unless empty. */
 void cli_complain(const char *hint, const char *fmt, ...) WEIR_PRINTF(2, 3);
@@ -20,10 +22,6 @@ int cli_print(weir_slice text);
 /* The value of option `name` at argv[*at], as `--name VALUE` or `--name=VALUE`; moves *at to its
  * last argument. NULL: another argument. A value that is missing is said, and *ret_bad set. */
 const char *cli_option(int argc, char **argv, int *at, const char *name, bool *ret_bad);
-
-/* Reads a file of at most `out->size_max` bytes (configuration and secrets); negative errno. The
- * form is weir_config_source.read_file's. */
-WEIR_MUST_CHECK int cli_read_file(void *user, const char *path, weir_buf *out);
 
 /* What serve and check take. */
 typedef struct cli_args {

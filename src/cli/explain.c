@@ -2,6 +2,7 @@
 #include "backend/sqlite/sqlite.h"
 #include "cli/cli.h"
 #include "cli/server.h"
+#include "compat/compat.h"
 #include "sql/reads.h"
 #include <pthread.h>
 
@@ -63,7 +64,7 @@ static int understand(const explain_args *args, const cli_server *server, weir_l
     if (r != 0)
         return r;
     if (args->path && lexed->statements == 1) {
-        r = weir_sqlite_analyze(args->path, text, lexed, ret, err);
+        r = weir_sqlite_analyze(args->path, weir_compat_face(), text, lexed, ret, err);
         if (r != -ENOBUFS)
             return r;
     }

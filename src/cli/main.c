@@ -52,6 +52,32 @@ static const command commands[] = {
      "  --dry-run          print the SQL and do nothing\n"
      "  --remove           take all of it back\n"
      "Exits 1 when changes cannot be followed yet.\n"},
+    {"warm", cli_warm, "FILE [DSN] [--rate N]", "have a running Weir's cache filled",
+     "Runs the statements of FILE through the Weir at DSN (default postgres://127.0.0.1:6432), "
+     "the\n"
+     "highest priority first, at most N a second (50), until their answers are kept. What is of a\n"
+     "statement stands in a comment before it; `-- default:` is of all that follow:\n"
+     "\n"
+     "  -- default: user=shop database=shop set.timezone=UTC\n"
+     "  SELECT * FROM products WHERE featured;\n"
+     "  -- warm: priority=10 params=[42, \"it's\", null] types=[int4, text, text] format=binary\n"
+     "  SELECT * FROM orders WHERE id = $1 AND note <> $2 AND tag = $3;\n"
+     "\n"
+     "An answer is given to those for whom all of this is the same: user, database, settings, "
+     "text,\n"
+     "parameters with their types, format. Exits 1 when a statement was not warmed, and says its "
+     "line.\n"
+     "cache.warm.file does the same at Weir's start.\n"},
+    {"backup", cli_backup, "DSN TARGET [--force] [--quiet]",
+     "copy an SQLite database while it is used",
+     "Copies the database of sqlite:PATH, as it is at the start, into the file TARGET. A running "
+     "Weir, or\n"
+     "anybody else, goes on to read and write it. TARGET is there whole and durable, or not at "
+     "all: until\n"
+     "then everything is in TARGET.part. Says how far it is when it takes long.\n"
+     "  --force            replace a file that is there\n"
+     "  --quiet            say nothing but what went wrong\n"
+     "Exits 1 when there is no backup.\n"},
     {"help", run_help, "[COMMAND | configuration]", "say more about a command or all settings",
      "`weir help configuration` prints every key with its default, bounds and meaning.\n"},
 };
@@ -117,6 +143,7 @@ static bool asks_help(const char *word)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of write, not a death */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow */
     if (argc < 2) {
         cli_complain("try `weir serve sqlite:demo.db`; `weir help` lists the commands",
                      "no command given");

@@ -271,6 +271,24 @@ static int say_needs(setup *s)
     return r;
 }
 
+/* For cache.persist slot, which nobody needs. */
+static int say_keeping(setup *s)
+{
+    const char *size = fact(s, SETUP_KEEP_SIZE);
+    if (size && atoi(size) >= 0)
+        return weir_buf_printf(&s->report,
+                               "kept slots       possible (cache.persist: slot): they hold back at "
+                               "most %s MB of the log\n",
+                               size);
+    return weir_buf_printf(&s->report,
+                           "kept slots       not possible (cache.persist: slot): "
+                           "max_slot_wal_keep_size is unlimited\n  %s\n",
+                           fact(s, SETUP_MANAGED)
+                               ? "the service's parameter max_slot_wal_keep_size = 4096 allows them"
+                               : "ALTER SYSTEM SET max_slot_wal_keep_size = '4GB' and "
+                                 "pg_reload_conf() allow them");
+}
+
 static int finish(setup *s, int r)
 {
     if (r != 0)
@@ -320,6 +338,8 @@ static int create(setup *s)
     if (r == 0)
         r = make_triggers(s);
     if (r == 0)
+        r = say_keeping(s);
+    if (r == 0)
         r = say_left_out(s);
     if (r == 0)
         r = say_needs(s);
@@ -332,7 +352,13 @@ static int take_back(setup *s)
         return finish(s, put_statements(&s->report, setup_removal));
     if (!run(s, "BEGIN") || !run_all(s, setup_removal) || !run(s, "COMMIT"))
         return server_error(s, "nothing was removed");
-    return finish(s, say(s, "removed: the event triggers, the publication and the schema weir"));
+    PGresult *kept = query(s, setup_kept);
+    bool left = kept && PQntuples(kept) == 1 && strcmp(PQgetvalue(kept, 0, 0), "0") != 0;
+    PQclear(kept);
+    int r = say(s, "removed: the event triggers, the publication, the schema weir and kept slots");
+    if (r == 0 && left)
+        r = say(s, "a running Weir uses a kept slot: stop it, then run this again");
+    return finish(s, r);
 }
 
 /* ---- arguments ---- */

@@ -20,7 +20,14 @@ const char setup_facts[] =
     " AND evtenabled = 'A'),"
     " (SELECT name FROM pg_settings WHERE name IN ('rds.logical_replication',"
     " 'cloudsql.logical_decoding', 'azure.replication_support', 'alloydb.logical_decoding')"
-    " ORDER BY name LIMIT 1)";
+    " ORDER BY name LIMIT 1),"
+    " (SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size')";
+
+#define IS_KEPT                                                                                    \
+    "slot_name ~ '^weir_keep_[a-z0-9_]+_[0-9a-f]{8}$' AND slot_type = 'logical' AND database ="    \
+    " current_database()"
+
+const char setup_kept[] = "SELECT count(*) FROM pg_replication_slots WHERE " IS_KEPT;
 
 #define HAS_IDENTITY                                                                               \
     "(relreplident = 'f' OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid"               \
@@ -123,7 +130,11 @@ const char *const setup_triggers[] = {
     "ALTER EVENT TRIGGER weir_drop ENABLE ALWAYS",
     NULL};
 
-const char *const setup_removal[] = {"DROP EVENT TRIGGER IF EXISTS weir_ddl",
+static const char drop_kept[] = "SELECT pg_drop_replication_slot(slot_name) FROM"
+                                " pg_replication_slots WHERE NOT active AND " IS_KEPT;
+
+const char *const setup_removal[] = {drop_kept,
+                                     "DROP EVENT TRIGGER IF EXISTS weir_ddl",
                                      "DROP EVENT TRIGGER IF EXISTS weir_drop",
                                      "DROP PUBLICATION IF EXISTS weir",
                                      "DROP FUNCTION IF EXISTS weir.tell_ddl()",

@@ -20,8 +20,12 @@ enum setup_fact {
     SETUP_MAY_CREATE,  /* t: … create things in this database */
     SETUP_PUBLICATION, /* NULL: none; "ttttf" and t: of all tables */
     SETUP_TRIGGERS,    /* how many of ours are there, and ENABLE ALWAYS */
-    SETUP_MANAGED      /* a setting that a managed service has; NULL */
+    SETUP_MANAGED,     /* a setting that a managed service has; NULL */
+    SETUP_KEEP_SIZE    /* max_slot_wal_keep_size, in MiB; "-1": unlimited */
 };
+
+/* One number: slots of cache.persist slot in this database. */
+extern const char setup_kept[];
 
 /* A row for each table: the columns of setup_column, by name. */
 extern const char setup_tables[];

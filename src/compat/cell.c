@@ -1,9 +1,9 @@
 /* A value of SQLite as a cell of a DataRow. SQLite's columns hold values of any class whatever they
  * were declared as; a cell is written only if the announced type can say it without loss
  * (docs/sqlite-types.md has the table), because a driver trusts the announcement. */
+#include "compat/array.h"
 #include "compat/values.h"
 #include <math.h>
-#include <stdio.h>
 
 #define REFUSED WEIR_COMPAT_REFUSED
 
@@ -57,8 +57,7 @@ static int put_integer(weir_buf *out, uint32_t oid, uint16_t format, const value
         return REFUSED;
     if (format == 0) {
         char text[WEIR_NUMBER_TEXT_MAX];
-        int len = snprintf(text, sizeof(text), "%lld", (long long)i);
-        return put(out, text, (size_t)len);
+        return put(out, text, weir_number_format_integer(i, text));
     }
     if (oid == WEIR_OID_INT2)
         return weir_buf_append_u16(out, (uint16_t)i);
@@ -73,7 +72,9 @@ static int put_real(weir_buf *out, uint32_t oid, uint16_t format, const value *v
         return REFUSED;
     if (format == 0) {
         char text[WEIR_NUMBER_TEXT_MAX];
-        return put(out, text, weir_number_format(real, text));
+        return put(out, text,
+                   oid == WEIR_OID_FLOAT4 ? weir_number_format_float4((float)real, text)
+                                          : weir_number_format(real, text));
     }
     if (oid == WEIR_OID_FLOAT4) {
         float narrow = (float)real;
@@ -105,7 +106,7 @@ static int put_text(weir_buf *out, const value *v)
     char text[WEIR_NUMBER_TEXT_MAX];
     switch (v->type) {
     case WEIR_COMPAT_INTEGER:
-        return put(out, text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)v->integer));
+        return put(out, text, weir_number_format_integer(v->integer, text));
     case WEIR_COMPAT_REAL:
         return put(out, text, weir_number_format(v->real, text));
     case WEIR_COMPAT_TEXT:
@@ -120,9 +121,8 @@ static int put_bytea(weir_buf *out, uint16_t format, const value *v)
     char text[WEIR_NUMBER_TEXT_MAX];
     weir_slice bytes = v->bytes;
     if (v->type == WEIR_COMPAT_INTEGER || v->type == WEIR_COMPAT_REAL) {
-        size_t len = v->type == WEIR_COMPAT_REAL
-                         ? weir_number_format(v->real, text)
-                         : (size_t)snprintf(text, sizeof(text), "%lld", (long long)v->integer);
+        size_t len = v->type == WEIR_COMPAT_REAL ? weir_number_format(v->real, text)
+                                                 : weir_number_format_integer(v->integer, text);
         bytes = weir_slice_make(text, len);
     }
     return format == 1 ? weir_buf_append(out, bytes) : weir_hex_append(out, bytes);
@@ -133,8 +133,7 @@ static int put_numeric(weir_buf *out, uint16_t format, const value *v)
     char text[WEIR_NUMBER_TEXT_MAX];
     weir_slice s = v->bytes;
     if (v->type == WEIR_COMPAT_INTEGER)
-        s = weir_slice_make(text,
-                            (size_t)snprintf(text, sizeof(text), "%lld", (long long)v->integer));
+        s = weir_slice_make(text, weir_number_format_integer(v->integer, text));
     else if (v->type == WEIR_COMPAT_REAL)
         s = weir_slice_make(text, weir_number_format(v->real, text));
     else if (v->type == WEIR_COMPAT_BLOB || !weir_numeric_valid(s))
@@ -157,10 +156,23 @@ static bool as_timestamp(const value *v, int64_t *ret_us)
     }
 }
 
+/* "~moment|text": in the zone of who asked (run_zones.c). */
+static int put_shown(weir_buf *out, uint16_t format, weir_slice s)
+{
+    int64_t us = 0;
+    const uint8_t *bar = memchr(s.data, '|', s.len);
+    if (!bar || !weir_timestamp_parse(weir_slice_make(s.data + 1, (size_t)(bar - s.data) - 1), &us))
+        return REFUSED;
+    return format == 1 ? weir_buf_append_u64(out, (uint64_t)us)
+                       : weir_buf_append(out, weir_slice_skip(s, (size_t)(bar - s.data) + 1));
+}
+
 static int put_timestamp(weir_buf *out, uint32_t oid, uint16_t format, const value *v)
 {
     int64_t us = 0;
     char text[WEIR_DATETIME_TEXT_MAX];
+    if (v->type == WEIR_COMPAT_TEXT && v->bytes.len > 0 && v->bytes.data[0] == '~')
+        return put_shown(out, format, v->bytes);
     if (!as_timestamp(v, &us))
         return REFUSED;
     if (format == 1)
@@ -217,6 +229,20 @@ static int put_uuid(weir_buf *out, uint16_t format, const value *v)
     return put(out, text, 36);
 }
 
+static int put_interval(weir_buf *out, uint16_t format, const value *v)
+{
+    int64_t us = 0;
+    int32_t days = 0, months = 0;
+    if (v->type != WEIR_COMPAT_TEXT || !weir_interval_parse(v->bytes, &us, &days, &months))
+        return REFUSED;
+    if (format == 0)
+        return weir_buf_append(out, v->bytes);
+    int r = weir_buf_append_u64(out, (uint64_t)us);
+    if (r == 0)
+        r = weir_buf_append_u32(out, (uint32_t)days);
+    return r == 0 ? weir_buf_append_u32(out, (uint32_t)months) : r;
+}
+
 static int put_body(weir_buf *out, uint32_t oid, uint16_t format, const value *v)
 {
     switch (oid) {
@@ -246,7 +272,11 @@ static int put_body(weir_buf *out, uint32_t oid, uint16_t format, const value *v
         return put_json(out, oid, format, v);
     case WEIR_OID_UUID:
         return put_uuid(out, format, v);
+    case WEIR_OID_INTERVAL:
+        return put_interval(out, format, v);
     default:
+        if (format == 1 && v->type == WEIR_COMPAT_TEXT && weir_array_element_oid(oid) != 0)
+            return weir_array_encode(v->bytes, oid, out, NULL);
         return put_text(out, v);
     }
 }
@@ -325,4 +355,18 @@ int weir_compat_cell_write(weir_buf *out, uint32_t oid, uint16_t format, const v
     for (size_t i = 0; i < 4; i++)
         out->data[mark + i] = (uint8_t)(len >> (24 - 8 * i));
     return 0;
+}
+
+int weir_compat_cell_text(uint32_t oid, const value *v, weir_buf *scratch, weir_slice *ret,
+                          weir_error *err)
+{
+    weir_buf_clear(scratch);
+    if (v->type == WEIR_COMPAT_TEXT && oid == WEIR_OID_TEXT && weir_text_valid(v->bytes)) {
+        *ret = v->bytes;
+        return 0;
+    }
+    int r = weir_compat_cell_write(scratch, oid, 0, v, err);
+    if (r == 0)
+        *ret = weir_slice_skip(weir_buf_slice(scratch), 4); /* its length */
+    return r;
 }

@@ -1,12 +1,11 @@
 /* The statements that PostgreSQL's clients send and SQLite does not know: transactions with their
  * modes, settings, and what is refused with a reason. Each reader below gets the text behind its
  * first word. */
-#include "compat/compat.h"
-#include "compat/token.h"
+#include "compat/command.h"
 
 typedef weir_command command;
 
-static int syntax(weir_slice rest, weir_error *err)
+int command_syntax(weir_slice rest, weir_error *err)
 {
     weir_token t = weir_token_peek(rest);
     if (t.kind == WEIR_TOKEN_END)
@@ -17,19 +16,19 @@ static int syntax(weir_slice rest, weir_error *err)
     return WEIR_COMPAT_REFUSED;
 }
 
-static int ended(weir_slice rest, weir_error *err)
+int command_ended(weir_slice rest, weir_error *err)
 {
-    return weir_token_peek(rest).kind == WEIR_TOKEN_END ? 0 : syntax(rest, err);
+    return weir_token_peek(rest).kind == WEIR_TOKEN_END ? 0 : command_syntax(rest, err);
 }
 
-static bool take_name(weir_slice *rest, weir_slice *ret)
+bool command_take_name(weir_slice *rest, weir_slice *ret)
 {
     weir_token t = weir_token_next(rest);
     *ret = t.text;
     return t.kind == WEIR_TOKEN_WORD || t.kind == WEIR_TOKEN_QUOTED;
 }
 
-static bool accept2(weir_slice *rest, const char *first, const char *second)
+bool command_accept2(weir_slice *rest, const char *first, const char *second)
 {
     weir_slice after = *rest;
     if (!weir_token_accept(&after, first) || !weir_token_accept(&after, second))
@@ -42,9 +41,9 @@ static bool accept2(weir_slice *rest, const char *first, const char *second)
 
 static bool read_isolation(weir_slice *s, command *c)
 {
-    if (accept2(s, "read", "committed") || accept2(s, "read", "uncommitted"))
+    if (command_accept2(s, "read", "committed") || command_accept2(s, "read", "uncommitted"))
         c->isolation = WEIR_ISOLATION_READ_COMMITTED;
-    else if (accept2(s, "repeatable", "read"))
+    else if (command_accept2(s, "repeatable", "read"))
         c->isolation = WEIR_ISOLATION_REPEATABLE_READ;
     else if (weir_token_accept(s, "serializable"))
         c->isolation = WEIR_ISOLATION_SERIALIZABLE;
@@ -56,15 +55,16 @@ static bool read_isolation(weir_slice *s, command *c)
 static int read_modes(weir_slice s, command *c, weir_error *err)
 {
     while (weir_token_peek(s).kind != WEIR_TOKEN_END) {
-        if (accept2(&s, "isolation", "level")) {
+        if (command_accept2(&s, "isolation", "level")) {
             if (!read_isolation(&s, c))
-                return syntax(s, err);
-        } else if (accept2(&s, "read", "only")) {
+                return command_syntax(s, err);
+        } else if (command_accept2(&s, "read", "only")) {
             c->access_mode = WEIR_ACCESS_MODE_READ_ONLY;
-        } else if (accept2(&s, "read", "write")) {
+        } else if (command_accept2(&s, "read", "write")) {
             c->access_mode = WEIR_ACCESS_MODE_WRITE;
-        } else if (!accept2(&s, "not", "deferrable") && !weir_token_accept(&s, "deferrable")) {
-            return syntax(s, err);
+        } else if (!command_accept2(&s, "not", "deferrable") &&
+                   !weir_token_accept(&s, "deferrable")) {
+            return command_syntax(s, err);
         }
         (void)weir_token_accept(&s, ",");
     }
@@ -92,7 +92,7 @@ static int read_begin(weir_slice s, command *c, weir_error *err)
 static int read_start(weir_slice s, command *c, weir_error *err)
 {
     if (!weir_token_accept(&s, "transaction"))
-        return syntax(s, err);
+        return command_syntax(s, err);
     *c = (command){.kind = WEIR_COMMAND_BEGIN, .tag = "START TRANSACTION"};
     return read_modes(s, c, err);
 }
@@ -115,9 +115,9 @@ static int read_chain(weir_slice s, command *c, weir_error *err)
     if (weir_token_accept(&s, "and")) {
         c->chain = !weir_token_accept(&s, "no");
         if (!weir_token_accept(&s, "chain"))
-            return syntax(s, err);
+            return command_syntax(s, err);
     }
-    return ended(s, err);
+    return command_ended(s, err);
 }
 
 static int read_commit(weir_slice s, command *c, weir_error *err)
@@ -130,9 +130,9 @@ static int read_commit(weir_slice s, command *c, weir_error *err)
 
 static int read_savepoint_name(weir_slice s, command *c, weir_error *err)
 {
-    if (!take_name(&s, &c->name))
-        return syntax(c->name, err);
-    return ended(s, err);
+    if (!command_take_name(&s, &c->name))
+        return command_syntax(c->name, err);
+    return command_ended(s, err);
 }
 
 static int read_rollback(weir_slice s, command *c, weir_error *err)
@@ -169,9 +169,9 @@ static int read_value(weir_slice s, command *c, weir_error *err)
 {
     weir_token t = weir_token_peek(s);
     if (t.kind == WEIR_TOKEN_END)
-        return syntax(s, err);
+        return command_syntax(s, err);
     weir_slice after = s;
-    if (weir_token_accept(&after, "default") && ended(after, NULL) == 0)
+    if (weir_token_accept(&after, "default") && command_ended(after, NULL) == 0)
         return 0;
     c->value = s;
     return 0;
@@ -179,7 +179,7 @@ static int read_value(weir_slice s, command *c, weir_error *err)
 
 static int read_set_value(weir_slice s, command *c, weir_error *err)
 {
-    if (accept2(&s, "time", "zone")) {
+    if (command_accept2(&s, "time", "zone")) {
         c->name = WEIR_SLICE_LIT("timezone");
         weir_slice after = s;
         return weir_token_accept(&after, "local") ? 0 : read_value(s, c, err);
@@ -189,34 +189,53 @@ static int read_set_value(weir_slice s, command *c, weir_error *err)
         return read_value(s, c, err);
     }
     weir_slice begin = s;
-    if (!take_name(&s, &c->name))
-        return syntax(begin, err);
+    if (!command_take_name(&s, &c->name))
+        return command_syntax(begin, err);
     while (weir_token_accept(&s, ".")) { /* extension.name is one name */
         weir_slice part;
-        if (!take_name(&s, &part))
-            return syntax(s, err);
+        if (!command_take_name(&s, &part))
+            return command_syntax(s, err);
         c->name.len = (size_t)(part.data + part.len - c->name.data);
     }
     if (!weir_token_accept(&s, "to") && !weir_token_accept(&s, "="))
-        return syntax(s, err);
+        return command_syntax(s, err);
     return read_value(s, c, err);
+}
+
+/* Which of them does not matter: those of the whole transaction are meant. */
+static int read_constraints(weir_slice s, command *c, weir_error *err)
+{
+    weir_slice name;
+    *c = (command){.kind = WEIR_COMMAND_CONSTRAINTS, .tag = "SET CONSTRAINTS"};
+    if (!weir_token_accept(&s, "all")) {
+        do {
+            if (!command_take_name(&s, &name))
+                return command_syntax(name, err);
+        } while (weir_token_accept(&s, ".") || weir_token_accept(&s, ","));
+    }
+    c->local = weir_token_accept(&s, "deferred");
+    if (!c->local && !weir_token_accept(&s, "immediate"))
+        return command_syntax(s, err);
+    return command_ended(s, err);
 }
 
 static int read_set(weir_slice s, command *c, weir_error *err)
 {
     *c = (command){.kind = WEIR_COMMAND_SET, .tag = "SET"};
-    if (accept2(&s, "session", "characteristics")) {
+    if (command_accept2(&s, "session", "characteristics")) {
         *c = (command){.kind = WEIR_COMMAND_SET_TRANSACTION, .tag = "SET", .session = true};
-        if (!accept2(&s, "as", "transaction"))
-            return syntax(s, err);
+        if (!command_accept2(&s, "as", "transaction"))
+            return command_syntax(s, err);
         return read_modes(s, c, err);
     }
+    if (weir_token_accept(&s, "constraints"))
+        return read_constraints(s, c, err);
     if (weir_token_accept(&s, "transaction")) {
         *c = (command){.kind = WEIR_COMMAND_SET_TRANSACTION, .tag = "SET"};
         return read_modes(s, c, err);
     }
     c->local = weir_token_accept(&s, "local");
-    if (!c->local && accept2(&s, "session", "authorization"))
+    if (!c->local && command_accept2(&s, "session", "authorization"))
         return refuse(c, "weir: SQLite has no roles", "Connect as the user that you want to be.");
     if (!c->local)
         (void)weir_token_accept(&s, "session");
@@ -229,22 +248,22 @@ static int read_set(weir_slice s, command *c, weir_error *err)
 /* RESET and SHOW name a setting alike. */
 static int read_setting_name(weir_slice s, command *c, weir_error *err)
 {
-    if (accept2(&s, "time", "zone"))
+    if (command_accept2(&s, "time", "zone"))
         c->name = WEIR_SLICE_LIT("timezone");
-    else if (accept2(&s, "transaction", "isolation"))
+    else if (command_accept2(&s, "transaction", "isolation"))
         c->name = weir_token_accept(&s, "level") ? WEIR_SLICE_LIT("transaction_isolation")
                                                  : (weir_slice){0};
-    else if (accept2(&s, "session", "authorization"))
+    else if (command_accept2(&s, "session", "authorization"))
         c->name = WEIR_SLICE_LIT("session_authorization");
-    else if (!weir_token_accept(&s, "all") && !take_name(&s, &c->name))
-        return syntax(c->name, err);
+    else if (!weir_token_accept(&s, "all") && !command_take_name(&s, &c->name))
+        return command_syntax(c->name, err);
     while (c->name.len > 0 && weir_token_accept(&s, ".")) {
         weir_slice part;
-        if (!take_name(&s, &part))
-            return syntax(s, err);
+        if (!command_take_name(&s, &part))
+            return command_syntax(s, err);
         c->name.len = (size_t)(part.data + part.len - c->name.data);
     }
-    return ended(s, err);
+    return command_ended(s, err);
 }
 
 static int read_reset(weir_slice s, command *c, weir_error *err)
@@ -278,8 +297,8 @@ static int read_discard(weir_slice s, command *c, weir_error *err)
     else if (weir_token_accept(&s, "temp") || weir_token_accept(&s, "temporary"))
         (void)ignore(c, "DISCARD TEMP");
     else
-        return syntax(s, err);
-    return ended(s, err);
+        return command_syntax(s, err);
+    return command_ended(s, err);
 }
 
 static int read_deallocate(weir_slice s, command *c, weir_error *err)
@@ -288,31 +307,45 @@ static int read_deallocate(weir_slice s, command *c, weir_error *err)
     (void)weir_token_accept(&s, "prepare");
     if (weir_token_accept(&s, "all"))
         c->tag = "DEALLOCATE ALL";
-    else if (!take_name(&s, &c->name))
-        return syntax(c->name, err);
-    return ended(s, err);
+    else if (!command_take_name(&s, &c->name))
+        return command_syntax(c->name, err);
+    return command_ended(s, err);
 }
 
-static int read_close(weir_slice s, command *c, weir_error *err)
+static int read_listen(weir_slice s, command *c, weir_error *err)
 {
-    if (!weir_token_accept(&s, "all"))
-        return refuse(c, "weir: SQL cursors are not supported on SQLite",
-                      "Use the driver's own row limit, or LIMIT.");
-    (void)ignore(c, "CLOSE CURSOR ALL");
-    return ended(s, err);
+    *c = (command){.kind = WEIR_COMMAND_LISTEN, .tag = "LISTEN"};
+    if (!command_take_name(&s, &c->name))
+        return command_syntax(c->name, err);
+    return command_ended(s, err);
 }
 
 static int read_unlisten(weir_slice s, command *c, weir_error *err)
 {
-    (void)s;
-    (void)err;
-    return ignore(c, "UNLISTEN"); /* nothing is ever listened to */
+    *c = (command){.kind = WEIR_COMMAND_UNLISTEN, .tag = "UNLISTEN"};
+    if (!weir_token_accept(&s, "*") && !command_take_name(&s, &c->name))
+        return command_syntax(c->name, err);
+    return command_ended(s, err);
+}
+
+static int read_notify(weir_slice s, command *c, weir_error *err)
+{
+    *c = (command){.kind = WEIR_COMMAND_NOTIFY, .tag = "NOTIFY"};
+    if (!command_take_name(&s, &c->name))
+        return command_syntax(c->name, err);
+    if (weir_token_accept(&s, ",")) {
+        weir_token t = weir_token_next(&s);
+        if (t.kind != WEIR_TOKEN_STRING)
+            return command_syntax(t.text, err);
+        c->value = t.text;
+    }
+    return command_ended(s, err);
 }
 
 static int read_checkpoint(weir_slice s, command *c, weir_error *err)
 {
     (void)ignore(c, "CHECKPOINT"); /* SQLite does it by itself */
-    return ended(s, err);
+    return command_ended(s, err);
 }
 
 /* asyncpg resets a connection with a DO block whose only effect is UNLISTEN. */
@@ -321,8 +354,10 @@ static int read_do(weir_slice s, command *c, weir_error *err)
     (void)err;
     weir_token body = weir_token_next(&s);
     bool reset = memmem(body.text.data, body.text.len, "pg_listening_channels", 21) != NULL;
-    if (body.kind == WEIR_TOKEN_STRING && reset)
-        return ignore(c, "DO");
+    if (body.kind == WEIR_TOKEN_STRING && reset) {
+        *c = (command){.kind = WEIR_COMMAND_UNLISTEN, .tag = "DO"};
+        return 0;
+    }
     return refuse(c, "weir: DO blocks are not supported on SQLite",
                   "Send the statements one by one.");
 }
@@ -337,6 +372,124 @@ static int read_explain(weir_slice s, command *c, weir_error *err)
     c->value = s;
     c->tag = "EXPLAIN";
     return 0;
+}
+
+/* Its options are read when it is run (copy.h). */
+static int read_copy(weir_slice s, command *c, weir_error *err)
+{
+    (void)err;
+    *c = (command){.kind = WEIR_COMMAND_COPY, .value = s, .tag = "COPY"};
+    return 0;
+}
+
+static int read_prepare(weir_slice s, command *c, weir_error *err)
+{
+    weir_slice after = s;
+    return weir_token_accept(&after, "transaction") ? refuse_two_phase(c)
+                                                    : command_read_prepare(s, c, err);
+}
+
+static bool read_sequence(weir_slice s, command *c, const char *tag)
+{
+    if (!weir_token_accept(&s, "sequence"))
+        return false;
+    *c = (command){.kind = WEIR_COMMAND_SEQUENCE, .value = s, .tag = tag};
+    return true;
+}
+
+/* ALTER INDEX a RENAME TO b, as an action of the index's table: `value` says it whole. */
+static int read_alter_index(weir_slice s, command *c, weir_error *err)
+{
+    weir_slice name, value = s;
+    (void)weir_token_accept(&s, "index");
+    bool missing_ok = command_accept2(&s, "if", "exists");
+    do {
+        if (!command_take_name(&s, &name))
+            return command_syntax(name, err);
+    } while (weir_token_accept(&s, "."));
+    if (!command_accept2(&s, "rename", "to"))
+        return 0;
+    if (weir_token_peek(s).kind == WEIR_TOKEN_END)
+        return command_syntax(s, err);
+    *c = (command){.kind = WEIR_COMMAND_ALTER_TABLE,
+                   .name = name,
+                   .value = value,
+                   .local = true,
+                   .missing_ok = missing_ok,
+                   .tag = "ALTER INDEX"};
+    return 0;
+}
+
+/* Those that SQLite does as they stand stay its own: ALTER TABLE t RENAME [COLUMN a] TO b. */
+static int read_alter(weir_slice s, command *c, weir_error *err)
+{
+    weir_slice name;
+    if (weir_token_is(weir_token_peek(s), "index"))
+        return read_alter_index(s, c, err);
+    if (read_sequence(s, c, "ALTER SEQUENCE"))
+        return 0;
+    if (!weir_token_accept(&s, "table"))
+        return 0;
+    bool missing_ok = command_accept2(&s, "if", "exists");
+    bool only = weir_token_accept(&s, "only");
+    do {
+        if (!command_take_name(&s, &name))
+            return command_syntax(name, err);
+    } while (weir_token_accept(&s, "."));
+    weir_slice after = s;
+    if (!missing_ok && !only && weir_token_accept(&after, "rename") &&
+        !weir_token_is(weir_token_peek(after), "constraint"))
+        return 0;
+    if (weir_token_peek(s).kind == WEIR_TOKEN_END)
+        return command_syntax(s, err);
+    *c = (command){.kind = WEIR_COMMAND_ALTER_TABLE,
+                   .name = name,
+                   .value = s,
+                   .missing_ok = missing_ok,
+                   .tag = "ALTER TABLE"};
+    return 0;
+}
+
+/* One table is SQLite's own to empty (rewrite_ddl.c). */
+static int read_truncate(weir_slice s, command *c, weir_error *err)
+{
+    weir_slice name, list;
+    size_t tables = 0;
+    (void)weir_token_accept(&s, "table");
+    (void)weir_token_accept(&s, "only");
+    list = s;
+    do {
+        if (!command_take_name(&s, &name))
+            return command_syntax(name, err);
+        tables += weir_token_is(weir_token_peek(s), ".") ? 0 : 1;
+    } while (weir_token_accept(&s, ".") || weir_token_accept(&s, ","));
+    if (tables < 2)
+        return 0;
+    *c = (command){.kind = WEIR_COMMAND_TRUNCATE, .tag = "TRUNCATE TABLE"};
+    c->value = weir_slice_head(list, (size_t)(s.data - list.data));
+    if (!command_accept2(&s, "restart", "identity"))
+        (void)command_accept2(&s, "continue", "identity");
+    c->missing_ok = weir_token_accept(&s, "cascade");
+    if (!c->missing_ok)
+        (void)weir_token_accept(&s, "restrict");
+    return command_ended(s, err);
+}
+
+static int read_drop(weir_slice s, command *c, weir_error *err)
+{
+    (void)err;
+    (void)read_sequence(s, c, "DROP SEQUENCE");
+    return 0;
+}
+
+static int read_create(weir_slice s, command *c, weir_error *err)
+{
+    if (read_sequence(s, c, "CREATE SEQUENCE"))
+        return 0;
+    if (!weir_token_accept(&s, "database"))
+        return 0;
+    *c = (command){.kind = WEIR_COMMAND_CREATE_DATABASE, .tag = "CREATE DATABASE"};
+    return command_take_name(&s, &c->name) ? 0 : command_syntax(c->name, err);
 }
 
 typedef struct entry {
@@ -359,29 +512,27 @@ static const entry entries[] = {
     {.word = "show", .read = read_show},
     {.word = "discard", .read = read_discard},
     {.word = "deallocate", .read = read_deallocate},
-    {.word = "close", .read = read_close},
+    {.word = "close", .read = command_read_close},
     {.word = "unlisten", .read = read_unlisten},
     {.word = "checkpoint", .read = read_checkpoint},
     {.word = "do", .read = read_do},
     {.word = "explain", .read = read_explain},
-    {"listen", NULL, "weir: LISTEN is not supported on SQLite", "Poll the table instead."},
-    {"notify", NULL, "weir: NOTIFY is not supported on SQLite", "Poll the table instead."},
-    {"prepare", NULL, "weir: SQL-level PREPARE is not supported on SQLite",
-     "Use the driver's prepared statements (the extended protocol)."},
-    {"execute", NULL, "weir: SQL-level EXECUTE is not supported on SQLite",
-     "Use the driver's prepared statements (the extended protocol)."},
-    {"declare", NULL, "weir: SQL cursors are not supported on SQLite",
-     "Use the driver's own row limit, or LIMIT."},
-    {"fetch", NULL, "weir: SQL cursors are not supported on SQLite",
-     "Use the driver's own row limit, or LIMIT."},
-    {"move", NULL, "weir: SQL cursors are not supported on SQLite",
-     "Use the driver's own row limit, or LIMIT."},
-    {"copy", NULL, "weir: COPY is not supported on SQLite",
-     "Use INSERT with several rows, or SELECT."},
+    {.word = "select", .read = command_read_select},
+    {.word = "copy", .read = read_copy},
+    {.word = "alter", .read = read_alter},
+    {.word = "create", .read = read_create},
+    {.word = "drop", .read = read_drop},
+    {.word = "truncate", .read = read_truncate},
+    {.word = "listen", .read = read_listen},
+    {.word = "notify", .read = read_notify},
+    {.word = "prepare", .read = read_prepare},
+    {.word = "execute", .read = command_read_execute},
+    {.word = "declare", .read = command_read_declare},
+    {.word = "fetch", .read = command_read_fetch},
+    {.word = "move", .read = command_read_move},
     {"lock", NULL, "weir: LOCK is not supported on SQLite",
      "A SERIALIZABLE transaction holds the writer from its beginning."},
     {"call", NULL, "weir: SQLite has no procedures", "Send the statements themselves."},
-    {"truncate", NULL, "weir: TRUNCATE is not supported on SQLite", "Use DELETE FROM."},
     {"grant", NULL, "weir: SQLite has no privileges", "Restrict who may connect to Weir."},
     {"revoke", NULL, "weir: SQLite has no privileges", "Restrict who may connect to Weir."},
     {"attach", NULL, "weir: ATTACH is not allowed", "Configure the other file as a database."},

@@ -1,7 +1,6 @@
 /* SQLite's PostgreSQL face, without I/O: which PostgreSQL type a column is announced as, values in
- * the protocol's text and binary formats, the commands that SQLite does not know, the little
- * translation that other statements need, and psql's catalogue queries. docs/sqlite-types.md says
- * what is promised.
+ * the protocol's text and binary formats, the commands that SQLite does not know, the translation
+ * of other statements, and PostgreSQL's catalogue. docs/sqlite.md says what is promised.
  *
  * All slices that are given back borrow from the input unless said otherwise. */
 #ifndef WEIR_COMPAT_COMPAT_H
@@ -34,16 +33,22 @@ enum {
     WEIR_OID_TIME = 1083,
     WEIR_OID_TIMESTAMP = 1114,
     WEIR_OID_TIMESTAMPTZ = 1184,
+    WEIR_OID_INTERVAL = 1186,
     WEIR_OID_NUMERIC = 1700,
     WEIR_OID_UUID = 2950,
     WEIR_OID_JSONB = 3802
 };
+
+/* A relation's OID in the catalogue is its row in sqlite_schema and this. */
+#define WEIR_COMPAT_FIRST_OID 16384u
 
 /* The type that a declared column is announced as; 0: nothing is declared (an expression, or a
  * column without a type), so the values decide. */
 uint32_t weir_compat_declared_oid(const char *declared);
 /* A type's name as in `expr::name` or CAST(… AS name), in PostgreSQL's or SQLite's words; 0. */
 uint32_t weir_compat_named_oid(weir_slice name);
+/* The array of such elements; 0: not known. */
+uint32_t weir_compat_array_oid(uint32_t element);
 /* pg_type.typlen: bytes of a fixed-size type, -1 for the others. */
 int16_t weir_compat_oid_size(uint32_t oid);
 
@@ -70,6 +75,10 @@ typedef struct weir_compat_value {
  * bytes that it cannot decode. On any other result than 0, `out` is as before. */
 WEIR_MUST_CHECK int weir_compat_cell_write(weir_buf *out, uint32_t oid, uint16_t format,
                                            const weir_compat_value *value, weir_error *err);
+/* The text of such a cell, of a value that is not NULL: *ret is of the value's own bytes, or of
+ * `scratch`, which is emptied first. */
+WEIR_MUST_CHECK int weir_compat_cell_text(uint32_t oid, const weir_compat_value *value,
+                                          weir_buf *scratch, weir_slice *ret, weir_error *err);
 /* A parameter's value as its client sent it. `scratch` gets the bytes of values that had to be
  * rewritten; ret->bytes may point into it or into `bytes`: *ret_scratch tells which, as the offset
  * in `scratch` (SIZE_MAX: not there), because scratch may move while more is appended. */
@@ -79,6 +88,8 @@ WEIR_MUST_CHECK int weir_compat_param_read(uint32_t oid, uint16_t format, weir_s
 /* The narrowest type that holds what both do: of the values of a column with no declared type. 0:
  * nothing seen yet. */
 uint32_t weir_compat_widen(uint32_t oid, weir_compat_class seen);
+/* The same of arrays: of integers, or of texts. */
+uint32_t weir_compat_widen_array(uint32_t oid, const weir_compat_value *seen);
 
 /* ---- commands (command.c) ---- */
 
@@ -98,8 +109,25 @@ typedef enum weir_command_kind {
     WEIR_COMMAND_DISCARD_ALL,
     WEIR_COMMAND_DEALLOCATE,    /* name empty: ALL */
     WEIR_COMMAND_EXPLAIN_CACHE, /* value: the statement that it is about */
-    WEIR_COMMAND_IGNORED,       /* nothing to do here: answered with its tag */
-    WEIR_COMMAND_REFUSED        /* not supported: message and hint */
+    WEIR_COMMAND_COPY,          /* value: what follows COPY */
+    WEIR_COMMAND_CONFIG,        /* value: a list for weir_config_next */
+    WEIR_COMMAND_SIGNAL,        /* value: which session, a number or $n; `local`: its statement */
+    WEIR_COMMAND_CHANNELS,      /* pg_listening_channels() */
+    WEIR_COMMAND_CREATE_DATABASE,
+    WEIR_COMMAND_TRUNCATE,     /* value: several tables; `missing_ok`: CASCADE */
+    WEIR_COMMAND_SEQUENCE,     /* CREATE, ALTER or DROP, as `tag` says; value: what follows */
+    WEIR_COMMAND_CONSTRAINTS,  /* SET CONSTRAINTS; `local`: DEFERRED */
+    WEIR_COMMAND_ALTER_TABLE,  /* value: the actions; `local`: name is an index of the table's */
+    WEIR_COMMAND_PREPARE,      /* types: in the parentheses; value: the statement */
+    WEIR_COMMAND_EXECUTE,      /* value: in the parentheses */
+    WEIR_COMMAND_DECLARE,      /* value: the query */
+    WEIR_COMMAND_FETCH,        /* also MOVE (`fetch.moves`) */
+    WEIR_COMMAND_CLOSE_CURSOR, /* name empty: ALL */
+    WEIR_COMMAND_LISTEN,
+    WEIR_COMMAND_UNLISTEN, /* name empty: * */
+    WEIR_COMMAND_NOTIFY,   /* value: the payload, or empty */
+    WEIR_COMMAND_IGNORED,  /* nothing to do here: answered with its tag */
+    WEIR_COMMAND_REFUSED   /* not supported: message and hint */
 } weir_command_kind;
 
 typedef enum weir_isolation {
@@ -115,15 +143,37 @@ typedef enum weir_access_mode {
     WEIR_ACCESS_MODE_READ_ONLY
 } weir_access_mode;
 
+/* Where a FETCH goes from the row that its cursor is on. */
+typedef enum weir_fetch_kind {
+    WEIR_FETCH_FORWARD,
+    WEIR_FETCH_BACKWARD,
+    WEIR_FETCH_ABSOLUTE,
+    WEIR_FETCH_RELATIVE
+} weir_fetch_kind;
+
+typedef struct weir_fetch {
+    weir_fetch_kind kind;
+    int64_t count; /* INT64_MAX: ALL */
+    bool moves;    /* gives no rows */
+} weir_fetch;
+
+typedef struct weir_cursor_options {
+    bool no_scroll, hold, binary;
+} weir_cursor_options;
+
 typedef struct weir_command {
     weir_command_kind kind;
     weir_isolation isolation;     /* BEGIN, SET_TRANSACTION */
     weir_access_mode access_mode; /* likewise */
     bool local;                   /* SET LOCAL */
+    bool missing_ok;              /* IF EXISTS; TRUNCATE: CASCADE */
     bool session;                 /* SET SESSION CHARACTERISTICS */
     bool chain;                   /* AND CHAIN */
-    weir_slice name;              /* parameter, savepoint or prepared statement, as written */
+    weir_slice name;              /* parameter, savepoint, statement or cursor, as written */
     weir_slice value;             /* SET: what follows TO or =, as written; empty: DEFAULT */
+    weir_slice types;             /* PREPARE; SIGNAL: the column's name */
+    weir_fetch fetch;             /* FETCH */
+    weir_cursor_options cursor;   /* DECLARE */
     const char *tag;              /* of CommandComplete, where it is fixed */
     const char *message, *hint;   /* REFUSED */
 } weir_command;
@@ -131,6 +181,27 @@ typedef struct weir_command {
 /* Recognises what is not for SQLite. WEIR_COMPAT_REFUSED with words: it begins like such a command
  * and is none (42601). */
 WEIR_MUST_CHECK int weir_command_read(weir_slice text, weir_command *ret, weir_error *err);
+/* The next of a list of types by commas, moving behind it; 0 where it is not known. False: none is
+ * left. */
+bool weir_compat_next_type(weir_slice *list, uint32_t *ret_oid);
+#define WEIR_CONFIG_ITEMS_MAX 3u
+
+/* set_config(name, value, local), current_setting(name [, missing_ok]), pg_notify(name, value). */
+typedef struct weir_config_item {
+    bool sets, local, missing_ok, notifies;
+    weir_slice name;     /* a literal as written; pg_notify's may be empty: `name_param` */
+    weir_slice value;    /* likewise, or NULL; empty: `param` */
+    unsigned param;      /* $N */
+    unsigned name_param; /* likewise */
+    weir_slice label;    /* as written */
+} weir_config_item;
+
+/* False: the list ends, or goes on with something else. */
+bool weir_config_next(weir_slice *list, weir_config_item *ret);
+/* How many expressions by commas; none: 0. */
+size_t weir_compat_count_items(weir_slice list);
+/* The largest N of the text's $N parameters. */
+size_t weir_compat_largest_param(weir_slice text);
 /* A name as written, without its quotes, folded to lower case if it has none. The result is cut to
  * `size` - 1 bytes (PostgreSQL cuts names, too). */
 void weir_compat_name_fold(weir_slice written, char *out, size_t size);
@@ -143,6 +214,9 @@ WEIR_MUST_CHECK int weir_compat_tag(weir_slice text, bool returned_rows, uint64_
 /* Splits off the first statement at its `;`. Quotes as both dialects have them, `$tag$` strings,
  * and a CREATE TRIGGER up to its END. */
 weir_slice weir_compat_split(weir_slice text, weir_slice *rest);
+
+/* Appends the statements that do what a SEQUENCE command says. REFUSED with words. */
+WEIR_MUST_CHECK int weir_sequence_plan(const weir_command *c, weir_buf *out, weir_error *err);
 
 /* ---- settings (settings.c) ---- */
 
@@ -163,22 +237,37 @@ WEIR_MUST_CHECK int weir_setting_check(const weir_setting *setting, char *value,
 /* "30s", "500" (milliseconds), "2min": in milliseconds. -EINVAL. */
 WEIR_MUST_CHECK int weir_setting_milliseconds(const char *text, int64_t *ret);
 
-/* ---- translation (rewrite.c, catalog.c) ---- */
+/* ---- translation (rewrite*.c) ---- */
+
+/* The rows that a query locks (FOR UPDATE and its kin). */
+typedef enum weir_compat_lock {
+    WEIR_COMPAT_LOCK_NONE,
+    WEIR_COMPAT_LOCK_WAIT, /* also SKIP LOCKED: who has the writer finds none locked */
+    WEIR_COMPAT_LOCK_NOWAIT
+} weir_compat_lock;
 
 typedef struct weir_compat_context {
     weir_slice user, database;
     uint32_t pid;
+    /* Appends the names of all databases that clients may ask for, each with a zero byte. NULL: the
+     * session's alone. */
+    int (*databases)(void *user_data, weir_buf *out);
+    uint8_t *ret_lock; /* weir_compat_lock, set if the text locks any; may be NULL */
+    /* A setting's value now; NULL: there is none of that name. May be NULL. */
+    const char *(*setting)(void *user_data, weir_slice name);
+    void *user_data;
 } weir_compat_context;
 
 /* The text that SQLite is to run: `$1` becomes `?1`, `x::type` becomes CAST(x AS type) where x is a
- * literal, a parameter, a name or a call, E'…' becomes '…', and functions that ask for the session
- * become their values. Appends to `out`. -ENOMEM, -EMSGSIZE. */
+ * literal, a parameter, a name or a call, E'…' becomes '…', functions that ask for the session
+ * become their values, the catalogue's names those of weir_compat_face; docs/sqlite.md lists all.
+ * Appends to `out`. -ENOMEM, -EMSGSIZE; WEIR_COMPAT_REFUSED with words. */
 WEIR_MUST_CHECK int weir_compat_rewrite(weir_slice text, const weir_compat_context *context,
-                                        weir_buf *out);
-/* Is this one of the catalogue queries that psql sends? Then appends the SQLite statement that
- * answers it and returns 0. WEIR_COMPAT_REFUSED: it is none of those. */
-WEIR_MUST_CHECK int weir_compat_catalog(weir_slice text, const weir_compat_context *context,
-                                        weir_buf *out);
+                                        weir_buf *out, weir_error *err);
+/* The catalogue's tables and PostgreSQL's functions, for the backend to register. */
+const struct weir_face *weir_compat_face(void);
+/* A word that is no name without quotes. */
+bool weir_compat_is_reserved(weir_slice word);
 
 /* ---- types of expressions and parameters (infer.c) ---- */
 
@@ -188,6 +277,8 @@ typedef struct weir_compat_hint {
     uint32_t oid;      /* known from the text; 0: not */
     weir_slice column; /* or: the type of this column, as written, without qualifier */
     unsigned position; /* or: of the nth column, from 1, of the first table that is named */
+    bool array;        /* of such a column's type (a parameter of ANY); of a result: of some */
+    weir_slice label;  /* of a result: its name in PostgreSQL, to be folded; empty: as it is */
 } weir_compat_hint;
 
 /* The select list's hints, by position; beyond `max`, or where `*` stands before, none. Returns how

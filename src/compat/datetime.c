@@ -63,16 +63,26 @@ static int month_days(int y, int m)
     return m == 2 && leap ? 29 : days[m - 1];
 }
 
+void weir_date_split(int32_t days, int *ret_year, int *ret_month, int *ret_day)
+{
+    civil_from_days(days, ret_year, ret_month, ret_day);
+}
+
+bool weir_date_join(int year, int month, int day, int32_t *ret_days)
+{
+    if (year < 1 || month < 1 || month > 12 || day < 1 || day > month_days(year, month))
+        return false;
+    *ret_days = days_from_civil(year, month, day);
+    return true;
+}
+
 static bool take_date(weir_slice *s, int32_t *ret_days)
 {
     int y = 0, m = 0, d = 0;
     if (!take_digits(s, 4, &y) || !take_char(s, '-') || !take_digits(s, 2, &m) ||
         !take_char(s, '-') || !take_digits(s, 2, &d))
         return false;
-    if (y < 1 || m < 1 || m > 12 || d < 1 || d > month_days(y, m))
-        return false;
-    *ret_days = days_from_civil(y, m, d);
-    return true;
+    return weir_date_join(y, m, d, ret_days);
 }
 
 static int64_t take_fraction(weir_slice *s)
@@ -189,25 +199,44 @@ bool weir_timestamp_julian(double day, int64_t *ret_us)
     return weir_timestamp_in_range(*ret_us);
 }
 
+/* The last `width` digits, without snprintf, which takes ten times as long. */
+static size_t put_digits(char *out, int n, size_t width)
+{
+    for (size_t i = width; i > 0; i--, n /= 10)
+        out[i - 1] = (char)('0' + n % 10);
+    out[width] = '\0';
+    return width;
+}
+
 size_t weir_date_format(int32_t days, char out[WEIR_DATETIME_TEXT_MAX])
 {
     int y = 0, m = 0, d = 0;
     civil_from_days(days, &y, &m, &d);
-    return (size_t)snprintf(out, WEIR_DATETIME_TEXT_MAX, "%04d-%02d-%02d", y, m, d);
+    if (y < 0 || y > 9999)
+        return (size_t)snprintf(out, WEIR_DATETIME_TEXT_MAX, "%04d-%02d-%02d", y, m, d);
+    size_t len = put_digits(out, y, 4);
+    out[len++] = '-';
+    len += put_digits(out + len, m, 2);
+    out[len++] = '-';
+    return len + put_digits(out + len, d, 2);
 }
 
 size_t weir_time_format(int64_t us, char out[WEIR_DATETIME_TEXT_MAX])
 {
     int fraction = (int)(us % 1000000);
     int seconds = (int)(us / 1000000);
-    int len = snprintf(out, WEIR_DATETIME_TEXT_MAX, "%02d:%02d:%02d", seconds / 3600,
-                       seconds / 60 % 60, seconds % 60);
+    size_t len = put_digits(out, seconds / 3600, 2);
+    out[len++] = ':';
+    len += put_digits(out + len, seconds / 60 % 60, 2);
+    out[len++] = ':';
+    len += put_digits(out + len, seconds % 60, 2);
     if (fraction > 0) {
-        len += snprintf(out + len, WEIR_DATETIME_TEXT_MAX - (size_t)len, ".%06d", fraction);
+        out[len++] = '.';
+        len += put_digits(out + len, fraction, 6);
         while (out[len - 1] == '0')
             out[--len] = '\0';
     }
-    return (size_t)len;
+    return len;
 }
 
 size_t weir_timestamp_format(int64_t us, bool with_zone, char out[WEIR_DATETIME_TEXT_MAX])
@@ -218,9 +247,11 @@ size_t weir_timestamp_format(int64_t us, bool with_zone, char out[WEIR_DATETIME_
         days--;
     }
     char clock[WEIR_DATETIME_TEXT_MAX];
-    (void)weir_time_format(rest, clock);
-    size_t len = weir_date_format((int32_t)days, out);
-    len += (size_t)snprintf(out + len, WEIR_DATETIME_TEXT_MAX - len, " %.20s%s", clock,
-                            with_zone ? "+00" : "");
-    return len;
+    size_t time = weir_time_format(rest, clock), len = weir_date_format((int32_t)days, out);
+    out[len++] = ' ';
+    memcpy(out + len, clock, time + 1);
+    len += time;
+    if (with_zone)
+        memcpy(out + len, "+00", 4);
+    return len + (with_zone ? 3 : 0);
 }

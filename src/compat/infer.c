@@ -1,175 +1,7 @@
-/* What a statement's text alone says about types: of result columns that declare none, and of
- * parameters. Only what holds for every row; the rest stays unknown. */
+/* What a statement's text alone says about the types of parameters. Only what holds for every row;
+ * the rest stays unknown. */
 #include "compat/compat.h"
 #include "compat/token.h"
-
-/* ---- results ---- */
-
-typedef struct result_rule {
-    const char *function;
-    uint32_t oid;
-} result_rule;
-
-/* Functions whose result has one storage class whatever they are given (or is NULL). */
-static const result_rule rules[] = {
-    {"count", WEIR_OID_INT8},
-    {"length", WEIR_OID_INT8},
-    {"instr", WEIR_OID_INT8},
-    {"changes", WEIR_OID_INT8},
-    {"total_changes", WEIR_OID_INT8},
-    {"last_insert_rowid", WEIR_OID_INT8},
-    {"row_number", WEIR_OID_INT8},
-    {"rank", WEIR_OID_INT8},
-    {"dense_rank", WEIR_OID_INT8},
-    {"unicode", WEIR_OID_INT8},
-    {"avg", WEIR_OID_FLOAT8},
-    {"total", WEIR_OID_FLOAT8},
-    {"julianday", WEIR_OID_FLOAT8},
-    {"sum", WEIR_OID_NUMERIC}, /* integers or reals: a numeric holds both */
-    {"upper", WEIR_OID_TEXT},
-    {"lower", WEIR_OID_TEXT},
-    {"hex", WEIR_OID_TEXT},
-    {"typeof", WEIR_OID_TEXT},
-    {"group_concat", WEIR_OID_TEXT},
-    {"printf", WEIR_OID_TEXT},
-    {"quote", WEIR_OID_TEXT},
-};
-
-static uint32_t rule_of(weir_slice name)
-{
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-        if (weir_slice_eq_nocase(name, rules[i].function))
-            return rules[i].oid;
-    return 0;
-}
-
-/* A cast's integer types say how large a parameter may be, not how large a result is. */
-static uint32_t widest(uint32_t oid)
-{
-    if (oid == WEIR_OID_INT2 || oid == WEIR_OID_INT4)
-        return WEIR_OID_INT8;
-    return oid == WEIR_OID_FLOAT4 ? WEIR_OID_FLOAT8 : oid;
-}
-
-/* Behind an opening parenthesis: skips to behind its partner. */
-static void skip_parentheses(weir_slice *rest)
-{
-    unsigned depth = 1;
-    while (depth > 0) {
-        weir_token t = weir_token_next(rest);
-        if (t.kind == WEIR_TOKEN_END)
-            return;
-        depth += weir_token_is(t, "(") ? 1u : 0u;
-        depth -= weir_token_is(t, ")") ? 1u : 0u;
-    }
-}
-
-static bool item_ends(weir_slice rest)
-{
-    weir_token t = weir_token_peek(rest);
-    return t.kind == WEIR_TOKEN_END || weir_token_is(t, ",") || weir_token_is(t, "from") ||
-           weir_token_is(t, "as") || weir_token_is(t, ";") || t.kind == WEIR_TOKEN_QUOTED ||
-           weir_token_is(t, "limit") || weir_token_is(t, "where");
-}
-
-/* CAST(… AS type) */
-static uint32_t cast_type(weir_slice rest)
-{
-    unsigned depth = 1;
-    while (depth > 0) {
-        weir_token t = weir_token_next(&rest);
-        if (t.kind == WEIR_TOKEN_END)
-            return 0;
-        depth += weir_token_is(t, "(") ? 1u : 0u;
-        depth -= weir_token_is(t, ")") ? 1u : 0u;
-        if (depth == 1 && weir_token_is(t, "as"))
-            return widest(weir_compat_named_oid(weir_token_next(&rest).text));
-    }
-    return 0;
-}
-
-static uint32_t literal_type(weir_token t)
-{
-    if (t.kind == WEIR_TOKEN_STRING)
-        return WEIR_OID_TEXT;
-    if (t.kind == WEIR_TOKEN_BLOB)
-        return WEIR_OID_BYTEA;
-    for (size_t i = 0; i < t.text.len; i++)
-        if (t.text.data[i] < '0' || t.text.data[i] > '9')
-            return WEIR_OID_FLOAT8;
-    return t.text.len < 19 ? WEIR_OID_INT8 : 0;
-}
-
-/* One item of the select list: an operand, perhaps `::type`, and nothing else. */
-static uint32_t item_type(weir_slice rest)
-{
-    weir_token t = weir_token_next(&rest);
-    uint32_t oid = 0;
-    if (t.kind == WEIR_TOKEN_STRING || t.kind == WEIR_TOKEN_NUMBER || t.kind == WEIR_TOKEN_BLOB) {
-        oid = literal_type(t);
-    } else if (t.kind == WEIR_TOKEN_WORD && weir_token_accept(&rest, "(")) {
-        oid = weir_token_is(t, "cast") ? cast_type(rest) : rule_of(t.text);
-        skip_parentheses(&rest);
-        weir_slice over = rest;
-        if (weir_token_accept(&over, "over") && weir_token_accept(&over, "(")) {
-            skip_parentheses(&over);
-            rest = over;
-        }
-    } else if (weir_token_accept(&rest, ".")) {
-        (void)weir_token_next(&rest);
-    }
-    while (weir_token_accept(&rest, "::"))
-        oid = widest(weir_compat_named_oid(weir_token_next(&rest).text));
-    return item_ends(rest) ? oid : 0;
-}
-
-/* Moves behind the comma that ends the item; false: the list ends. */
-static bool next_item(weir_slice *rest)
-{
-    for (;;) {
-        weir_token t = weir_token_next(rest);
-        if (weir_token_is(t, "("))
-            skip_parentheses(rest);
-        if (weir_token_is(t, ","))
-            return true;
-        if (t.kind == WEIR_TOKEN_END || weir_token_is(t, "from") || weir_token_is(t, "union"))
-            return false;
-    }
-}
-
-static bool has_set_operation(weir_slice text)
-{
-    for (;;) {
-        weir_token t = weir_token_next(&text);
-        if (t.kind == WEIR_TOKEN_END)
-            return false;
-        if (weir_token_is(t, "("))
-            skip_parentheses(&text);
-        if (weir_token_is(t, "union") || weir_token_is(t, "intersect") ||
-            weir_token_is(t, "except"))
-            return true;
-    }
-}
-
-size_t weir_compat_result_hints(weir_slice text, weir_compat_hint *out, size_t max)
-{
-    size_t n = 0;
-    if (!weir_token_accept(&text, "select") || has_set_operation(text))
-        return 0;
-    if (!weir_token_accept(&text, "distinct"))
-        (void)weir_token_accept(&text, "all");
-    do {
-        weir_slice star = text;
-        weir_token first = weir_token_next(&star);
-        bool qualified = weir_token_accept(&star, ".") && weir_token_accept(&star, "*");
-        if (weir_token_is(first, "*") || qualified)
-            break; /* positions are unknown from here on */
-        if (n < max)
-            out[n] = (weir_compat_hint){.oid = item_type(text)};
-        n++;
-    } while (next_item(&text));
-    return n < max ? n : max;
-}
 
 /* ---- parameters ---- */
 
@@ -190,15 +22,12 @@ static size_t param_number(weir_token t)
 static bool is_comparison(weir_token t)
 {
     static const char *const ops[] = {"=", "==", "<", ">", "<=", ">=", "<>", "!=", "like", "is"};
-    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
-        if (weir_token_is(t, ops[i]))
-            return true;
-    return false;
+    return weir_token_is_one_of(t, ops);
 }
 
 typedef struct param_reader {
     weir_slice rest;
-    weir_token last[3];  /* newest first */
+    weir_token last[4];  /* newest first */
     weir_slice compared; /* the column that is compared with what is being read */
     weir_slice in_list;  /* … of an IN list that is open */
 } param_reader;
@@ -215,11 +44,30 @@ static weir_slice name_of(weir_token t)
     return named ? t.text : (weir_slice){0};
 }
 
+/* ::type, ::type[] */
+static uint32_t cast_oid(weir_slice after)
+{
+    if (weir_token_accept(&after, "pg_catalog"))
+        (void)weir_token_accept(&after, ".");
+    uint32_t oid = weir_compat_named_oid(weir_token_next(&after).text);
+    return weir_token_accept(&after, "[") ? weir_compat_array_oid(oid) : oid;
+}
+
+static bool is_any(const param_reader *p)
+{
+    return weir_token_is(p->last[0], "(") && is_comparison(p->last[2]) &&
+           (weir_token_is(p->last[1], "any") || weir_token_is(p->last[1], "some") ||
+            weir_token_is(p->last[1], "all"));
+}
+
 static void on_param(param_reader *p, weir_compat_hint *h)
 {
     weir_slice after = p->rest;
     if (weir_token_accept(&after, "::")) {
-        hint(h, weir_compat_named_oid(weir_token_next(&after).text), (weir_slice){0});
+        hint(h, cast_oid(after), (weir_slice){0});
+    } else if (is_any(p)) {
+        hint(h, 0, name_of(p->last[3]));
+        h->array = h->column.len > 0;
     } else if (weir_token_accept(&after, "as") && weir_token_is(p->last[1], "cast")) {
         hint(h, weir_compat_named_oid(weir_token_next(&after).text), (weir_slice){0});
     } else if (weir_token_is(p->last[0], "limit") || weir_token_is(p->last[0], "offset")) {
@@ -247,6 +95,7 @@ static void advance(param_reader *p, weir_token t)
         p->in_list = name_of(p->last[1]);
     else if (weir_token_is(t, ")"))
         p->in_list = (weir_slice){0};
+    p->last[3] = p->last[2];
     p->last[2] = p->last[1];
     p->last[1] = p->last[0];
     p->last[0] = t;
@@ -326,7 +175,9 @@ int weir_compat_columns_query(weir_slice text, weir_buf *out)
 {
     static const char tail[] =
         ") SELECT lower(c.name), c.type, (k = 1) * (c.cid + 1) FROM named, sqlite_master AS m, "
-        "pragma_table_info(m.name) AS c WHERE m.type IN ('table', 'view') AND lower(m.name) = n";
+        "pragma_table_info(m.name) AS c WHERE m.type IN ('table', 'view') AND lower(m.name) = n "
+        "UNION ALL SELECT lower(c.name), c.type, 0 FROM named, pragma_table_info(n) AS c WHERE n "
+        "GLOB 'pg_*'";
     size_t found = 0;
     bool wanted = false;
     int r = weir_buf_append(out, WEIR_SLICE_LIT("WITH named(n, k) AS (VALUES "));

@@ -1,6 +1,7 @@
 /* A parameter's value, as a client sent it, as SQLite is to store or compare it. The form is the
  * one SQLite's own functions use: dates and times are ISO texts, booleans 0 and 1, decimals numbers
  * if a number holds them. */
+#include "compat/array.h"
 #include "compat/values.h"
 #include <math.h>
 
@@ -85,8 +86,10 @@ static int read_integer(reading *r, uint32_t oid, uint16_t format)
 static int read_real(reading *r, uint32_t oid, uint16_t format)
 {
     double real = 0;
+    if (format == 0 && !weir_number_real(r->in, &real))
+        return REFUSED;
     if (format == 0)
-        return weir_number_real(r->in, &real) ? give_real(r, real) : REFUSED;
+        return give_real(r, oid == WEIR_OID_FLOAT4 ? (double)(float)real : real);
     if (r->in.len != (size_t)weir_compat_oid_size(oid))
         return REFUSED;
     uint64_t bits = big_endian(r->in);
@@ -218,10 +221,20 @@ static int read_json(reading *r, uint32_t oid, uint16_t format)
     return weir_text_is_json(in) ? give_bytes(r, WEIR_COMPAT_TEXT, in) : REFUSED;
 }
 
+static int read_array(reading *r, uint16_t format, weir_error *err)
+{
+    int e = format == 1 ? weir_array_decode(r->in, r->scratch, err)
+                        : weir_array_requote(r->in, r->scratch);
+    return e != 0 ? e : give_scratch(r, WEIR_COMPAT_TEXT);
+}
+
 static int read_other(reading *r, uint32_t oid, uint16_t format, weir_error *err)
 {
     bool text_like = oid == WEIR_OID_TEXT || oid == WEIR_OID_VARCHAR || oid == WEIR_OID_BPCHAR ||
                      oid == WEIR_OID_NAME || oid == WEIR_OID_CHAR;
+    bool texts = oid == 1009 || oid == 1015 || oid == 1014 || oid == 1003; /* arrays of them */
+    if (texts || (format == 1 && weir_array_element_oid(oid) != 0))
+        return read_array(r, format, err);
     if (format == 0 || text_like)
         return give_bytes(r, WEIR_COMPAT_TEXT, r->in);
     if (oid == 0 || oid == WEIR_OID_UNKNOWN) {

@@ -41,6 +41,7 @@ static const weir_setting settings[] = {
     {"default_table_access_method", "heap", false, false},
     {"xmloption", "content", false, false},
     {"work_mem", "4MB", false, false},
+    {"max_index_keys", "32", false, true},
     {"lc_collate", "C", false, true},
     {"lc_ctype", "C", false, true},
 };

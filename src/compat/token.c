@@ -1,6 +1,5 @@
 /* Splits a statement's text into tokens. Linear: every byte is looked at once or twice. */
 #include "compat/token.h"
-#include "base/ascii.h"
 
 static bool is_digit(uint8_t c)
 {
@@ -107,13 +106,21 @@ static size_t number_len(weir_slice s)
     return i;
 }
 
+/* The second byte of any of them is one of `seconds`. */
 static size_t op_len(weir_slice s)
 {
-    static const char *const twos[] = {"::", "<=", ">=", "<>", "!=", "==", "||", "->"};
-    if (s.len >= 2)
-        for (size_t i = 0; i < sizeof(twos) / sizeof(twos[0]); i++)
-            if (memcmp(s.data, twos[i], 2) == 0)
-                return i == 7 && at(s, 2) == '>' ? 3 : 2;
+    static const char seconds[] = "!~*>=|:@&<-?";
+    if (s.len < 2 || !memchr(seconds, s.data[1], sizeof(seconds) - 1))
+        return 1;
+    static const char *const ops[] = {
+        "!~~*", "!~~", "!~*", "~~*", "->>", "#>>", "::", "<=", ">=", "<>",
+        "!=",   "==",  "||",  "->",  "#>",  "~~",  "~*", "!~", "@>", "<@",
+        "&&",   "<<",  ">>",  "#-",  "?|",  "?&",  "@?", "@@", "^@"};
+    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+        size_t len = strlen(ops[i]);
+        if (s.len >= len && memcmp(s.data, ops[i], len) == 0)
+            return len;
+    }
     return 1;
 }
 
@@ -141,6 +148,12 @@ static weir_token scan_param(weir_slice s)
     return make(len > 1 || s.data[0] == '?' ? WEIR_TOKEN_PARAM : WEIR_TOKEN_OP, s, len);
 }
 
+/* ?| and ?&, but not a parameter before ||. */
+static bool is_key_operator(weir_slice s)
+{
+    return at(s, 1) == '&' || (at(s, 1) == '|' && at(s, 2) != '|');
+}
+
 static weir_token scan(weir_slice s)
 {
     uint8_t c = s.data[0];
@@ -152,7 +165,8 @@ static weir_token scan(weir_slice s)
         return make(WEIR_TOKEN_STRING, s, quoted_len(s, 0, false));
     if (c == '"' || c == '`')
         return make(WEIR_TOKEN_QUOTED, s, quoted_len(s, 0, false));
-    if (c == '$' || c == '?' || c == '@' || (c == ':' && at(s, 1) != ':'))
+    if (c == '$' || (c == '?' && !is_key_operator(s)) ||
+        (c == '@' && !strchr(">?@", at(s, 1) ? at(s, 1) : ' ')) || (c == ':' && at(s, 1) != ':'))
         return scan_param(s);
     return make(WEIR_TOKEN_OP, s, op_len(s));
 }
@@ -174,10 +188,12 @@ weir_token weir_token_peek(weir_slice rest)
     return weir_token_next(&rest);
 }
 
-bool weir_token_is(weir_token t, const char *lower)
+bool weir_token_is_listed(weir_token t, const char *const *words, size_t count)
 {
-    return (t.kind == WEIR_TOKEN_WORD || t.kind == WEIR_TOKEN_OP) &&
-           weir_slice_eq_nocase(t.text, lower);
+    for (size_t i = 0; i < count; i++)
+        if (weir_token_is(t, words[i]))
+            return true;
+    return false;
 }
 
 bool weir_token_accept(weir_slice *rest, const char *lower)
@@ -187,4 +203,63 @@ bool weir_token_accept(weir_slice *rest, const char *lower)
         return false;
     *rest = after;
     return true;
+}
+
+bool weir_token_take_parentheses(weir_slice *rest, weir_slice *ret_inside)
+{
+    const uint8_t *begin = rest->data;
+    for (unsigned depth = 1;;) {
+        weir_token t = weir_token_next(rest);
+        if (t.kind == WEIR_TOKEN_END)
+            return false;
+        depth += weir_token_is(t, "(") ? 1u : 0u;
+        depth -= weir_token_is(t, ")") ? 1u : 0u;
+        if (depth > 0)
+            continue;
+        if (ret_inside)
+            *ret_inside = weir_slice_make(begin, (size_t)(t.text.data - begin));
+        return true;
+    }
+}
+
+weir_slice weir_token_take_item(weir_slice *rest)
+{
+    weir_token first = weir_token_peek(*rest);
+    const uint8_t *begin = first.text.data, *end = begin;
+    unsigned depth = 0;
+    for (weir_token t; (t = weir_token_next(rest)).kind != WEIR_TOKEN_END;) {
+        if (depth == 0 && weir_token_is(t, ","))
+            break;
+        bool opens = weir_token_is(t, "(") || weir_token_is(t, "[");
+        bool closes = weir_token_is(t, ")") || weir_token_is(t, "]");
+        depth += opens ? 1u : 0u;
+        depth -= closes && depth > 0 ? 1u : 0u;
+        end = t.text.data + t.text.len;
+    }
+    return weir_slice_make(begin, (size_t)(end - begin));
+}
+
+int weir_token_put_quoted(weir_buf *out, weir_slice s, uint8_t quote)
+{
+    int r = weir_buf_append_u8(out, quote);
+    for (size_t i = 0; r == 0 && i < s.len; i++) {
+        if (s.data[i] == quote)
+            r = weir_buf_append_u8(out, quote);
+        if (r == 0)
+            r = weir_buf_append_u8(out, s.data[i]);
+    }
+    return r == 0 ? weir_buf_append_u8(out, quote) : r;
+}
+
+bool weir_token_mentions(weir_slice text, const char *lower)
+{
+    size_t len = strlen(lower);
+    for (size_t i = 0; i + len <= text.len; i++) {
+        const uint8_t *at = text.data + i;
+        if ((at[0] | 0x20) == (uint8_t)lower[0] &&
+            weir_ascii_lower(at[len - 1]) == (uint8_t)lower[len - 1] &&
+            weir_slice_eq_nocase(weir_slice_make(at, len), lower))
+            return true;
+    }
+    return false;
 }

@@ -3,13 +3,15 @@
  * the names that say more than an affinity. */
 #include "base/ascii.h"
 #include "compat/compat.h"
+#include <stdlib.h>
 
 typedef struct named_type {
     const char *name;
     uint32_t oid;
 } named_type;
 
-/* Whole names. Integers are all int8: SQLite stores 64 bits whatever was declared. */
+/* Whole names. INTEGER is int8, because SQLite stores 64 bits in it; INT4 and INT2 are what a table
+ * made through Weir has instead (rewrite_ddl.c), and what is written there is checked. */
 static const named_type declared_names[] = {
     {"boolean", WEIR_OID_BOOL},
     {"bool", WEIR_OID_BOOL},
@@ -23,10 +25,16 @@ static const named_type declared_names[] = {
     {"timestamp with time zone", WEIR_OID_TIMESTAMPTZ},
     {"json", WEIR_OID_JSON},
     {"jsonb", WEIR_OID_JSONB},
+    {"json text", WEIR_OID_JSON}, /* as CREATE TABLE through Weir has it (rewrite_ddl.c) */
+    {"jsonb text", WEIR_OID_JSONB},
+    {"float4", WEIR_OID_FLOAT4},
     {"uuid", WEIR_OID_UUID},
     {"bytea", WEIR_OID_BYTEA},
     {"varchar", WEIR_OID_VARCHAR},
     {"character varying", WEIR_OID_VARCHAR},
+    {"int4", WEIR_OID_INT4},
+    {"integer /* int4 */", WEIR_OID_INT4}, /* a key (rewrite_ddl.c) */
+    {"int2", WEIR_OID_INT2},
     {"serial", WEIR_OID_INT8},
     {"bigserial", WEIR_OID_INT8},
     {"string", WEIR_OID_TEXT},
@@ -83,11 +91,34 @@ static weir_slice base_name(weir_slice s)
     return s;
 }
 
+/* "pg_int(26)": of the catalogue's own tables (face.h). */
+static uint32_t catalogue_oid(const char *declared)
+{
+    const char *open = strchr(declared, '(');
+    unsigned long oid = open ? strtoul(open + 1, NULL, 10) : 0;
+    return oid <= UINT32_MAX && oid > 0 ? (uint32_t)oid : WEIR_OID_TEXT;
+}
+
+/* "varchar(10)[]", as rewrite_ddl.c writes it. */
+static bool is_array(weir_slice name)
+{
+    return name.len > 2 && name.data[name.len - 2] == '[' && name.data[name.len - 1] == ']';
+}
+
 uint32_t weir_compat_declared_oid(const char *declared)
 {
     weir_slice name = base_name(weir_slice_cstr(declared));
     if (name.len == 0)
         return 0;
+    if (is_array(weir_slice_cstr(declared))) {
+        name = weir_slice_head(name, strcspn(declared, "(["));
+        bool four = weir_slice_eq_nocase(name, "integer");
+        uint32_t array = weir_compat_array_oid(four ? WEIR_OID_INT4 : weir_compat_named_oid(name));
+        return array ? array : weir_compat_array_oid(WEIR_OID_TEXT);
+    }
+    if (weir_slice_eq_cstr(name, "pg_int") || weir_slice_eq_cstr(name, "pg_text") ||
+        weir_slice_eq_cstr(name, "pg_real"))
+        return catalogue_oid(declared);
     uint32_t oid = lookup(declared_names, sizeof(declared_names) / sizeof(declared_names[0]), name);
     if (oid != 0)
         return oid;
@@ -129,12 +160,38 @@ int16_t weir_compat_oid_size(uint32_t oid)
     case WEIR_OID_TIMESTAMPTZ:
         return 8;
     case WEIR_OID_UUID:
+    case WEIR_OID_INTERVAL:
         return 16;
     case WEIR_OID_NAME:
         return 64;
     default:
         return -1;
     }
+}
+
+/* {1,-2,NULL}: nothing else is in an array of integers. */
+static bool holds_integers(weir_slice text)
+{
+    bool digits = false;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        bool digit = c >= '0' && c <= '9';
+        digits |= digit;
+        if (!digit && !strchr("{},-NUL", c))
+            return false;
+    }
+    return digits;
+}
+
+uint32_t weir_compat_widen_array(uint32_t oid, const weir_compat_value *seen)
+{
+    uint32_t integers = weir_compat_array_oid(WEIR_OID_INT8);
+    uint32_t texts = weir_compat_array_oid(WEIR_OID_TEXT);
+    if (seen->type == WEIR_COMPAT_NULL || oid == texts)
+        return oid;
+    bool numbers = seen->type == WEIR_COMPAT_TEXT && holds_integers(seen->bytes);
+    bool nothing = seen->bytes.len <= 2; /* {} is of any type */
+    return numbers ? integers : nothing && oid ? oid : texts;
 }
 
 /* int8 below float8 below text; bytes and anything else meet in text. */

@@ -5,6 +5,14 @@
 
 #include "compat/compat.h"
 
+/* now() and gen_random_uuid() in SQLite's own words: what stays in a schema, which other programs
+ * read, too. pg_attrdef shows the calls again. */
+#define WEIR_NOW_WORDS "strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')"
+#define WEIR_UUID_WORDS                                                                            \
+    "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), " \
+    "2) || '-' || substr('89AB', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' "  \
+    "|| hex(randomblob(6)))"
+
 #define WEIR_NUMBER_TEXT_MAX 32u /* a formatted integer or double and its zero byte */
 
 /* ---- number.c ---- */
@@ -12,7 +20,9 @@
 bool weir_number_integer(weir_slice text, int64_t *ret);
 bool weir_number_real(weir_slice text, double *ret);
 bool weir_number_bool(weir_slice text, bool *ret);
+size_t weir_number_format_integer(int64_t i, char out[WEIR_NUMBER_TEXT_MAX]);
 /* The shortest text that reads back as the same double, as PostgreSQL writes it. */
+size_t weir_number_format_float4(float real, char out[WEIR_NUMBER_TEXT_MAX]);
 size_t weir_number_format(double real, char out[WEIR_NUMBER_TEXT_MAX]);
 /* Exactly representable as int64. */
 bool weir_number_integral(double real, int64_t *ret);
@@ -42,9 +52,17 @@ bool weir_timestamp_in_range(int64_t us);
 /* SQLite's other two conventions: seconds since 1970, Julian day. */
 bool weir_timestamp_unix(int64_t seconds, int64_t *ret_us);
 bool weir_timestamp_julian(double day, int64_t *ret_us);
+/* A day's date, and back: false: there is none of such numbers. */
+void weir_date_split(int32_t days, int *ret_year, int *ret_month, int *ret_day);
+bool weir_date_join(int year, int month, int day, int32_t *ret_days);
 size_t weir_date_format(int32_t days, char out[WEIR_DATETIME_TEXT_MAX]);
 size_t weir_time_format(int64_t us, char out[WEIR_DATETIME_TEXT_MAX]);
 size_t weir_timestamp_format(int64_t us, bool with_zone, char out[WEIR_DATETIME_TEXT_MAX]);
+
+/* ---- run_moments.c ---- */
+
+/* PostgreSQL's text of an interval, as in '1 year 2 days 03:04:05'. */
+bool weir_interval_parse(weir_slice text, int64_t *ret_us, int32_t *ret_days, int32_t *ret_months);
 
 /* ---- text.c ---- */
 

@@ -126,6 +126,8 @@ int weir_compat_tag(weir_slice text, bool returned_rows, uint64_t rows, uint64_t
         return weir_buf_printf(out, "DELETE %llu", changed);
     if (weir_token_is(t, "create") || weir_token_is(t, "drop") || weir_token_is(t, "alter"))
         return put_ddl(t, text, out);
+    if (weir_token_is(t, "truncate"))
+        return weir_buf_append(out, WEIR_SLICE_LIT("TRUNCATE TABLE"));
     if (weir_token_is(t, "explain"))
         return weir_buf_append(out, WEIR_SLICE_LIT("EXPLAIN"));
     if (returned_rows || weir_token_is(t, "select") || weir_token_is(t, "values"))
@@ -176,4 +178,23 @@ weir_slice weir_compat_split(weir_slice text, weir_slice *rest)
         else if (weir_token_is(t, "end"))
             in_body = false;
     }
+}
+
+/* ---- reserved words ---- */
+
+/* PostgreSQL's, of which those that SQLite takes for names need quotes for it. */
+bool weir_compat_is_reserved(weir_slice word)
+{
+    static const char *const words[] = {
+        "all",        "analyse", "analyze", "and",        "any",     "array",     "as",
+        "asc",        "both",    "case",    "cast",       "check",   "collate",   "column",
+        "constraint", "create",  "default", "deferrable", "desc",    "distinct",  "do",
+        "else",       "end",     "except",  "false",      "fetch",   "for",       "foreign",
+        "from",       "grant",   "group",   "having",     "in",      "initially", "intersect",
+        "into",       "lateral", "leading", "limit",      "not",     "null",      "offset",
+        "on",         "only",    "or",      "order",      "placing", "primary",   "references",
+        "returning",  "select",  "some",    "symmetric",  "table",   "then",      "to",
+        "trailing",   "true",    "union",   "unique",     "user",    "using",     "variadic",
+        "when",       "where",   "window",  "with"};
+    return word.len > 0 && weir_token_is_one_of(((weir_token){WEIR_TOKEN_WORD, word}), words);
 }

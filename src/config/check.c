@@ -38,6 +38,10 @@ static int check_listen(draft *d)
     const weir_config *c = d->config;
     const origin *from = &draft_slot_of(d->root, "listen")->from;
     config_address all[CONFIG_LISTEN_MAX];
+    if (c->listen_count == 0 && !d->source->embedded)
+        return draft_fail(d, from,
+                          "listen is off: only a program that Weir is a part of could use "
+                          "it");
     for (unsigned i = 0; i < c->listen_count; i++) {
         int r = check_address(d, "listen", c->listen[i], from, &all[i]);
         if (r == 0)
@@ -219,11 +223,26 @@ static int check_cache(draft *d)
     return 0;
 }
 
+/* What a part of another program does not do. */
+static int check_embedded(draft *d)
+{
+    static const char *const paths[] = {"admin.listen", "restart.socket"};
+    for (size_t i = 0; d->source->embedded && i < sizeof(paths) / sizeof(paths[0]); i++) {
+        const draft_slot *slot = draft_slot_of(d->root, paths[i]);
+        if (slot->text && strcmp(slot->text, "off") != 0)
+            return draft_fail(d, &slot->from, "%s is for `weir serve`, not for the library",
+                              paths[i]);
+    }
+    return 0;
+}
+
 int draft_check(draft *d)
 {
     int r = check_listen(d);
     if (r == 0)
         r = check_admin(d);
+    if (r == 0)
+        r = check_embedded(d);
     if (r == 0)
         r = check_databases(d);
     if (r == 0)

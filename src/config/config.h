@@ -10,7 +10,9 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "config/hba.h"
+#include "config/sqlite.h"
 #include "config/tier.h"
+#include "config/warm.h"
 
 typedef enum weir_config_backend { WEIR_CONFIG_SQLITE, WEIR_CONFIG_POSTGRES } weir_config_backend;
 typedef enum weir_config_pool_mode {
@@ -28,6 +30,7 @@ typedef enum weir_config_target {
     WEIR_CONFIG_TARGET_STANDBY,
     WEIR_CONFIG_TARGET_PREFER_STANDBY
 } weir_config_target;
+#define WEIR_CONFIG_REPLICAS_MAX 8 /* of a database */
 /* What one database or one user may have. */
 typedef struct weir_config_share {
     unsigned max_connections;   /* server connections, over all its pools; 0: no limit */
@@ -92,12 +95,13 @@ typedef enum weir_config_consistency {
 /* An item of cache.rules: the first whose patterns all match decides; `*` in a pattern stands for
  * any run of characters; NULL matches anything. At least one pattern and one consequence. */
 typedef struct weir_config_cache_rule {
-    const char *table, *template, *user, *database;
+    const char *table, *template, *user, *database, *name_space, *version;
     enum { WEIR_CONFIG_RULE_UNSET, WEIR_CONFIG_RULE_CACHE, WEIR_CONFIG_RULE_BYPASS } cache;
     weir_time ttl;    /* 0: none given */
     const char *tags; /* "a,b", of a list or one text; NULL: none */
     weir_config_consistency consistency;
-    weir_time bound; /* 0: none given */
+    weir_time bound; /* 0: none given, as the next three */
+    weir_time stale_if_error, stale_while_revalidate, refresh_ahead;
 } weir_config_cache_rule;
 
 typedef struct weir_config_pool {
@@ -130,14 +134,18 @@ typedef struct weir_config_database {
     weir_config_backend backend;
     const char *dsn_shown;         /* without its password: for logs and SHOW */
     const char *path;              /* SQLite: file */
+    bool create;                   /* … which is made if it is not there */
     const weir_config_host *hosts; /* PostgreSQL; in order of preference */
     unsigned host_count;
-    const char *dbname, *user, *password; /* of the server; NULL where not given */
-    weir_config_target target;            /* target_session_attrs */
-    bool balance;                         /* load_balance_hosts=random */
-    weir_time connect_timeout;            /* of the DSN; 0: timeouts.connect */
-    weir_config_server_tls tls;           /* whole */
-    bool warm;                            /* min_size was asked for and the user is known */
+    const char *dbname, *user, *password;        /* of the server; NULL where not given */
+    weir_config_target target;                   /* target_session_attrs */
+    bool balance;                                /* load_balance_hosts=random */
+    weir_time connect_timeout;                   /* of the DSN; 0: timeouts.connect */
+    weir_config_server_tls tls;                  /* whole */
+    bool warm;                                   /* min_size was asked for and the user is known */
+    const struct weir_config_database *replicas; /* `replicas`, with the primary's pool */
+    unsigned replica_count;
+    weir_time replica_lag; /* 5 s */
     weir_config_share share;
     weir_config_pool pool;
 } weir_config_database;
@@ -238,18 +246,18 @@ typedef struct weir_config {
         const weir_config_cache_rule *rules; /* cache.rules */
         unsigned rule_count;
         weir_config_tier tier; /* cache.tier, cache.disk */
+        struct {
+            unsigned rate;        /* cache.background.rate: statements a second, 100 */
+            unsigned connections; /* cache.background.connections of a worker, 2 */
+            bool replicas;        /* cache.background.from: primary (default) or replicas */
+        } background;
+        bool by_benefit; /* cache.by_benefit, true */
+        weir_config_warm warm;
     } cache;
     struct {
         weir_time poll; /* catalog.poll: looks for schema changes made by others, 60 s; 0: never */
     } catalog;
-    struct {
-        weir_time busy_timeout; /* sqlite.busy_timeout toward other processes, 5 s */
-        unsigned executors;     /* sqlite.executors: threads for reads, 0: one per core */
-        bool synchronous_full; /* sqlite.synchronous: full (default: an acknowledged commit survives
-                                  a power cut) or normal */
-        size_t cache_size;     /* sqlite.cache_size per connection, 8 MiB */
-        size_t mmap_size;      /* sqlite.mmap_size, 256 MiB */
-    } sqlite;
+    weir_config_sqlite sqlite;
 } weir_config;
 
 /* Where a setting comes from, in rising order: defaults, file, environment (WEIR_SECTION_KEY),
@@ -267,6 +275,7 @@ typedef struct weir_config_source {
      */
     int (*read_file)(void *user, const char *path, weir_buf *out);
     void *read_user;
+    bool embedded; /* in another program: `listen` is off unless given, no admin HTTP */
 } weir_config_source;
 
 /* Reads and checks everything. On error `*ret` is NULL and `err` names file, line and key, the
@@ -284,8 +293,7 @@ void weir_config_each(const weir_config *config,
                       void (*visit)(void *user, const char *key, const char *value,
                                     const char *fallback, bool reloadable),
                       void *user);
-/* Parses a DSN: sqlite:PATH, postgres://user:password@host:port/db?options. Strings go to `arena`.
- */
+/* Parses a DSN: sqlite:PATH, postgres://user:password@host:port/db?options, into `arena`. */
 WEIR_MUST_CHECK int weir_config_dsn_parse(weir_arena *arena, const char *dsn,
                                           weir_config_database *ret, weir_error *err);
 

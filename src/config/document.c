@@ -113,6 +113,8 @@ static int put_type(weir_buf *out, const config_key *key)
         return weir_buf_printf(out, "address or `off`");
     case KEY_LISTEN:
         return weir_buf_printf(out, "address or list");
+    case KEY_DSNS:
+        return weir_buf_printf(out, "DSN or list");
     case KEY_TAGS:
         return weir_buf_printf(out, "name or list");
     case KEY_RULES:

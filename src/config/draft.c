@@ -95,7 +95,7 @@ static void *field_of(draft *d, draft_object *object, const config_key *key)
 static bool is_text(const config_key *key)
 {
     return key->type == KEY_SECRET || key->type == KEY_LISTEN || key->type == KEY_ADDRESS ||
-           key->type == KEY_TEXT || key->type == KEY_TAGS;
+           key->type == KEY_TEXT || key->type == KEY_TAGS || key->type == KEY_DSNS;
 }
 
 static int check_text(draft *d, const config_key *key, weir_slice text, const origin *from)
@@ -146,6 +146,8 @@ int draft_object_new(draft *d, key_scope scope, const char *name, origin from, d
     *object = (draft_object){
         .scope = scope, .range = config_key_range(scope), .name = name, .from = from};
     object->share.mode = WEIR_CONFIG_POOL_UNSET;
+    object->create = true;
+    object->replica_lag = 5 * WEIR_SECOND;
     object->slots = weir_arena_alloc(d->arena, object->range.count * sizeof(draft_slot));
     if (!object->slots)
         return draft_no_memory(d);

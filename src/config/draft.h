@@ -22,6 +22,7 @@
 #define CONFIG_RULES_MAX 1000
 #define CONFIG_TAGS_MAX 32 /* of a rule */
 #define CONFIG_TAG_SIZE_MAX 127
+#define CONFIG_NAMESPACE_SIZE_MAX 100
 
 /* In rising order of precedence. */
 typedef enum origin_kind {
@@ -51,8 +52,9 @@ typedef struct draft_object {
     origin from;
     draft_slot *slots; /* range.count of them */
     weir_config_pool pool;
-    bool admin;
+    bool admin, create;
     bool listed, from_file; /* in auth.users_file; … and nowhere else */
+    weir_time replica_lag;
     weir_config_share share;
     weir_config_cache_rule rule;
     struct draft_object *next;

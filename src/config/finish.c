@@ -173,6 +173,60 @@ static const char *derived_label(draft *d, const weir_config_database *db)
     return weir_arena_strdup(d->arena, weir_slice_make(base, len));
 }
 
+static int finish_replica(draft *d, const origin *from, const weir_config_database *primary,
+                          weir_slice dsn, weir_config_database *ret)
+{
+    weir_error why = {0};
+    const char *text = weir_arena_strdup(d->arena, dsn);
+    int r = text ? weir_config_dsn_parse(d->arena, text, ret, &why) : -ENOMEM;
+    if (r == -ENOMEM)
+        return draft_no_memory(d);
+    if (r != 0)
+        return draft_fail(d, from, "a replica of database \"%s\": %s", primary->name, why.message);
+    if (ret->backend != WEIR_CONFIG_POSTGRES || primary->backend != WEIR_CONFIG_POSTGRES)
+        return draft_fail(d, from,
+                          "database \"%s\": only PostgreSQL has replicas, as in "
+                          "postgres://standby.example.org",
+                          primary->name);
+    const char *wrong = config_server_tls_finish(&ret->tls, &d->config->tls.server);
+    if (wrong)
+        return draft_fail(d, from, "a replica of database \"%s\": %s", primary->name, wrong);
+    ret->name = ret->label = primary->name;
+    ret->dbname = ret->dbname ? ret->dbname : primary->dbname;
+    ret->password = ret->password || ret->user ? ret->password : primary->password;
+    ret->user = ret->user ? ret->user : primary->user;
+    ret->pool = primary->pool;
+    ret->share = primary->share;
+    return 0;
+}
+
+/* `replicas`, which are comma-separated in their slot. */
+static int finish_replicas(draft *d, const draft_object *object, weir_config_database *db)
+{
+    const draft_slot *slot = draft_slot_of(object, "replicas");
+    db->replica_lag = object->replica_lag;
+    if (!slot->text)
+        return 0;
+    weir_config_database *all = weir_arena_alloc(d->arena, WEIR_CONFIG_REPLICAS_MAX * sizeof(*all));
+    if (!all)
+        return draft_no_memory(d);
+    unsigned n = 0;
+    int r = 0;
+    for (const char *rest = slot->text; rest && r == 0; n++) {
+        size_t len = strcspn(rest, ",");
+        while (len > 0 && *rest == ' ')
+            rest++, len--; /* after a comma */
+        if (n == WEIR_CONFIG_REPLICAS_MAX)
+            return draft_fail(d, &slot->from, "database \"%s\" has more than %d replicas", db->name,
+                              WEIR_CONFIG_REPLICAS_MAX);
+        r = finish_replica(d, &slot->from, db, weir_slice_make(rest, len), &all[n]);
+        rest = rest[len] ? rest + len + 1 : NULL;
+    }
+    db->replicas = all;
+    db->replica_count = n;
+    return r;
+}
+
 static int finish_database(draft *d, draft_object *object, weir_config_database *db)
 {
     static const char *const dsn_paths[] = {"dsn", "primary", "dsn_file", "dsn_env", NULL};
@@ -207,11 +261,12 @@ static int finish_database(draft *d, draft_object *object, weir_config_database 
     inherit_pool(d, object);
     db->pool = object->pool;
     db->share = object->share;
+    db->create = object->create;
     default_sizes(d, object, db->backend, &db->pool);
     db->warm = db->user && is_given(d, object, "pool.min_size") && db->pool.min_size > 0;
     if (r == 0 && !db->label)
         return draft_no_memory(d);
-    return r;
+    return r == 0 ? finish_replicas(d, object, db) : r;
 }
 
 /* The DSN of the command line, or the default one, as a database like the others. */
@@ -270,7 +325,7 @@ static int finish_users(draft *d)
     return r;
 }
 
-/* The addresses of `listen`, which are comma-separated in their slot. */
+/* The addresses of `listen`, which are comma-separated in their slot; off: none. */
 static int finish_listen(draft *d)
 {
     const draft_slot *slot = draft_slot_of(d->root, "listen");
@@ -278,7 +333,7 @@ static int finish_listen(draft *d)
     if (!all)
         return draft_no_memory(d);
     unsigned n = 0;
-    for (const char *rest = slot->text; rest; n++) {
+    for (const char *rest = strcmp(slot->text, "off") == 0 ? NULL : slot->text; rest; n++) {
         const char *comma = strchr(rest, ',');
         weir_slice one = weir_slice_make(rest, comma ? (size_t)(comma - rest) : strlen(rest));
         while (one.len > 0 && one.data[0] == ' ')

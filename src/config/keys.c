@@ -24,6 +24,8 @@
 #define HOUR (3600 * (uint64_t)WEIR_SECOND)
 #define DAY (24 * HOUR)
 
+static const key_choice background_sources[] = {
+    {.name = "primary", .value = false}, {.name = "replicas", .value = true}, {0}};
 static const key_choice pool_presets[] = {
     {"none", WEIR_CONFIG_PRESET_NONE, false},
     {"high-traffic", WEIR_CONFIG_PRESET_HIGH_TRAFFIC, false},
@@ -145,6 +147,11 @@ static const key_choice tier_kinds[] = {
     {"valkey", WEIR_CONFIG_TIER_VALKEY, false},
     {"redis", WEIR_CONFIG_TIER_VALKEY, true},
     {"disk", WEIR_CONFIG_TIER_DISK, false},
+    {NULL, 0, false},
+};
+static const key_choice persists[] = {
+    {"none", WEIR_CONFIG_PERSIST_NONE, false},
+    {"slot", WEIR_CONFIG_PERSIST_SLOT, false},
     {NULL, 0, false},
 };
 static const key_choice tier_tls[] = {

@@ -16,6 +16,7 @@ typedef enum key_type {
     KEY_SECRET,   /* a text never shown; the *_file and *_env variants name where it is */
     KEY_TEXT,     /* a text */
     KEY_TAGS,     /* a list of names without spaces, or one text with commas */
+    KEY_DSNS,     /* a list of DSNs, never shown */
     KEY_RULES     /* a list of mappings, of the file alone */
 } key_type;
 

@@ -3,15 +3,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Where strangers come in. */
+static bool is_door(const char *path)
+{
+    return strcmp(path, "listen") == 0 || strcmp(path, "admin.listen") == 0;
+}
+
 static int assign_defaults(draft *d)
 {
     size_t count = 0;
     const config_key *keys = config_keys(&count);
     key_range range = d->root->range;
     for (size_t i = range.first; i < range.first + range.count; i++) {
-        if (!keys[i].fallback)
+        const char *fallback = keys[i].fallback;
+        if (!fallback)
             continue;
-        int r = draft_assign(d, d->root, &keys[i], weir_slice_cstr(keys[i].fallback),
+        if (d->source->embedded && is_door(keys[i].path))
+            fallback = "off";
+        int r = draft_assign(d, d->root, &keys[i], weir_slice_cstr(fallback),
                              (origin){.kind = ORIGIN_DEFAULT});
         if (r != 0)
             return r;

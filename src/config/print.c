@@ -102,7 +102,7 @@ static int put_key(weir_buf *out, unsigned indent, const char *path, const char 
 
 static int put_listen(weir_buf *out, const weir_config *c)
 {
-    int r = weir_buf_printf(out, "listen:\n");
+    int r = weir_buf_printf(out, c->listen_count > 0 ? "listen:\n" : "listen: off\n");
     for (unsigned i = 0; i < c->listen_count && r == 0; i++) {
         r = weir_buf_printf(out, "  - ");
         if (r == 0)
@@ -162,6 +162,25 @@ static int put_root(weir_buf *out, const weir_config *c)
     return r;
 }
 
+static int put_replicas(weir_buf *out, const weir_config_database *db)
+{
+    if (db->replica_count == 0)
+        return 0;
+    char lag[64];
+    key_range range = config_key_range(KEY_OF_DATABASE);
+    const config_key *key = config_key_find(range, WEIR_SLICE_LIT("replica_lag"));
+    int r = weir_buf_printf(out, "    replica_lag: %s\n    replicas:\n",
+                            config_value_format(key, (uint64_t)db->replica_lag, lag, sizeof(lag)));
+    for (unsigned i = 0; i < db->replica_count && r == 0; i++) {
+        r = weir_buf_printf(out, "      - ");
+        if (r == 0)
+            r = config_put_quoted(out, db->replicas[i].dsn_shown);
+        if (r == 0)
+            r = weir_buf_printf(out, "\n");
+    }
+    return r;
+}
+
 static int put_database(weir_buf *out, const weir_config_database *db)
 {
     size_t count = 0;
@@ -176,7 +195,9 @@ static int put_database(weir_buf *out, const weir_config_database *db)
     if (r == 0)
         r = config_put_quoted(out, db->dsn_shown);
     if (r == 0)
-        r = weir_buf_printf(out, "\n%s", db->password ? "    password: \"" MASK "\"\n" : "");
+        r = weir_buf_printf(out, "\n%s%s", db->password ? "    password: \"" MASK "\"\n" : "",
+                            db->create ? "" : "    create: false\n");
+    r = r == 0 ? put_replicas(out, db) : r;
     const char *last = "";
     for (size_t i = range.first; i < range.first + range.count && r == 0; i++) {
         char text[64];

@@ -77,7 +77,9 @@ static int finish_tags(draft *d, const draft_slot *slot, const char **ret)
 
 static int check_rule(draft *d, const draft_object *o, const weir_config_cache_rule *rule)
 {
-    bool more = rule->ttl || rule->tags || rule->consistency || rule->bound;
+    bool more = rule->ttl || rule->tags || rule->consistency || rule->bound ||
+                rule->stale_if_error || rule->stale_while_revalidate || rule->refresh_ahead ||
+                rule->name_space || rule->version;
     if (!rule->table && !rule->template && !rule->user && !rule->database)
         return draft_fail(d, &o->from,
                           "rule %s of cache.rules says about nothing: add table, template, user or "
@@ -85,14 +87,28 @@ static int check_rule(draft *d, const draft_object *o, const weir_config_cache_r
                           o->name);
     if (!rule->cache && !more)
         return draft_fail(d, &o->from,
-                          "rule %s of cache.rules says nothing: add cache, ttl, tags, consistency "
-                          "or bound",
+                          "rule %s of cache.rules says nothing: add cache, ttl, tags, consistency, "
+                          "bound, stale_if_error, stale_while_revalidate or refresh_ahead",
                           o->name);
     if (rule->cache == WEIR_CONFIG_RULE_BYPASS && more)
         return draft_fail(d, &o->from,
                           "rule %s of cache.rules has cache: false, which leaves nothing for ttl, "
-                          "tags, consistency and bound to do",
+                          "tags, consistency, bound and strategies to do",
                           o->name);
+    weir_time ttl = rule->ttl ? rule->ttl : d->config->cache.ttl;
+    if (rule->refresh_ahead && rule->refresh_ahead >= ttl)
+        return draft_fail(d, &o->from,
+                          "rule %s of cache.rules has a refresh_ahead that is not below its ttl",
+                          o->name);
+    return 0;
+}
+
+static int check_namespace(draft *d, const origin *from, const char *name)
+{
+    if (strlen(name) > CONFIG_NAMESPACE_SIZE_MAX || strpbrk(name, " \t\n,"))
+        return draft_fail(d, from,
+                          "namespace: \"%.40s\" has a space or a comma, or is longer than %d bytes",
+                          name, CONFIG_NAMESPACE_SIZE_MAX);
     return 0;
 }
 
@@ -103,7 +119,11 @@ static int finish_rule(draft *d, const draft_object *o, weir_config_cache_rule *
     ret->template = text_of(o, "template");
     ret->user = text_of(o, "user");
     ret->database = text_of(o, "database");
+    ret->name_space = text_of(o, "namespace");
+    ret->version = text_of(o, "version");
     int r = finish_tags(d, draft_slot_of(o, "tags"), &ret->tags);
+    if (r == 0 && ret->name_space)
+        r = check_namespace(d, &draft_slot_of(o, "namespace")->from, ret->name_space);
     return r != 0 ? r : check_rule(d, o, ret);
 }
 
@@ -152,11 +172,10 @@ static int put_field(weir_buf *out, const weir_config_cache_rule *rule, const co
 {
     const struct {
         const char *path, *text;
-    } texts[] = {{"table", rule->table},
-                 {"template", rule->template},
-                 {"user", rule->user},
-                 {"database", rule->database},
-                 {"tags", rule->tags}};
+    } texts[] = {{"table", rule->table},    {"template", rule->template},
+                 {"user", rule->user},      {"database", rule->database},
+                 {"tags", rule->tags},      {"namespace", rule->name_space},
+                 {"version", rule->version}};
     char number[64];
     const char *text = NULL;
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)

@@ -1,4 +1,4 @@
-/* cache.tier and cache.disk: texts to their places, and what must go together. */
+/* cache.tier, cache.disk and cache.warm: texts to their places, and what must go together. */
 #include "config/draft.h"
 
 static int fail_at(draft *d, const char *path, const char *words)
@@ -53,6 +53,32 @@ static int check_valkey(draft *d)
     return 0;
 }
 
+static int check_persist(draft *d)
+{
+    const weir_config_tier *t = &d->config->cache.tier;
+    size_t len = strlen(t->persist_name);
+    if (len == 0 || len > 40 ||
+        strspn(t->persist_name, "abcdefghijklmnopqrstuvwxyz0123456789_") != len)
+        return fail_at(d, "cache.persist_name",
+                       "cache.persist_name has 1 to 40 lower-case letters, digits and _");
+    if (t->persist == WEIR_CONFIG_PERSIST_SLOT && t->kind == WEIR_CONFIG_TIER_NONE)
+        return fail_at(d, "cache.persist",
+                       "cache.persist slot needs a tier behind memory: cache.tier.kind");
+    return 0;
+}
+
+static int finish_warm(draft *d)
+{
+    weir_config_warm *w = &d->config->cache.warm;
+    w->file = text_of(d, "cache.warm.file");
+    w->remember = text_of(d, "cache.warm.remember");
+    if (w->hottest > 0 && !w->remember)
+        return fail_at(
+            d, "cache.warm.hottest",
+            "cache.warm.hottest needs cache.warm.remember, the file to remember them in");
+    return 0;
+}
+
 int draft_finish_tier(draft *d)
 {
     weir_config_tier *t = &d->config->cache.tier;
@@ -63,7 +89,13 @@ int draft_finish_tier(draft *d)
     t->path = text_of(d, "cache.disk.path");
     t->prefix = text_of(d, "cache.tier.prefix");
     t->prefix = t->prefix ? t->prefix : "";
+    t->persist_name = text_of(d, "cache.persist_name");
+    t->persist_name = t->persist_name ? t->persist_name : "";
     int r = split_addresses(d, text_of(d, "cache.tier.address"));
+    if (r == 0)
+        r = check_persist(d);
+    if (r == 0)
+        r = finish_warm(d);
     if (r < 0 || t->kind == WEIR_CONFIG_TIER_NONE)
         return r;
     if (t->kind == WEIR_CONFIG_TIER_VALKEY)

@@ -4,12 +4,18 @@
 
 #include "base/time.h"
 #include <stddef.h>
+#include <stdint.h>
 
 typedef enum weir_config_tier_kind {
     WEIR_CONFIG_TIER_NONE,
     WEIR_CONFIG_TIER_VALKEY,
     WEIR_CONFIG_TIER_DISK
 } weir_config_tier_kind;
+
+typedef enum weir_config_persist {
+    WEIR_CONFIG_PERSIST_NONE,
+    WEIR_CONFIG_PERSIST_SLOT
+} weir_config_persist;
 
 #define WEIR_CONFIG_TIER_ADDRESSES_MAX 16u
 
@@ -29,6 +35,9 @@ typedef struct weir_config_tier {
     size_t compress_above;       /* cache.tier.compress_above, 1 KiB; reloadable */
     const char *path;            /* cache.disk.path; NULL: none */
     size_t size;                 /* cache.disk.size, 1 GiB */
+    uint8_t persist;             /* cache.persist: weir_config_persist, none */
+    const char *persist_name;    /* cache.persist_name, weir */
+    size_t persist_wal;          /* cache.persist_wal, 64 MiB */
 } weir_config_tier;
 
 #endif

@@ -129,6 +129,7 @@ static int parse_by_type(const config_key *key, weir_slice text, uint64_t *ret,
     case KEY_SECRET:
     case KEY_TEXT:
     case KEY_TAGS:
+    case KEY_DSNS:
     case KEY_RULES:
         break;
     }
@@ -232,6 +233,7 @@ const char *config_value_format(const config_key *key, uint64_t value, char *out
     case KEY_SECRET:
     case KEY_TEXT:
     case KEY_TAGS:
+    case KEY_DSNS:
     case KEY_RULES:
         break;
     }

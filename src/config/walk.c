@@ -166,7 +166,7 @@ static int walk_rules(walk *w, const config_key *key)
 static int walk_key(walk *w, draft_object *object, const config_key *key)
 {
     origin from = here(w);
-    bool list = key->type == KEY_LISTEN || key->type == KEY_TAGS;
+    bool list = key->type == KEY_LISTEN || key->type == KEY_TAGS || key->type == KEY_DSNS;
     if (key->type == KEY_RULES)
         return walk_rules(w, key);
     if (list && w->event.type == YAML_SEQUENCE_START_EVENT)

@@ -6,6 +6,8 @@
  * followed is kept only for a declared time, what writes or reads its session's state never. */
 #include "base/ascii.h"
 #include "engine/cache_internal.h"
+#include "engine/catalog.h"
+#include <stdio.h>
 
 /* ---- patterns ---- */
 
@@ -77,6 +79,20 @@ static void take_rule(const weir_cache_settings *s, weir_admission *ret)
         ret->more = weir_slice_cstr(r->tags);
 }
 
+static weir_time first(weir_time hint, weir_time rule)
+{
+    return hint > 0 ? hint : rule;
+}
+
+static void take_strategies(const weir_hint *hint, weir_admission *ret)
+{
+    static const weir_cache_rule none;
+    const weir_cache_rule *r = ret->rule ? ret->rule : &none;
+    ret->stale_if_error = first(hint->stale_if_error, r->stale_if_error);
+    ret->stale_while_revalidate = first(hint->stale_while_revalidate, r->stale_while_revalidate);
+    ret->refresh_ahead = first(hint->refresh_ahead, r->refresh_ahead);
+}
+
 void weir_admission_judge(const weir_cache_policy *policy, const weir_database *database,
                           weir_slice user, weir_slice template, const weir_footprint *footprint,
                           weir_slice hint_text, weir_admission *ret)
@@ -88,9 +104,15 @@ void weir_admission_judge(const weir_cache_policy *policy, const weir_database *
     ret->rule = find_rule(s, database, user, template, footprint);
     take_rule(s, ret);
     ret->tags = hint.tags;
+    ret->name_space = hint.name_space;
+    if (ret->name_space.len == 0 && ret->rule && ret->rule->name_space)
+        ret->name_space = weir_slice_cstr(ret->rule->name_space);
     weir_time declared = hint.ttl ? hint.ttl : ret->rule ? ret->rule->ttl : 0;
     ret->ttl = least(declared, s->ttl);
     ret->declared = declared > 0;
+    take_strategies(&hint, ret);
+    ret->insisted = ret->declared || hint.cache == WEIR_HINT_CACHE ||
+                    (ret->rule && ret->rule->cache == WEIR_RULE_CACHE);
     bool bypass = ret->rule && ret->rule->cache == WEIR_RULE_BYPASS;
     if (hint.cache == WEIR_HINT_NOCACHE || (bypass && hint.cache != WEIR_HINT_CACHE))
         ret->miss = WEIR_MISS_RULE;
@@ -126,6 +148,19 @@ uint64_t weir_tag_any_id(void)
     return id_of('a', WEIR_SLICE_LIT("*"));
 }
 
+weir_slice weir_namespace_tag(weir_slice name, char out[static WEIR_NAMESPACE_TAG_MAX])
+{
+    size_t len = name.len < WEIR_NAMESPACE_MAX ? name.len : WEIR_NAMESPACE_MAX;
+    int n =
+        snprintf(out, WEIR_NAMESPACE_TAG_MAX, "namespace:%.*s", (int)len, (const char *)name.data);
+    return weir_slice_make(out, (size_t)n);
+}
+
+uint64_t weir_tag_end_id(void)
+{
+    return id_of('e', WEIR_SLICE_LIT("*"));
+}
+
 bool weir_tag_prefix_next(weir_slice tag, size_t *pos, weir_slice *ret)
 {
     while (*pos < tag.len) {
@@ -143,7 +178,9 @@ bool weir_tag_prefix_next(weir_slice tag, size_t *pos, weir_slice *ret)
 static int explain_verdict(const weir_admission *a, const weir_footprint *f, weir_buf *out)
 {
     if (a->miss == WEIR_MISS_RULE)
-        return weir_buf_printf(out, "cached: no, a hint or a rule says so\n");
+        return weir_buf_printf(out,
+                               "cached: no, a hint or a rule says so\nnext step: take the "
+                               "comment /* weir: nocache */ or the rule of cache.rules away\n");
     if (a->miss != WEIR_MISS_ABSENT)
         return weir_buf_printf(out, "cached: no (%s)%s%s\n", weir_miss_name(a->miss),
                                f->reason && *f->reason ? ": " : "", f->reason ? f->reason : "");
@@ -155,6 +192,29 @@ static int explain_verdict(const weir_admission *a, const weir_footprint *f, wei
     return r == 0 ? weir_buf_append_u8(out, '\n') : r;
 }
 
+static int explain_time(const char *name, const char *before, weir_time time, const char *after,
+                        weir_buf *out)
+{
+    return time > 0 ? weir_buf_printf(out, "%s: %s %lld ms%s\n", name, before,
+                                      (long long)(time / WEIR_MS), after)
+                    : 0;
+}
+
+static int explain_strategies(const weir_admission *a, weir_buf *out)
+{
+    if (a->miss != WEIR_MISS_ABSENT)
+        return 0;
+    int r = explain_time("stale_if_error", "given for", a->stale_if_error,
+                         " more while the database does not answer", out);
+    if (r == 0)
+        r = explain_time("stale_while_revalidate", "given for", a->stale_while_revalidate,
+                         " more while it is read anew", out);
+    if (r == 0 && a->ttl > 0)
+        r = explain_time("refresh_ahead", "read anew when it is asked for in its last",
+                         a->refresh_ahead, "", out);
+    return r;
+}
+
 static int explain_tags(weir_slice tags, weir_buf *out)
 {
     weir_slice tag;
@@ -164,14 +224,58 @@ static int explain_tags(weir_slice tags, weir_buf *out)
     return r;
 }
 
+/* ---- … and what it is worth ---- */
+
+typedef struct sought {
+    weir_slice text;
+    const weir_template *found;
+} sought;
+
+static bool compare(void *user, const weir_template *t)
+{
+    sought *s = user;
+    if (weir_slice_eq(t->text, s->text))
+        s->found = t;
+    return !s->found;
+}
+
+static int explain_worth(weir_engine *engine, weir_slice text, weir_buf *out)
+{
+    weir_benefit b;
+    sought s = {.text = text};
+    weir_template_each(engine->templates, compare, &s);
+    if (!s.found)
+        return 0;
+    weir_engine_benefit(engine, s.found->id, s.found->serial, &b);
+    if (b.worth == WEIR_WORTH_UNKNOWN)
+        return 0;
+    return weir_buf_printf(
+        out,
+        "benefit: an answer is asked for %.2f times more, a run takes %.0f us: keeping %.0f bytes "
+        "is worth %.0f us at a price of %.0f us: it %s\n",
+        b.reuse, b.cost_ns / 1e3, b.size, b.gain_ns / 1e3, b.price_ns / 1e3,
+        b.worth == WEIR_WORTH_PAYS ? "pays" : "does not pay, one in 16 is kept to find out more");
+}
+
 static int explain_unfollowed(weir_history *h, weir_buf *out)
 {
     char words[sizeof(h->why_not)];
     weir_spin_lock(&h->busy);
     memcpy(words, h->why_not, sizeof(words));
     weir_spin_unlock(&h->busy);
-    return weir_buf_printf(out, "cached: no (behind): changes are not followed%s%s\n",
+    return weir_buf_printf(out,
+                           "cached: no (behind): changes are not followed%s%s\nnext step: mend "
+                           "that (weir setup), or say how old the answer may be: "
+                           "/* weir: cache ttl=10s */\n",
                            words[0] ? ": " : "", words);
+}
+
+static int explain_standby(weir_buf *out)
+{
+    return weir_buf_printf(out, "cached: no (standby): the database is read on a standby, which "
+                                "may be behind the changes that are followed on its primary\nnext "
+                                "step: name the primary (target_session_attrs=primary in the "
+                                "DSN)\n");
 }
 
 int weir_engine_explain_cache(weir_engine *engine, weir_database *database, weir_slice user,
@@ -186,14 +290,25 @@ int weir_engine_explain_cache(weir_engine *engine, weir_database *database, weir
         return weir_buf_printf(out, "cached: no, this database's changes are not followed\n");
     weir_admission_judge(policy, database, user, weir_buf_slice(&lexed->text), footprint,
                          lexed->hint, &a);
-    bool unfollowed =
-        a.miss == WEIR_MISS_ABSENT && !a.declared && !weir_history_is_followed(database->history);
+    /* Without a schema nothing is understood: why there is none says more. */
+    bool open = !a.declared &&
+                (a.miss == WEIR_MISS_ABSENT || a.miss == WEIR_MISS_REFUSED + WEIR_REFUSAL_UNKNOWN);
+    bool unfollowed = open && !weir_history_is_followed(database->history);
+    bool standby = open && !unfollowed && weir_database_schema_doubted(database);
     int r = unfollowed ? explain_unfollowed(database->history, out)
+            : standby  ? explain_standby(out)
                        : explain_verdict(&a, footprint, out);
     if (r == 0)
         r = weir_footprint_explain(footprint, out);
     if (r == 0 && policy->settings.whole_tables)
         r = weir_buf_printf(out, "keys are not used: cache.granularity is table\n");
+    if (r == 0)
+        r = explain_strategies(&a, out);
+    if (r == 0 && a.miss == WEIR_MISS_ABSENT && !a.insisted && policy->settings.by_benefit)
+        r = explain_worth(engine, weir_buf_slice(&lexed->text), out);
+    if (r == 0 && a.name_space.len > 0)
+        r = weir_buf_printf(out, "namespace: %.*s\n", (int)a.name_space.len,
+                            (const char *)a.name_space.data);
     if (r == 0)
         r = explain_tags(a.tags, out);
     return r == 0 ? explain_tags(a.more, out) : r;

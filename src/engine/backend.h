@@ -18,6 +18,7 @@
 struct weir_loop;
 typedef struct weir_backend weir_backend;
 typedef struct weir_conn weir_conn;
+struct weir_embedded;
 typedef struct weir_claim weir_claim;
 
 struct weir_conn {
@@ -28,10 +29,15 @@ struct weir_conn {
     const struct weir_conn_ops *ops;
     weir_relay_sink *sink; /* of the borrower; NULL when nobody borrows it */
     void *owner;           /* the engine's: its pool's shard holder */
+    const void *place;     /* the engine's: where it was opened to */
     uint64_t id;           /* unique in the process */
     const char *user;      /* whom it logged in as; after a move no longer its pool's */
     bool tainted;          /* a session's state is on it, which could not be taken back: not to be
                             * lent again */
+    /* Whose history is read on it: the system identifier and timeline of a primary. 0: it is not
+     * known, or a standby. */
+    uint64_t system;
+    uint32_t timeline;
 };
 
 typedef enum weir_conn_state {
@@ -82,8 +88,10 @@ typedef struct weir_conn_ops {
     int (*ask)(weir_conn *conn, weir_question *question);
     /* Forgets all session state (DISCARD ALL); `clean` says LATER until it is done. */
     int (*reset)(weir_conn *conn);
-    /* Bytes of our own (an error), given out after everything owed before them. */
-    int (*interject)(weir_conn *conn, weir_slice bytes);
+    /* Bytes of our own, given out after everything owed before them. `skippable`: an answer in the
+     * server's stead, which an error before it in its batch swallows; else they come in any case.
+     */
+    int (*interject)(weir_conn *conn, weir_slice bytes, bool skippable);
     size_t (*owed)(const weir_conn *conn);
     bool (*congested)(weir_conn *conn);
     void (*sink_drained)(weir_conn *conn); /* the client reads again */
@@ -101,6 +109,8 @@ typedef struct weir_conn_ops {
     void (*resume)(weir_conn *conn, weir_exec *exec, uint64_t rows_max);
     void (*finish)(weir_conn *conn,
                    weir_exec *exec); /* give up a suspended run; synchronous, no callback */
+    /* It runs nothing, and what it has read must be given up: others cannot wait for it longer. */
+    bool (*overdue)(weir_conn *conn);
 } weir_conn_ops;
 
 /* What a backend tells its engine. On the connection's loop. */
@@ -139,6 +149,21 @@ typedef struct weir_conn_request {
     void *place;             /* the backend's own, where to; NULL: where it was made for */
 } weir_conn_request;
 
+/* An invalidation by hand. */
+typedef enum weir_flush_kind {
+    WEIR_FLUSH_ALL,
+    WEIR_FLUSH_TABLE,
+    WEIR_FLUSH_TAG,
+    WEIR_FLUSH_PREFIX
+} weir_flush_kind;
+
+#define WEIR_FLUSH_NAME_MAX 128u /* longer ones: everything, where others are told */
+
+typedef struct weir_flush {
+    weir_flush_kind kind;
+    weir_slice name; /* borrowed */
+} weir_flush;
+
 /* The engine's ear for a backend that makes its own history (SQLite). On the thread that commits,
  * but for nothing else of the backend's. */
 typedef struct weir_follower {
@@ -167,15 +192,25 @@ typedef struct weir_follower {
     void (*forgot)(void *user, uint64_t position);
     /* Every commit that ends at or before it is visible to snapshots taken from now on. */
     void (*visible)(void *user, uint64_t position);
+    /* How many outcomes this process knows of: asked before a heartbeat is sent. */
+    uint64_t (*outcomes)(void *user);
     /* Everything that had committed when the heartbeat was sent, at `sent`, is visible, and what it
-     * changed is known. */
-    void (*heard)(void *user, weir_time sent);
+     * changed is known. It ends at `position`, and so do all commits before whose outcome was one
+     * of the first `outcomes`. */
+    void (*heard)(void *user, weir_time sent, uint64_t position, uint64_t outcomes);
     /* A commit that ends at `position` (0: not known) changed the schema; `forgot` came before. */
     void (*altered)(void *user, uint64_t position);
+    /* By hand, by whoever follows the same history: a commit that ends at `position`. */
+    void (*flushed)(void *user, uint64_t position, const weir_flush *flush);
     /* Every commit that ends after `position` reports the columns visited up to `serial`. */
     void (*confirmed)(void *user, uint64_t serial, uint64_t position);
-    /* The server's system identifier and timeline, from the next `visible` on. */
-    void (*lineage)(void *user, uint64_t system, uint32_t timeline);
+    /* From here on changes of this column are reported too, from the floor on if nothing of its
+     * relation was reported yet. Names as weir_changes_track has them. */
+    void (*track)(void *user, uint64_t relation, uint64_t column, weir_slice relation_name,
+                  weir_slice column_name);
+    /* The server's system identifier, and its timeline with what else makes positions of another
+     * run of the server another history; from the next `visible` on. */
+    void (*lineage)(void *user, uint64_t system, uint64_t timeline);
     /* It is followed from now on (NULL), or not, and why, in words. */
     void (*following)(void *user, const char *why_not);
     void *user;
@@ -208,7 +243,12 @@ typedef struct weir_backend_ops {
      * false: too late, it comes). */
     void (*claim)(weir_backend *backend, struct weir_loop *loop, weir_claim *claim);
     bool (*drop_claim)(weir_backend *backend, weir_claim *claim);
-    /* Gives the writer back; rolls back what is open. */
+    /* The same for a lent connection that is inside a transaction of its own and runs nothing:
+     * `granted` gives that one, which may write from now on. A write that comes after others'
+     * commits of which its snapshot knows nothing fails with 40001. */
+    void (*upgrade)(weir_backend *backend, weir_conn *conn, weir_claim *claim);
+    /* Gives the writer back; rolls back what is open. An upgraded connection only reads again, when
+     * its `clean` says so. */
     void (*unclaim)(weir_backend *backend, weir_conn *conn);
     /* Reports its history to `follower` from now on, and looks for other writers' commits at least
      * every `look_every` (PostgreSQL: sends a heartbeat so often). Begins by reporting
@@ -219,6 +259,12 @@ typedef struct weir_backend_ops {
      * (PostgreSQL; an idle gateway writes nothing). `at_once`: and waits for a position from after
      * this call. Cheap, from any thread, after `follow`. NULL in backends that need it not. */
     void (*want)(weir_backend *backend, bool at_once);
+    /* Tells everybody who follows the same history (`flushed`), also this process, sooner or later.
+     * From any thread, after `follow`; never fails. NULL in backends whose history is followed by
+     * one process. */
+    void (*flush)(weir_backend *backend, const weir_flush *flush);
+    /* What it says of itself (engine/embedded.h); from any thread. NULL in servers'. */
+    void (*figures)(const weir_backend *backend, struct weir_embedded *ret);
     /* For SHOW DNS_HOSTS: the index-th of the servers' names that are not addresses; false: there
      * are no more. May be NULL. */
     bool (*resolved)(weir_backend *backend, unsigned index, weir_resolved *ret);
@@ -229,9 +275,10 @@ typedef struct weir_backend_ops {
 struct weir_claim {
     struct weir_claim *next;
     weir_time wait_until;
+    bool nowait; /* other claims, and other processes, are not waited for; single writes are */
     void (*granted)(struct weir_claim *claim, weir_conn *conn, const weir_error *err);
     void *user;
-    void *backend_private[8];
+    void *backend_private[9];
 };
 
 struct weir_backend {

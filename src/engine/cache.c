@@ -4,25 +4,31 @@
  * expired, and the change clock says that it stands (or its level allows the age it has).
  * Everything that the bytes depend on beside the data is in the identity, which is compared in
  * full. */
-#include "engine/lookup.h"
+#include "engine/lease.h"
 #include <stdlib.h>
 
 #define IDENTITY_SIZE_MAX ((size_t)1 << 20)
 
 /* ---- finding ---- */
 
-weir_buf *weir_session_begin_identity(weir_session *session)
+int weir_identity_begin(weir_worker *worker, const weir_database *database)
 {
-    weir_worker *w = session->worker;
-    const weir_cache *cache = w->engine->cache;
-    weir_buf *b = &w->identity;
+    const weir_cache *cache = worker->engine->cache;
+    weir_buf *b = &worker->identity;
     b->size_max = IDENTITY_SIZE_MAX;
     weir_buf_clear(b);
-    uint32_t head[2] = {session->pools->database->index,
-                        cache ? weir_cache_now(cache)->generation : 0};
-    if (weir_buf_append(b, weir_slice_make(head, sizeof(head))) < 0)
+    uint32_t head[2] = {database->index, cache ? weir_cache_now(cache)->generation : 0};
+    int r = weir_buf_append(b, weir_slice_make(head, sizeof(head)));
+    if (r < 0)
         b->size_max = 0; /* nothing fits any more: no identity, no answer */
-    return b;
+    return r;
+}
+
+weir_buf *weir_session_begin_identity(weir_session *session)
+{
+    int r = weir_identity_begin(session->worker, session->pools->database);
+    (void)r; /* noticed where it is used */
+    return &session->worker->identity;
 }
 
 /* Its level allows it to be older than the newest change. What was invalidated by hand is not
@@ -53,7 +59,7 @@ static unsigned judge(const weir_session *session, const weir_cache_settings *se
                       const weir_entry *e, weir_time now)
 {
     const weir_history *h = session->pools->database->history;
-    if (now >= e->expires_at)
+    if (now >= weir_entry_fresh_until(e))
         return WEIR_MISS_EXPIRED;
     if (!weir_history_is_fresh(h, now, settings->bound))
         return e->flags & WEIR_ENTRY_DECLARED ? judge_declared(h, e) : WEIR_MISS_BEHIND;
@@ -80,7 +86,8 @@ const weir_entry *weir_session_find_answer(weir_session *session)
     weir_worker *w = session->worker;
     weir_cache *cache = w->engine->cache;
     w->miss = WEIR_MISS_ABSENT;
-    if (!cache || !session->pools->database->history || w->identity.size_max == 0)
+    if (!cache || !session->pools->database->history || w->identity.size_max == 0 ||
+        session->refreshes)
         return NULL;
     const weir_cache_settings *settings = &weir_cache_now(cache)->settings;
     if (!settings->enabled)
@@ -90,10 +97,17 @@ const weir_entry *weir_session_find_answer(weir_session *session)
         weir_store_find(cache->store, weir_store_hash(cache->store, identity), identity);
     if (!e)
         return NULL;
-    w->miss = judge(session, settings, e, weir_worker_now(w));
-    if (w->miss == WEIR_MISS_ABSENT)
+    weir_time now = weir_worker_now(w);
+    w->miss = judge(session, settings, e, now);
+    if (w->miss == WEIR_MISS_ABSENT) {
+        if (e->ahead > 0)
+            weir_refresh_ahead(session, e, now);
         return e;
-    if (w->miss != WEIR_MISS_BEHIND) /* it may stand yet when the history has caught up */
+    }
+    if (weir_stale_give(session, e, now))
+        return e;
+    if (w->miss != WEIR_MISS_BEHIND && /* it may stand yet when the history has caught up */
+        !weir_stale_stays(session, e, now))
         weir_store_remove(cache->store, w->epoch, e, removal_of(w->miss));
     return NULL;
 }
@@ -119,8 +133,24 @@ void weir_session_record_hit(weir_session *session, const weir_entry *entry, wei
     weir_session_record(session, &statement, WEIR_TARGET_CACHE,
                         started ? started : weir_worker_now(w), entry->rows, "");
     weir_statement_stats *s = weir_worker_statement(w, entry->template_id, entry->template_serial);
+    uint64_t saved = s ? atomic_load_explicit(&s->mean_ns, memory_order_relaxed) : 0;
+    weir_database_stats *d = weir_session_database_stats(session);
+    weir_rule_stats *rule = weir_rule_counts(w, entry->rule);
     if (s)
         weir_count(&s->hits, 1);
+    if (d)
+        weir_count(&d->saved_ns, saved);
+    if (rule) {
+        weir_count(&rule->hits, 1);
+        weir_count(&rule->saved_ns, saved);
+    }
+    if (w->hot)
+        weir_hot_note(w, entry, saved);
+}
+
+void weir_session_note_hit(weir_session *session, const weir_entry *entry)
+{
+    weir_store_hit(session->worker->engine->cache->store, session->worker->index, entry);
 }
 
 void weir_session_count_miss(weir_session *session, unsigned miss)
@@ -182,8 +212,9 @@ static int copy_rules(weir_cache_policy *p)
     bool whole = rules != NULL;
     for (size_t i = 0; whole && i < from->rule_count; i++) {
         rules[i] = from->rules[i];
-        const char **texts[] = {&rules[i].table, &rules[i].template, &rules[i].user,
-                                &rules[i].database, &rules[i].tags};
+        const char **texts[] = {&rules[i].table,    &rules[i].template, &rules[i].user,
+                                &rules[i].database, &rules[i].tags,     &rules[i].name_space,
+                                &rules[i].version};
         for (size_t n = 0; n < sizeof(texts) / sizeof(*texts); n++)
             whole &= *texts[n] == NULL || copy_text(&p->owned, texts[n]);
     }
@@ -197,11 +228,12 @@ static void policy_free(void *object)
     if (!p)
         return;
     weir_arena_fini(&p->owned);
+    free(p->counts);
     free(p);
 }
 
-static int policy_new(const weir_cache_settings *settings, uint32_t generation,
-                      weir_cache_policy **ret)
+static int policy_new(const weir_engine *engine, const weir_cache_settings *settings,
+                      uint32_t generation, weir_cache_policy **ret)
 {
     weir_cache_policy *p = calloc(1, sizeof(*p));
     if (!p)
@@ -210,7 +242,10 @@ static int policy_new(const weir_cache_settings *settings, uint32_t generation,
     p->generation = generation;
     p->mark = weir_cache_settings_mark(settings);
     weir_arena_init(&p->owned, (size_t)16 << 20);
-    if (copy_rules(p) < 0) {
+    size_t counts = settings->rule_count * engine->options.workers;
+    if (counts > 0)
+        p->counts = calloc(counts, sizeof(*p->counts));
+    if ((counts > 0 && !p->counts) || copy_rules(p) < 0) {
         policy_free(p);
         return -ENOMEM;
     }
@@ -227,6 +262,7 @@ void weir_cache_free(weir_cache *cache)
         cache->tier->ops->destroy(cache->tier);
     weir_flights_free(cache->flights);
     weir_store_free(cache->store);
+    weir_worths_free(cache->worths);
     free(cache);
 }
 
@@ -239,7 +275,8 @@ int weir_engine_add_cache(weir_engine *engine, const weir_cache_options *options
                                 .policy = options->policy,
                                 .readers = engine->options.workers,
                                 .seed = engine->options.seed,
-                                .memory = engine->options.memory};
+                                .memory = engine->options.memory,
+                                .ended = weir_worth_ended};
     weir_flights_options flights = {.flights_max = options->flights_max,
                                     .waiters_max = options->waiters_max,
                                     .seed = engine->options.seed};
@@ -248,9 +285,15 @@ int weir_engine_add_cache(weir_engine *engine, const weir_cache_options *options
     if (!cache)
         return -ENOMEM;
     cache->engine = engine;
+    store.user = cache;
     cache->slots = options->slots;
-    int r = policy_new(s, 1, &policy);
+    cache->refresh = options->refresh;
+    cache->refresh_user = options->user;
+    int r = policy_new(engine, s, 1, &policy);
     atomic_store(&cache->policy, policy);
+    cache->worths = weir_worths_new(weir_template_table_capacity(engine->templates));
+    if (r == 0 && !cache->worths)
+        r = -ENOMEM;
     if (r == 0)
         r = weir_store_new(&store, &cache->store);
     if (r == 0)
@@ -266,8 +309,10 @@ int weir_engine_add_cache(weir_engine *engine, const weir_cache_options *options
 void weir_cache_detach(weir_worker *worker)
 {
     const weir_cache *cache = worker->engine->cache;
-    if (cache && cache->tier)
-        cache->tier->ops->detach(cache->tier, worker->index);
+    if (!cache || !cache->tier)
+        return;
+    weir_leases_end(worker);
+    cache->tier->ops->detach(cache->tier, worker->index);
 }
 
 /* A member for a moment: whoever calls may be no worker. NULL: there is no room for one. */
@@ -294,7 +339,7 @@ int weir_engine_configure_cache(weir_engine *engine, const weir_cache_settings *
     if (!m)
         return -ENOMEM;
     weir_cache_policy *before = atomic_load(&cache->policy);
-    int r = policy_new(settings, before->generation + 1, &policy);
+    int r = policy_new(engine, settings, before->generation + 1, &policy);
     if (r == 0) {
         weir_store_resize(cache->store, settings->size_max, settings->entries_max,
                           settings->entry_max);
@@ -310,89 +355,156 @@ int weir_engine_configure_cache(weir_engine *engine, const weir_cache_settings *
 
 /* ---- by hand ---- */
 
-/* An answer whose read began before this call is not given after it: positions of `local` are
- * handed out in order, and such a read's as-of is before this one. */
-static void bump_by_hand(const weir_history *h, uint64_t id)
-{
-    weir_changes_bump(h->changes, WEIR_HAND_LOCAL, id, weir_changes_next_local(h->changes));
-}
-
-static void each_history(weir_engine *engine, const weir_database *database,
-                         void (*visit)(const weir_history *h, const void *user), const void *user)
-{
-    for (unsigned i = 0; i < engine->database_count; i++) {
-        const weir_database *d = engine->databases[i];
-        if (d->history && (!database || database == d))
-            visit(d->history, user);
-    }
-    if (engine->cache)
-        atomic_fetch_add_explicit(&engine->cache->flushes, 1, memory_order_relaxed);
-}
-
-static void forget_history(const weir_history *h, const void *user)
-{
-    (void)user;
-    weir_changes_raise_floor(h->changes, WEIR_HAND_LOCAL, weir_changes_next_local(h->changes));
-}
-
-void weir_engine_flush(weir_engine *engine, weir_database *database)
-{
-    each_history(engine, database, forget_history, NULL);
-    weir_epoch_member *m = engine->cache ? join(engine) : NULL;
-    if (!m)
-        return; /* nothing is given; the memory comes back entry by entry */
-    weir_store_flush(engine->cache->store, m, database ? database->index : UINT32_MAX);
-    leave(m);
-}
-
-typedef struct table_flush {
+typedef struct invalidation {
     const weir_history *history;
-    uint64_t relation;
-} table_flush;
+    weir_changes *changes;
+    weir_hand hand;
+    uint64_t position, relation;
+} invalidation;
+
+static void bump(const invalidation *v, uint64_t id)
+{
+    weir_changes_bump(v->changes, v->hand, id, v->position);
+}
+
+static void forget_id(const invalidation *v, uint64_t id)
+{
+    bump(v, id);
+    weir_history_end_stale_of(v->history, id);
+}
 
 static void forget_column(void *user, uint64_t relation, uint64_t column, weir_slice relation_name,
                           weir_slice column_name)
 {
-    const table_flush *f = user;
+    const invalidation *v = user;
     (void)relation_name;
     (void)column_name;
-    if (relation == f->relation)
-        bump_by_hand(f->history, column);
+    if (relation == v->relation)
+        bump(v, column);
 }
 
-static void forget_table(const weir_history *h, const void *user)
+static void forget_table(invalidation *v, weir_slice name)
 {
-    table_flush f = {.history = h, .relation = *(const uint64_t *)user};
-    bump_by_hand(h, f.relation);
-    weir_changes_each_tracked(h->changes, forget_column, &f);
+    v->relation = weir_relation_id(name);
+    forget_id(v, v->relation);
+    weir_changes_each_tracked(v->changes, forget_column, v);
 }
 
-void weir_engine_flush_table(weir_engine *engine, weir_database *database, weir_slice table)
+/* A server's tables have a schema. */
+static void forget_tables(invalidation *v, weir_slice name)
 {
-    uint64_t id = weir_relation_id(table);
-    each_history(engine, database, forget_table, &id);
+    static const char prefix[] = "public.";
+    uint8_t full[sizeof(prefix) + WEIR_FLUSH_NAME_MAX];
+    forget_table(v, name);
+    if (name.len > WEIR_FLUSH_NAME_MAX || memchr(name.data, '.', name.len))
+        return;
+    memcpy(full, prefix, sizeof(prefix) - 1);
+    memcpy(full + sizeof(prefix) - 1, name.data, name.len);
+    forget_table(v, weir_slice_make(full, sizeof(prefix) - 1 + name.len));
 }
 
-static void forget_id(const weir_history *h, const void *user)
-{
-    bump_by_hand(h, *(const uint64_t *)user);
-}
-
-void weir_engine_flush_tag(weir_engine *engine, weir_slice tag)
-{
-    uint64_t id = weir_tag_id(tag);
-    each_history(engine, NULL, forget_id, &id);
-}
-
-void weir_engine_flush_prefix(weir_engine *engine, weir_slice prefix)
+static uint64_t id_of_prefix(weir_slice prefix)
 {
     size_t pos = 0;
     weir_slice p = {0};
     while (p.len < prefix.len && weir_tag_prefix_next(prefix, &pos, &p))
         ;
     bool whole = prefix.len > 0 && p.len == prefix.len; /* it ends where tags are cut */
-    uint64_t id = whole ? weir_tag_prefix_id(prefix) : weir_tag_any_id();
-    each_history(engine, NULL, forget_id, &id);
+    return whole ? weir_tag_prefix_id(prefix) : weir_tag_any_id();
+}
+
+/* An answer whose read began before `position` was handed out, or ends, is not given any more. */
+void weir_history_invalidate(const weir_history *history, const weir_flush *flush, weir_hand hand,
+                             uint64_t position)
+{
+    invalidation v = {
+        .history = history, .changes = history->changes, .hand = hand, .position = position};
+    switch (flush->kind) {
+    case WEIR_FLUSH_ALL:
+        weir_changes_raise_floor(history->changes, hand, position);
+        weir_history_end_stale(history);
+        return;
+    case WEIR_FLUSH_TABLE:
+        if (flush->name.len > 0)
+            forget_tables(&v, flush->name);
+        return;
+    case WEIR_FLUSH_TAG:
+        forget_id(&v, weir_tag_id(flush->name));
+        return;
+    case WEIR_FLUSH_PREFIX:
+        forget_id(&v, id_of_prefix(flush->name));
+        return;
+    }
+}
+
+/* `told`: others too, and first: once `local` has it, a heartbeat may say that its position holds
+ * it (backend.h, `outcomes`). What others read until now, and only the tier knows yet, is as of the
+ * newest `wal` position or before, but for the little that other nodes are ahead of us: until the
+ * message comes back. */
+static void flush_history(const weir_history *h, const weir_flush *flush, bool told)
+{
+    weir_backend *b = h->database->backend;
+    if (told && b->ops->flush)
+        b->ops->flush(b, flush);
+    weir_history_invalidate(h, flush, WEIR_HAND_LOCAL, weir_changes_next_local(h->changes));
+    if (b->ops->flush && h->database->engine->cache->tier)
+        weir_history_invalidate(h, flush, WEIR_HAND_WAL, weir_changes_next_wal(h->changes));
+}
+
+static void flush_all(weir_engine *engine, const weir_database *database, const weir_flush *flush)
+{
+    for (unsigned i = 0; i < engine->database_count; i++) {
+        const weir_database *d = engine->databases[i];
+        if (d->history && (!database || database == d))
+            flush_history(d->history, flush, true);
+    }
+    if (engine->cache)
+        atomic_fetch_add_explicit(&engine->cache->flushes, 1, memory_order_relaxed);
+}
+
+/* Nothing of it is given any more; without room for a member its memory comes back entry by entry.
+ */
+static void empty_store(weir_engine *engine, const weir_database *database)
+{
+    weir_epoch_member *m = engine->cache ? join(engine) : NULL;
+    if (!m)
+        return;
+    weir_store_flush(engine->cache->store, m, database ? database->index : UINT32_MAX);
+    leave(m);
+}
+
+void weir_engine_flush(weir_engine *engine, weir_database *database)
+{
+    flush_all(engine, database, &(weir_flush){.kind = WEIR_FLUSH_ALL});
+    empty_store(engine, database);
+}
+
+void weir_database_forget(const weir_database *database)
+{
+    if (database->history)
+        flush_history(database->history, &(weir_flush){.kind = WEIR_FLUSH_ALL}, false);
+    empty_store(database->engine, database);
+}
+
+void weir_engine_flush_table(weir_engine *engine, weir_database *database, weir_slice table)
+{
+    flush_all(engine, database, &(weir_flush){.kind = WEIR_FLUSH_TABLE, .name = table});
+}
+
+void weir_engine_flush_tag(weir_engine *engine, weir_slice tag)
+{
+    flush_all(engine, NULL, &(weir_flush){.kind = WEIR_FLUSH_TAG, .name = tag});
+}
+
+void weir_engine_flush_namespace(weir_engine *engine, weir_slice name)
+{
+    char tag[WEIR_NAMESPACE_TAG_MAX];
+    weir_engine_flush_tag(engine, weir_namespace_tag(name, tag));
+}
+
+void weir_engine_flush_prefix(weir_engine *engine, weir_slice prefix)
+{
+    flush_all(engine, NULL, &(weir_flush){.kind = WEIR_FLUSH_PREFIX, .name = prefix});
 }
 
 /* ---- figures ---- */
@@ -413,6 +525,7 @@ static void add_worker(const weir_engine *engine, const weir_worker *w, weir_cac
                 atomic_load_explicit(&d->queries[k][WEIR_TARGET_CACHE], memory_order_relaxed);
         for (unsigned n = 0; n < WEIR_MISSES; n++)
             ret->misses[n] += atomic_load_explicit(&d->misses[n], memory_order_relaxed);
+        ret->saved_ns += atomic_load_explicit(&d->saved_ns, memory_order_relaxed);
     }
 }
 
@@ -425,6 +538,8 @@ void weir_engine_cache_stats(weir_engine *engine, weir_cache_stats *ret)
     weir_store_stats_read(cache->store, &ret->store);
     weir_flights_stats_read(cache->flights, &ret->flights);
     ret->flushes = atomic_load_explicit(&cache->flushes, memory_order_relaxed);
+    for (unsigned i = 0; i < WEIR_STRATEGIES; i++)
+        ret->strategies[i] = atomic_load_explicit(&cache->strategies[i], memory_order_relaxed);
     for (unsigned i = 0; i < engine->options.workers; i++)
         if (engine->workers[i])
             add_worker(engine, engine->workers[i], ret);

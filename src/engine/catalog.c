@@ -2,6 +2,8 @@
 #include "engine/cache_internal.h"
 #include <stdio.h>
 
+#define SEEN_NEVER UINT64_MAX /* no count of changes */
+
 /* The counter's upper half counts what may change what a statement does by itself (functions,
  * triggers, views, …); the lower half tables, which have effects only through such. */
 static bool is_stale(uint64_t seen, uint64_t changes, const weir_server_catalog *c)
@@ -46,6 +48,17 @@ void weir_database_confirm_schema(weir_database *database, uint64_t seen)
     atomic_store_explicit(&database->catalog.schema_seen, seen, memory_order_release);
 }
 
+void weir_database_doubt_schema(weir_database *database)
+{
+    atomic_store_explicit(&database->catalog.schema_seen, SEEN_NEVER, memory_order_release);
+    weir_history_forget(database);
+}
+
+bool weir_database_schema_doubted(const weir_database *database)
+{
+    return atomic_load_explicit(&database->catalog.schema_seen, memory_order_acquire) == SEEN_NEVER;
+}
+
 const weir_schema *weir_database_schema(const weir_database *database)
 {
     return atomic_load_explicit(&database->catalog.schema, memory_order_acquire);
@@ -79,10 +92,12 @@ uint64_t weir_engine_catalog_serial(weir_engine *engine)
     return atomic_fetch_add(&engine->catalog_serial, 1) + 1;
 }
 
-void weir_database_note_catalog(weir_database *database, weir_time now, const char *failure)
+void weir_database_note_catalog(weir_database *database, weir_time now, const char *failure,
+                                bool denied)
 {
     weir_catalog_state *s = &database->catalog;
     weir_spin_lock(&s->busy);
+    s->figures.denied = denied;
     if (failure) {
         s->figures.failures++;
         (void)snprintf(s->figures.failure, sizeof(s->figures.failure), "%s", failure);

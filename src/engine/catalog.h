@@ -26,19 +26,24 @@ bool weir_database_catalog_stale(const weir_database *database);
 void weir_database_put_schema(weir_database *database, weir_epoch_member *member,
                               weir_schema *schema, uint64_t seen);
 void weir_database_confirm_schema(weir_database *database, uint64_t seen);
+/* What there is may be out of date until the next one: nothing is kept under it. */
+void weir_database_doubt_schema(weir_database *database);
+bool weir_database_schema_doubted(const weir_database *database);
 const weir_schema *weir_database_schema(const weir_database *database); /* NULL: none */
 bool weir_database_schema_stale(const weir_database *database);
 /* Unique in the process: of the next catalog. */
 uint64_t weir_engine_catalog_serial(weir_engine *engine);
 
-/* A look at the server ended: `failure` NULL: well. */
-void weir_database_note_catalog(weir_database *database, weir_time now, const char *failure);
+/* A look at the server ended: `failure` NULL: well. `denied`: for want of a right. */
+void weir_database_note_catalog(weir_database *database, weir_time now, const char *failure,
+                                bool denied);
 
 typedef struct weir_catalog_figures {
     bool followed; /* the host reads its catalog */
     uint64_t loads, failures;
     weir_time looked_at; /* when it was last known to be up to date; 0: never */
     char failure[256];   /* of the newest look; "" */
+    bool denied;         /* … and it was for want of a right */
 } weir_catalog_figures;
 void weir_database_catalog_figures(weir_database *database, weir_catalog_figures *ret);
 

@@ -39,6 +39,7 @@ static void database_free(weir_database *d)
     weir_server_catalog_free(atomic_load(&d->catalog.now));
     weir_schema_free(atomic_load(&d->catalog.schema));
     weir_database_forget_logins(d);
+    weir_database_forget_readings(d);
     free(d->name);
     for (weir_name *n = d->old, *next; n; n = next) {
         next = n->next;
@@ -89,11 +90,17 @@ static void settle_label(weir_engine *engine, weir_database *d)
 int weir_engine_add_database(weir_engine *engine, const weir_database_options *options,
                              weir_database **ret)
 {
-    if (engine->database_count == WEIR_DATABASES_MAX)
+    weir_database *primary = options->replica_of;
+    if (engine->database_count == WEIR_DATABASES_MAX ||
+        (primary && primary->replica_count == WEIR_REPLICAS_MAX))
         return -ENOSPC;
     weir_database *d = calloc(1, sizeof(*d));
     if (!d)
         return -ENOMEM;
+    d->primary = primary;
+    d->replica_lag = options->replica_lag;
+    d->lag = WEIR_TIME_NEVER;
+    d->began_before = primary ? 1 : 0;
     bool failed = false;
     d->engine = engine;
     d->index = engine->database_count;
@@ -110,7 +117,7 @@ int weir_engine_add_database(weir_engine *engine, const weir_database_options *o
     d->backend = options->backend;
     d->backend->events = &weir_lender_events;
     d->backend->engine = engine;
-    int r = weir_history_start(d);
+    int r = primary ? 0 : weir_history_start(d);
     if (r < 0) {
         d->backend = NULL; /* the caller's again */
         database_free(d);
@@ -120,6 +127,10 @@ int weir_engine_add_database(weir_engine *engine, const weir_database_options *o
     settle_label(engine, d);
     engine->databases[d->index] = d;
     engine->database_count++; /* published: others may be serving already */
+    if (primary) {
+        primary->replicas[primary->replica_count] = d;
+        atomic_fetch_add(&primary->replica_count, 1);
+    }
     if (ret)
         *ret = d;
     return 0;
@@ -150,7 +161,7 @@ weir_database *weir_engine_find_database(weir_engine *engine, weir_slice name)
     weir_database *any = NULL;
     for (unsigned i = 0; i < engine->database_count; i++) {
         weir_database *d = engine->databases[i];
-        if (weir_database_removed(d))
+        if (d->primary || weir_database_removed(d))
             continue;
         if (weir_slice_eq_cstr(name, d->name))
             return d;
@@ -181,6 +192,7 @@ static void worker_free(weir_worker *w)
     free(w->stats.chunks);
     weir_lexed_fini(&w->lexed);
     free(w->recall);
+    weir_hot_free(w->hot);
     weir_buf_fini(&w->identity);
     if (w->epoch)
         weir_epoch_leave(w->epoch);
@@ -200,6 +212,7 @@ int weir_worker_start(weir_engine *engine, unsigned index, struct weir_loop *loo
     w->wake_at = w->sweep_at = WEIR_TIME_NEVER;
     weir_list_init(&w->lenders);
     weir_list_init(&w->answers);
+    weir_list_init(&w->leases);
     weir_lexed_init(&w->lexed);
     w->recall = calloc(1, sizeof(*w->recall));
     int r = stats_init(w);

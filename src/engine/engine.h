@@ -13,21 +13,11 @@
 #include "base/memory.h"
 #include "cache/changes.h"
 #include "engine/backend.h"
+#include "engine/session.h"
 #include "engine/stats.h"
 
 typedef struct weir_engine weir_engine;
-typedef struct weir_worker weir_worker;
-typedef struct weir_database weir_database;
-typedef struct weir_pools weir_pools;
-typedef struct weir_session weir_session;
 struct weir_surroundings;
-
-/* When a connection goes back. */
-typedef enum weir_lending {
-    WEIR_LEND_TRANSACTION,
-    WEIR_LEND_SESSION,
-    WEIR_LEND_STATEMENT
-} weir_lending;
 
 /* What a database or a user may have; 0: no limit. */
 typedef struct weir_share {
@@ -92,7 +82,10 @@ typedef struct weir_database_options {
     void *place;          /* the backend's, for weir_conn_request; NULL: its first */
     weir_lending lending; /* unless a session has another */
     weir_share share;
-    bool leak_ends;         /* who holds a connection for too long is disconnected */
+    bool leak_ends; /* who holds a connection for too long is disconnected */
+    weir_database
+        *replica_of;        /* a primary that was added: clients know it by no name (replica.h) */
+    weir_time replica_lag;  /* of a primary: its replicas serve nothing when further behind */
     weir_pool_options pool; /* of each pool of the database (role READ for execute-backends) */
 } weir_database_options;
 
@@ -151,93 +144,6 @@ unsigned weir_worker_index(const weir_worker *worker);
 weir_engine *weir_worker_engine(const weir_worker *worker);
 /* Scratch of the worker, for weir_session_understand's caller to look at until the next one. */
 const weir_lexed *weir_worker_lexed(const weir_worker *worker);
-
-/* ---- sessions ---- */
-
-typedef struct weir_session_events {
-    /* What was waited for is here: session->conn is lent. */
-    void (*lent)(weir_session *session);
-    /* It will not come (timeout, refused by the server, shutdown). */
-    void (*refused)(weir_session *session, const weir_error *err);
-} weir_session_events;
-
-/* Embedded in the caller's client. Fields below `events` are the engine's; read what you like. */
-struct weir_session {
-    const weir_session_events *events;
-    weir_worker *worker;
-    weir_pools *pools;
-    weir_conn *conn; /* lent now, or NULL */
-    weir_pool_waiter waiter;
-    weir_lending lending;         /* the database's, or what the caller sets after opening */
-    struct weir_account *account; /* of an admitted client */
-    unsigned pinned;              /* effects that pin (WEIR_EFFECT_*), 0: not pinned */
-    weir_time pinned_since;
-    uint64_t last_conn,
-        last_uses; /* the one that it gave back last, and how often it had been lent */
-    bool tainted;  /* the connection's session state is not known: forgotten before others use it */
-    weir_time waiting_since;
-    weir_asof wrote; /* everything this session has written is in what was read from here on */
-    struct weir_touches *touches; /* what its open transaction may have changed; NULL: nothing */
-};
-
-/* Joins a database as a user (NULL password: the database's own). -ENOMEM; WEIR_SESSION_REFUSED
- * with words: too many pools. */
-WEIR_MUST_CHECK int weir_session_open(weir_session *session, weir_worker *worker,
-                                      weir_database *database, weir_slice user,
-                                      const weir_session_events *events, weir_error *err);
-/* Counts an open session as a client of its database and of the user who logged in, until it is
- * closed. -ENOMEM; WEIR_SESSION_REFUSED (53300): one too many; close it. */
-WEIR_MUST_CHECK int weir_session_admit(weir_session *session, weir_slice login, weir_error *err);
-/* The same as exactly this user, even where the database has one of its own. */
-WEIR_MUST_CHECK int weir_session_open_as(weir_session *session, weir_worker *worker,
-                                         weir_database *database, weir_slice user,
-                                         const weir_session_events *events, weir_error *err);
-/* Gives everything back; a lent connection that is not clean is closed. */
-void weir_session_close(weir_session *session);
-weir_database *weir_session_database(const weir_session *session);
-bool weir_session_is_open(const weir_session *session);
-
-/* What the server reports at login (protocol bytes of the backend), once a connection of the pool
- * has been opened; false before. Good for the life of the engine. */
-bool weir_session_welcome(const weir_session *session, weir_slice *ret);
-
-#define WEIR_SESSION_WAIT 1    /* `lent` or `refused` will come */
-#define WEIR_SESSION_REFUSED 2 /* not now; words in `err` */
-
-/* Borrows a connection of the role. 0: session->conn is there already. */
-WEIR_MUST_CHECK int weir_session_borrow(weir_session *session, weir_role role, weir_error *err);
-/* No longer waits: neither `lent` nor `refused` comes. Harmless when it does not wait. */
-void weir_session_withdraw(weir_session *session);
-/* Nobody else has had session->conn since this session gave it back. */
-bool weir_session_alone(const weir_session *session);
-/* Gives session->conn back to its pool; if it is not clean it is closed instead. */
-void weir_session_return(weir_session *session);
-/* Forgets session->conn, which was lost. */
-void weir_session_lost(weir_session *session);
-/* The lent connection stays with this session until weir_session_unpin. WEIR_SESSION_REFUSED
- * (53300): the allowance for pinned connections is used up. */
-WEIR_MUST_CHECK int weir_session_pin(weir_session *session, unsigned effects, weir_error *err);
-void weir_session_unpin(weir_session *session);
-/* What pins it is exactly that; 0: nothing. As the two above. */
-WEIR_MUST_CHECK int weir_session_set_pins(weir_session *session, unsigned effects, weir_error *err);
-
-/* ---- a statement's story ---- */
-
-/* Lexes the text, finds or makes its template, asks for its analysis if it is new. Never fails:
- * what cannot be understood is UNKNOWN. */
-void weir_session_understand(weir_session *session, weir_slice text, weir_statement *ret);
-
-/* Understood a while ago, it runs again: its effects by what the catalog says now. */
-void weir_session_review(weir_session *session, weir_statement *statement);
-
-/* Measures a finished statement: its template, its database, the slow log. sqlstate "" is success.
- */
-void weir_session_record(weir_session *session, const weir_statement *statement, weir_target target,
-                         weir_time started, uint64_t rows, const char *sqlstate);
-
-/* Statements of this template were seen by this worker to take about a millisecond at most, and do
- * not take long on average. */
-bool weir_session_known_short(const weir_session *session, const weir_statement *statement);
 
 /* ---- reading the statistics: from any thread ---- */
 

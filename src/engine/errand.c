@@ -29,6 +29,10 @@ static void on_done(weir_question *question, const weir_error *err)
 {
     weir_errand *e = WEIR_CONTAINER_OF(question, weir_errand, question);
     e->asked = false;
+    if (e->session.conn) {
+        e->system = e->session.conn->system;
+        e->timeline = e->session.conn->timeline;
+    }
     end(e, err);
 }
 

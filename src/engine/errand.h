@@ -14,6 +14,8 @@ typedef struct weir_errand {
     void (*done)(struct weir_errand *errand, const weir_error *err);
     bool as_user; /* the caller's: as `user` even where the database has one of its own */
     bool asked, ended;
+    uint64_t system; /* who answered, as weir_conn has it */
+    uint32_t timeline;
 } weir_errand;
 
 /* Starts it; `errand` is the caller's, zeroed but for `row`, `done` and `as_user`, and must live

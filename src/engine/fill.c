@@ -19,12 +19,6 @@
 
 #define DEPENDENCIES_MAX 128u
 
-/* A template is worth asking for while at least one of WORTH_RATIO fills is followed by a hit; if
- * not, one of WORTH_SAMPLE asks is let through, so that a change is noticed. */
-#define WORTH_FILLS_MIN 1024u
-#define WORTH_RATIO 64u
-#define WORTH_SAMPLE 16u
-
 struct weir_fill_state {
     weir_fill *fill; /* NULL: its session has left; the message or lookup under way frees this */
     weir_session *session;
@@ -67,6 +61,7 @@ static weir_history *history_of(const fill_state *s)
 
 static void state_free(fill_state *s)
 {
+    weir_lookup_unmark(&s->lookup);
     weir_memory *memory = s->worker->engine->options.memory;
     if (memory)
         weir_memory_release(memory, WEIR_MEMORY_CACHE, s->bytes.len);
@@ -149,6 +144,9 @@ static bool gather(fill_state *s, const weir_ask *ask, const weir_footprint *f,
         return false;
     add_tags(s, a->tags);
     add_tags(s, a->more);
+    char tag[WEIR_NAMESPACE_TAG_MAX];
+    if (a->name_space.len > 0)
+        add_tags(s, weir_namespace_tag(a->name_space, tag));
     return s->dependency_count <= DEPENDENCIES_MAX;
 }
 
@@ -159,6 +157,7 @@ static void capture(fill_state *s)
     weir_origin origin;
     s->era = weir_history_origin(s->session->pools->database, &origin) ? origin.era : 0;
     s->like.filled_at = weir_worker_now(s->worker);
+    s->like.facts = weir_facts_now(s->session->pools->database);
     s->like.asof = weir_changes_now(changes);
     for (size_t i = 0; i < s->dependency_count; i++)
         s->settled[i] = weir_changes_settle(changes, s->dependencies[i], s->like.asof);
@@ -318,18 +317,6 @@ static bool look_up(fill_state *s)
 
 /* ---- beginning ---- */
 
-static bool is_worthless(weir_worker *w, const weir_statement *statement)
-{
-    const weir_statement_stats *s =
-        weir_worker_statement(w, statement->template_id, statement->template_serial);
-    if (!s)
-        return false;
-    uint64_t fills = atomic_load_explicit(&s->fills, memory_order_relaxed);
-    uint64_t hits = atomic_load_explicit(&s->hits, memory_order_relaxed);
-    uint64_t calls = atomic_load_explicit(&s->calls, memory_order_relaxed);
-    return fills >= WORTH_FILLS_MIN && hits < fills / WORTH_RATIO && calls % WORTH_SAMPLE != 0;
-}
-
 /* ---- PostgreSQL: the footprint is of its surroundings, and literals may name a moment ---- */
 
 static bool holds(weir_slice text, const char *word)
@@ -382,6 +369,35 @@ static const weir_footprint *footprint_of(fill_state *s, const weir_ask *ask,
     return *ret == WEIR_MISS_ABSENT ? f : NULL;
 }
 
+static uint32_t to_ms(weir_time time)
+{
+    return time / WEIR_MS > UINT32_MAX ? UINT32_MAX : (uint32_t)(time / WEIR_MS);
+}
+
+/* Answers that were read at one moment are not read anew at one moment. */
+static weir_time jittered(weir_worker *w, weir_time ahead)
+{
+    const weir_engine_host *host = &w->engine->options.host;
+    return ahead > 0 ? ahead - ahead / 2 * (host->random(host->user, w) % 1024) / 1024 : 0;
+}
+
+/* How long it is given, and what is declared for the time after. */
+static void set_times(fill_state *s, const weir_admission *a)
+{
+    weir_worker *w = s->worker;
+    weir_entry *e = &s->like;
+    e->stale_if_ms = to_ms(a->stale_if_error);
+    e->stale_while_ms = to_ms(a->stale_while_revalidate);
+    e->expires_at = weir_deadline(weir_worker_now(w), a->ttl);
+    if (e->expires_at == WEIR_TIME_NEVER)
+        return;
+    uint32_t longest = e->stale_if_ms > e->stale_while_ms ? e->stale_if_ms : e->stale_while_ms;
+    e->stale_max = (weir_time)longest * WEIR_MS;
+    if (longest > 0)
+        e->expires_at = weir_deadline(e->expires_at, e->stale_max);
+    e->ahead = jittered(w, a->refresh_ahead < a->ttl ? a->refresh_ahead : a->ttl / 2);
+}
+
 /* WEIR_MISS_ABSENT and what it depends on; else why nothing is kept. */
 static unsigned admit(fill_state *s, const weir_ask *ask)
 {
@@ -411,11 +427,13 @@ static unsigned admit(fill_state *s, const weir_ask *ask)
         return WEIR_MISS_BEHIND;
     if (s->fill->anew)
         return WEIR_MISS_REFUSED + WEIR_REFUSAL_UNKNOWN;
-    if (is_worthless(w, ask->statement))
+    if (policy->settings.by_benefit && !a.insisted && !session->refreshes &&
+        !weir_worth_keeping(w, ask->statement))
         return WEIR_MISS_WORTHLESS;
+    s->like.rule = a.rule ? (uint32_t)(a.rule - policy->settings.rules) + 1 : 0;
     s->like.flags =
         WEIR_ENTRY_FLAGS(a.consistency, a.grace) | (a.declared ? WEIR_ENTRY_DECLARED : 0);
-    s->like.expires_at = weir_deadline(weir_worker_now(w), a.ttl);
+    set_times(s, &a);
     return gather(s, ask, f, &a) ? WEIR_MISS_ABSENT : WEIR_MISS_REFUSED + WEIR_REFUSAL_UNFOLLOWED;
 }
 
@@ -466,31 +484,30 @@ int weir_session_begin_fill(weir_session *session, const weir_ask *ask, weir_fil
         return WEIR_FILL_NONE;
     }
     fill->state = s;
-    if (ask->of_schema)
+    if (ask->of_schema || ask->alone)
         capture(s);
-    else if (join(s) == WEIR_FILL_WAIT || look_up(s))
+    if (ask->of_schema)
+        return WEIR_FILL_LEAD;
+    if (!ask->alone && (join(s) == WEIR_FILL_WAIT || (!session->refreshes && look_up(s))))
         return WEIR_FILL_WAIT;
-    else
-        weir_session_count_miss(session, w->miss);
+    weir_session_count_miss(session, w->miss);
+    weir_rule_stats *rule = weir_rule_counts(w, s->like.rule);
+    if (rule)
+        weir_count(&rule->misses, 1);
     return WEIR_FILL_LEAD;
+}
+
+weir_session *weir_fill_question(const weir_fill *fill, weir_slice *ret_identity)
+{
+    if (!fill->state)
+        return NULL;
+    *ret_identity = weir_buf_slice(&fill->state->identity);
+    return fill->state->session;
 }
 
 weir_slice weir_fill_bytes(const weir_fill *fill)
 {
     return fill->state ? weir_buf_slice(&fill->state->bytes) : (weir_slice){0};
-}
-
-void weir_fill_trim(weir_fill *fill, size_t from, size_t to)
-{
-    fill_state *s = fill->state;
-    if (!s)
-        return;
-    weir_memory *memory = s->worker->engine->options.memory;
-    assert(from <= to && to <= s->bytes.len);
-    if (memory)
-        weir_memory_release(memory, WEIR_MEMORY_CACHE, s->bytes.len - (to - from));
-    memmove(s->bytes.data, s->bytes.data + from, to - from);
-    s->bytes.len = to - from;
 }
 
 /* ---- the end ---- */
@@ -499,10 +516,13 @@ static void count_fill(const fill_state *s)
 {
     if (s->fingerprint == 0)
         return;
-    weir_statement_stats *stats =
-        weir_worker_statement(s->worker, s->statement.template_id, s->statement.template_serial);
-    if (stats)
-        weir_count(&stats->fills, 1);
+    size_t size = sizeof(weir_entry) + s->identity.len + s->bytes.len;
+    weir_worth_filled(s->worker, s->statement.template_id, s->statement.template_serial, size);
+    weir_rule_stats *rule = weir_rule_counts(s->worker, s->like.rule);
+    if (rule) {
+        weir_count(&rule->fills, 1);
+        weir_count(&rule->fill_bytes, size);
+    }
 }
 
 /* As long as clients read slowly, many fills are open: what they hold counts as the cache's. */
@@ -544,6 +564,59 @@ static weir_entry *make_entry(fill_state *s, size_t head_len, uint64_t rows)
     return weir_entry_new(&options, &entry) == 0 ? entry : NULL;
 }
 
+bool weir_fill_read_behind(weir_fill *fill, weir_asof asof, weir_time held)
+{
+    fill_state *s = fill->state;
+    weir_time now = weir_worker_now(s->worker);
+    weir_changes *changes = history_of(s)->changes;
+    weir_entry *e = &s->like;
+#ifdef WEIR_TEST_FAULT_REPLICA_AS_PRIMARY
+    asof = e->asof;
+#endif
+    e->asof.wal = asof.wal < e->asof.wal ? asof.wal : e->asof.wal;
+    e->asof.local = asof.local < e->asof.local ? asof.local : e->asof.local;
+    for (size_t i = 0; i < s->dependency_count; i++)
+        s->settled[i] = weir_changes_settle(changes, s->dependencies[i], e->asof);
+    if (held < e->filled_at) { /* its age counts from there */
+        if (e->expires_at != WEIR_TIME_NEVER)
+            e->expires_at -= e->filled_at - held;
+        e->filled_at = held;
+    }
+    if (e->expires_at <= now)
+        return false;
+    if (weir_changes_judge(changes, e->asof, s->settled, s->dependency_count) ==
+        WEIR_VERDICT_STANDS) /* then it is as good as what was promised to those who wait */
+        return true;
+    if (!weir_replica_is_forgiven(s->session, e))
+        return false;
+    land(s, WEIR_LANDING_ALONE, NULL);
+    return true;
+}
+
+void weir_fill_read_anew(weir_fill *fill)
+{
+    fill_state *s = fill->state;
+    weir_time before = s->like.filled_at;
+    capture(s);
+    if (s->like.expires_at != WEIR_TIME_NEVER)
+        s->like.expires_at += s->like.filled_at - before;
+}
+
+/* Whether it was read from the history that its as-of is of, by a server session that began as one
+ * would begin now. The as-of itself is behind the floor if another history came meanwhile. */
+static bool is_of_history(const fill_state *s)
+{
+#ifdef WEIR_TEST_FAULT_LINEAGE_IGNORED
+    return true;
+#endif
+    const weir_conn *conn = s->session->conn;
+    if (!s->of_server || (!weir_history_is_followed(history_of(s)) &&
+                          (s->like.flags & WEIR_ENTRY_DECLARED))) /* its time is the promise */
+        return true;
+    return conn && weir_history_is_of(history_of(s), conn->system, conn->timeline) &&
+           !weir_pool_conn_outdated(&conn->pooled);
+}
+
 /* Whether it ran under the facts that its dependencies were made from. If not, those who come next
  * have the facts told again: the last to tell them may have been a schema that was rolled back. */
 static bool is_vouched_for(const fill_state *s, uint64_t fingerprint)
@@ -565,15 +638,19 @@ void weir_fill_finish(weir_fill *fill, size_t head_len, uint64_t rows, uint64_t 
     if (!s)
         return;
     assert(!s->waiting);
-    bool known = is_vouched_for(s, fingerprint);
+    bool known = is_vouched_for(s, fingerprint) && is_of_history(s);
     weir_entry *entry = known ? make_entry(s, head_len, rows) : NULL;
     if (entry) {
         int r =
             weir_store_put(cache_of(s)->store, s->worker->epoch, entry, weir_worker_now(s->worker));
         (void)r; /* not kept: those who wait get it all the same */
         count_fill(s);
+        if (s->fingerprint != 0 && s->session->refreshes > 0)
+            s->session->refreshes++;
         weir_cache_sweep_soon(s->worker);
-        weir_lookup_keep(s->worker, s->session->pools->database, entry, s->portable, s->era);
+        if (weir_lookup_keep(s->worker, s->session->pools->database, entry, s->portable, s->era,
+                             s->lookup.marked))
+            s->lookup.marked = false; /* it takes the mark's place */
     }
     land(s, entry ? WEIR_LANDING_ANSWER : WEIR_LANDING_ALONE, entry);
     weir_entry_unref(entry);

@@ -7,8 +7,10 @@
 #include "engine/engine.h"
 #include "engine/recall.h"
 #include "engine/stats.h"
+#include "engine/surroundings.h"
 
 #define WEIR_DATABASES_MAX 256u
+#define WEIR_REPLICAS_MAX 8u
 #define WEIR_POOLS_MAX 1024u /* (database, user) pairs */
 
 typedef struct weir_place weir_place;
@@ -87,6 +89,13 @@ typedef struct weir_limits {
     struct weir_limits *older;
 } weir_limits;
 
+/* Where texts of a database were read, and what that meant under the newest few schemas
+ * (surroundings.c). Its strings live as long as the database. */
+typedef struct weir_reading_place {
+    char *search_path, *role;
+    uint64_t meanings[WEIR_READING_MEANINGS]; /* the newest first; 0: none */
+} weir_reading_place;
+
 /* What the server of a database says of itself (catalog.c). */
 typedef struct weir_catalog_state {
     weir_server_catalog *_Atomic now; /* NULL: the host does not read it */
@@ -95,7 +104,10 @@ typedef struct weir_catalog_state {
     _Atomic uint64_t schema_seen;
     _Atomic bool used; /* the host was told of the database's first session */
     weir_spin busy;
-    weir_catalog_figures figures; /* under `busy` */
+    /* Under `busy`: */
+    weir_catalog_figures figures;
+    weir_reading_place places[WEIR_READING_PLACES];
+    unsigned place_count;
 } weir_catalog_state;
 
 struct weir_database {
@@ -104,6 +116,7 @@ struct weir_database {
     char *_Atomic name;        /* "*": every name that no other has */
     struct weir_name *old;     /* names that it had; as long as it lives */
     weir_place *_Atomic place; /* the newest; older ones live as long as the database */
+    weir_spin moving;          /* place and pools' users change together under it */
     char *label_asked;
     const char *_Atomic label; /* label_asked, or name where another database has that label */
     _Atomic weir_lending lending;
@@ -114,6 +127,14 @@ struct weir_database {
     _Atomic bool closed;    /* lends nothing more: DRAIN, or removed */
     _Atomic bool removed;   /* found by no name any more */
     _Atomic bool sequences; /* currval was asked for */
+    weir_database *primary; /* it is a replica of this one; NULL: it is none */
+    weir_database *replicas[WEIR_REPLICAS_MAX];
+    _Atomic unsigned replica_count;
+    weir_time replica_lag; /* of each of them, at most */
+    /* Of a replica: */
+    _Atomic weir_time shunned_until; /* it did not answer */
+    _Atomic weir_time lag;           /* as it was last found; NEVER: not known */
+    _Atomic weir_time began_before;  /* its sessions did, perhaps, with other defaults; 0: none */
     weir_pool_quota *connections;
     weir_server *server; /* NULL: it has no host */
     _Atomic unsigned max_clients, clients;
@@ -133,11 +154,13 @@ struct weir_worker {
     weir_list lenders;
     weir_time wake_at;
     weir_lexed lexed;
-    weir_recall *recall; /* NULL: no memory for it */
-    weir_buf identity;   /* scratch of the newest question to the cache */
-    unsigned miss;       /* … and why it had no answer */
-    weir_time sweep_at;  /* when the store is looked through for what has expired; NEVER */
-    weir_list answers;   /* fills that wait, in order of their deadlines */
+    weir_recall *recall;  /* NULL: no memory for it */
+    weir_buf identity;    /* scratch of the newest question to the cache */
+    unsigned miss;        /* … and why it had no answer */
+    weir_time sweep_at;   /* when the store is looked through for what has expired; NEVER */
+    weir_list answers;    /* fills that wait, in order of their deadlines */
+    weir_list leases;     /* lookups that wait, in order of when they look again */
+    struct weir_hot *hot; /* answers that are asked for most; NULL: they are not noted */
     weir_worker_stats stats;
     _Atomic uint64_t pinned[WEIR_PIN_REASONS]; /* now */
 };
@@ -180,8 +203,18 @@ weir_statement_stats *weir_worker_statement(weir_worker *worker, uint32_t id, ui
 
 /* The database is another one from now on, until its follower says which. (history.c) */
 void weir_history_forget_lineage(weir_database *database);
+/* Nothing of it that was read before now is given any more by this process. */
+void weir_database_forget(const weir_database *database);
 /* The worker ends: it asks nothing of the tier behind memory any more. */
 void weir_cache_detach(weir_worker *worker);
+
+/* ---- hot.c ---- */
+
+void weir_hot_free(struct weir_hot *hot); /* NULL is fine */
+
+/* ---- surroundings.c ---- */
+
+void weir_database_forget_readings(weir_database *database);
 
 /* ---- place.c ---- */
 
@@ -193,6 +226,17 @@ static inline const weir_place *weir_place_of(const weir_database *database)
 /* -ENOMEM: as it was. */
 WEIR_MUST_CHECK int weir_place_put(weir_database *database, const weir_database_options *options);
 void weir_places_free(weir_database *database);
+
+/* ---- replica.c ---- */
+
+/* Its sessions may have begun, or begin, with other defaults than the primary's would: until it has
+ * replayed what was there by now. Harmless for a primary. */
+void weir_replica_broke(weir_database *database, weir_time now);
+
+/* ---- session.c ---- */
+
+/* As weir_session_borrow, of the pool that `from` says. */
+WEIR_MUST_CHECK int weir_session_borrow_here(weir_session *session, weir_error *err);
 
 /* ---- login.c ---- */
 

@@ -26,13 +26,16 @@ static uint32_t random_of(const weir_lender *l)
 static void open_one(weir_lender *l)
 {
     weir_database *d = l->pools->database;
+    weir_spin_lock(&d->moving); /* place and user are of one another */
     const weir_place *place = weir_place_of(d);
+    const char *user = l->pools->user;
+    weir_spin_unlock(&d->moving);
     weir_login login;
-    bool own = weir_database_login(d, l->pools->user, &login);
+    bool own = weir_database_login(d, user, &login);
     weir_conn_request request = {
         .role = l->pools->role,
         .database = place->dbname ? place->dbname : d->name,
-        .user = l->pools->user,
+        .user = user,
         .password = place->password,
         .login = own ? &login : NULL,
         .owner = l,
@@ -41,8 +44,10 @@ static void open_one(weir_lender *l)
     weir_conn *conn = NULL;
     int r = d->backend->ops->open(d->backend, l->worker->loop, &request, &conn);
     explicit_bzero(&login, sizeof(login));
-    if (r == 0)
+    if (r == 0) {
+        conn->place = place;
         return;
+    }
     weir_error_set(&l->last_error, "53000", "weir: cannot open a connection: %s", strerror(-r));
     weir_pool_open_failed(l->shard, false, random_of(l), weir_worker_now(l->worker));
 }
@@ -187,6 +192,7 @@ void weir_worker_tick(weir_worker *worker)
         weir_lender_pump(l);
     }
     weir_worker_wake_at(worker, weir_fills_tick(worker, now));
+    weir_worker_wake_at(worker, weir_leases_tick(worker, now));
     weir_worker_wake_at(worker, weir_cache_sweep(worker, now));
 }
 
@@ -396,12 +402,26 @@ static void on_opened(void *engine, weir_conn *conn)
     weir_lender_pump(l);
 }
 
+/* It was tried where the database is no more: that says nothing about where it is. */
+static void fail_elsewhere(weir_lender *l)
+{
+    weir_time now = weir_worker_now(l->worker);
+    weir_pool_open_failed(l->shard, false, random_of(l), now);
+    weir_pool_retry(l->shard, now);
+    weir_lender_pump(l);
+}
+
 static void on_open_failed(void *engine, weir_conn *conn, bool fatal, const weir_error *err)
 {
     (void)engine;
     weir_lender *l = conn->owner;
+    if (conn->place != weir_place_of(l->pools->database)) {
+        fail_elsewhere(l);
+        return;
+    }
     l->last_error = *err;
-    atomic_store(&l->pools->unreachable, !fatal); /* a refused password is an answer */
+    /* A refused password is an answer, and so is "too many clients". */
+    atomic_store(&l->pools->unreachable, !fatal && strcmp(err->sqlstate, "53300") != 0);
     weir_log_event(l->worker->engine->options.log, WEIR_LOG_POOL, WEIR_LOG_WARN,
                    "cannot connect to database", WEIR_F_STR("db", l->pools->database->label),
                    WEIR_F_STR("user", l->pools->user), WEIR_F_STR("sqlstate", err->sqlstate),
@@ -415,6 +435,8 @@ static void on_closed(void *engine, weir_conn *conn)
     (void)engine;
     weir_lender *l = conn->owner;
     weir_list_remove(&conn->siblings);
+    if (conn->pooled.state != WEIR_POOL_CONN_CLOSING)
+        weir_replica_broke(l->pools->database, weir_worker_now(l->worker));
     weir_pool_closed(l->shard, &conn->pooled, weir_worker_now(l->worker));
     weir_lender_pump(l);
 }
@@ -541,7 +563,7 @@ static void each_pool(weir_engine *engine, weir_database *database,
 {
     for (unsigned i = 0; i < weir_engine_database_count(engine); i++) {
         weir_database *d = engine->databases[i];
-        if (database && database != d)
+        if (database && database != d && database != d->primary)
             continue;
         for (weir_pools *p = weir_database_pools(d); p; p = p->next) {
             visit(p, now);
@@ -552,6 +574,7 @@ static void each_pool(weir_engine *engine, weir_database *database,
 
 static void reconnect(weir_pools *p, weir_time now)
 {
+    weir_replica_broke(p->database, now);
     weir_pool_reconnect(p->pool, now);
 }
 

@@ -69,15 +69,22 @@ int weir_database_set_login(weir_database *database, weir_slice user, const weir
     return 0;
 }
 
+/* What logs in at a primary does so at its replicas. */
+static weir_login_entry *find_of(const weir_database *database, const char *user)
+{
+    const weir_database *d = database->primary ? database->primary : database;
+    return find(atomic_load(&d->logins), weir_slice_cstr(user));
+}
+
 uint64_t weir_database_login_serial(const weir_database *database, const char *user)
 {
-    const weir_login_entry *e = find(atomic_load(&database->logins), weir_slice_cstr(user));
+    const weir_login_entry *e = find_of(database, user);
     return e ? atomic_load(&e->serial) : 0;
 }
 
 bool weir_database_login(const weir_database *database, const char *user, weir_login *ret)
 {
-    weir_login_entry *e = find(atomic_load(&database->logins), weir_slice_cstr(user));
+    weir_login_entry *e = find_of(database, user);
     if (!e)
         return false;
     weir_spin_lock(&e->lock);

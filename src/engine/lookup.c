@@ -2,17 +2,19 @@
  *
  *   start ──► asked ──done──► opened ──► ours? ──► stands? ──► promoted into memory
  *     └─ no tier, or ill        └──────────┴──────────┴──► nothing: the statement is run
+ * (Where another node's mark is found instead, it is asked again for a while: lease.h.)
  *
  * Invariant: an answer from a tier is given only if the rule for one in memory holds for it at the
  * moment it comes: lineage and fingerprint are ours, its time is not over, as-of and dependencies
- * pass the change clock. `local` counts in the process that wrote it; in any other it is as old as
- * can be (proofs, rows 5 and 17). Positions of a server's history are told as the server has them:
- * ours may have an offset, and what is told was captured under that very offset and lineage.
+ * pass the change clock. `local` counts in the process that wrote it; in any other it is what that
+ * one knew of its own writes at the answer's position (proofs, rows 5 and 17). Positions of a
+ * server's history are told as the server has them: ours may have an offset, and what is told was
+ * captured under that very offset and lineage.
  *
  * When it is given to the tier: when it is filled, if its template's answers are asked for again.
  * Then other nodes, and a restart, find it while it is young; one that memory throws out is old,
  * and its memory is behind a lock. What memory evicts is in the tier already. */
-#include "engine/lookup.h"
+#include "engine/lease.h"
 #include <stdlib.h>
 
 /* Of each of these many fills, one hit: else its answers are not worth a way to the tier, but for
@@ -39,7 +41,8 @@ static uint64_t mix_number(uint64_t mark, uint64_t n)
 
 static uint64_t mix_rule(uint64_t mark, const weir_cache_rule *r)
 {
-    const char *texts[] = {r->table, r->template, r->user, r->database, r->tags};
+    const char *texts[] = {r->table, r->template,   r->user,   r->database,
+                           r->tags,  r->name_space, r->version};
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
         mark = mix_number(mark, texts[i] != NULL);
         mark = mix(mark, weir_slice_cstr(texts[i] ? texts[i] : ""));
@@ -117,8 +120,8 @@ static bool place_in_time(const weir_lookup *l, found *f)
     f->expires_at = label->expires_wall == WEIR_TIER_WALL_NEVER
                         ? WEIR_TIME_NEVER
                         : weir_deadline(now, label->expires_wall - wall);
-    if (f->expires_at > l->like->expires_at)
-        f->expires_at = l->like->expires_at;
+    if (f->expires_at > weir_entry_fresh_until(l->like))
+        f->expires_at = weir_entry_fresh_until(l->like);
     return true;
 }
 
@@ -126,14 +129,18 @@ static bool place_in_time(const weir_lookup *l, found *f)
  * behind that alone. */
 static bool place_in_history(const weir_lookup *l, const weir_origin *origin, found *f)
 {
-    const weir_history *h = l->database->history;
+    weir_history *h = l->database->history;
     const weir_tier_label *label = &f->stored.label;
+    uint32_t flags = l->like->flags;
+    bool strict =
+        WEIR_ENTRY_LEVEL(flags) <= WEIR_CONSISTENCY_STRICT && !(flags & WEIR_ENTRY_DECLARED);
     uint64_t newest = weir_changes_now(h->changes).wal;
     if (newest < origin->offset || label->wal > newest - origin->offset)
         return false;
     f->asof.wal = label->wal + origin->offset;
-    f->asof.local = label->run == run_of(l->worker->engine) ? f->stored.local
-                                                            : weir_history_local_at(h, f->asof.wal);
+    f->asof.local = label->run == run_of(l->worker->engine)
+                        ? f->stored.local
+                        : weir_history_local_at(h, f->asof.wal, strict);
     return true;
 }
 
@@ -186,10 +193,19 @@ static weir_lookup_end promote(const weir_lookup *l, const found *f, weir_entry 
                        .asof = f->asof,
                        .filled_at = f->filled_at,
                        .expires_at = f->expires_at,
+                       .ahead = l->like->ahead,
+                       .stale_if_ms = l->like->stale_if_ms,
+                       .stale_while_ms = l->like->stale_while_ms,
+                       .facts = l->like->facts,
                        .template_id = l->like->template_id,
                        .template_serial = l->like->template_serial,
-                       .flags = l->like->flags};
+                       .flags = l->like->flags,
+                       .rule = l->like->rule};
     weir_entry *entry = NULL;
+    if (l->like->stale_max > 0) {
+        like.stale_max = l->like->stale_max;
+        like.expires_at = weir_deadline(f->expires_at, like.stale_max);
+    }
     int r = weir_stored_entry(&f->stored, &like, l->identity, &entry);
     if (r < 0)
         return r == -EPROTO ? WEIR_LOOKUP_DAMAGED : WEIR_LOOKUP_ABSENT;
@@ -236,9 +252,21 @@ static void on_done(weir_tier_get *get, weir_slice stored)
     weir_worker *w = l->worker;
     weir_cache *cache = w->engine->cache;
     weir_entry *entry = NULL;
-    weir_lookup_end end = look(l, stored, &entry);
+    uint64_t run = run_of(w->engine), owner;
+    bool leased = weir_lease_is(stored, &owner);
+    if (leased && owner != run && weir_lease_wait(l))
+        return;
+    weir_lookup_end end = leased ? WEIR_LOOKUP_LEASED : look(l, stored, &entry);
     count(cache, end);
-    if (is_waste(end))
+    if (end == WEIR_LOOKUP_HIT) {
+        const weir_statement_stats *s =
+            weir_worker_statement(w, l->like->template_id, l->like->template_serial);
+        uint64_t saved = s ? atomic_load_explicit(&s->mean_ns, memory_order_relaxed) : 0;
+        atomic_fetch_add_explicit(&cache->tier_saved_ns, saved, memory_order_relaxed);
+    }
+    if (get->absent || is_waste(end))
+        l->marked = weir_lease_mark(l, run, is_waste(end));
+    if (is_waste(end) && !l->marked)
         cache->tier->ops->remove(cache->tier, w->index, w->loop, &get->key);
     l->done(l, entry);
 }
@@ -260,6 +288,7 @@ bool weir_lookup_start(weir_lookup *lookup)
                                   .deadline = weir_deadline(weir_worker_now(w), timeout),
                                   .done = on_done};
     weir_tier_answer answer = tier->ops->get(tier, w->index, w->loop, &lookup->get);
+    weir_list_init(&lookup->node);
     if (answer == WEIR_TIER_ABSENT)
         count(w->engine->cache, WEIR_LOOKUP_ABSENT);
     return answer == WEIR_TIER_ASKED;
@@ -315,20 +344,20 @@ static parcel *pack(weir_worker *w, const weir_origin *origin, weir_entry *entry
 {
     const weir_cache_policy *policy = weir_cache_now(w->engine->cache);
     weir_time now = weir_worker_now(w), life = policy->settings.tier_ttl;
+    weir_time until = weir_entry_fresh_until(entry); /* the tier gives nothing stale */
     int64_t wall = wall_of(w);
     parcel *p = is_of(entry, policy) ? calloc(1, sizeof(*p)) : NULL;
     if (!p)
         return NULL;
-    if (entry->expires_at != WEIR_TIME_NEVER && entry->expires_at - now < life)
-        life = entry->expires_at - now;
+    if (until != WEIR_TIME_NEVER && until - now < life)
+        life = until - now;
     p->label = (weir_tier_label){.lineage = origin->lineage,
                                  .fingerprint = fingerprint,
                                  .run = run_of(w->engine),
                                  .wal = entry->asof.wal - origin->offset,
                                  .filled_wall = wall - (now - entry->filled_at),
-                                 .expires_wall = entry->expires_at == WEIR_TIME_NEVER
-                                                     ? WEIR_TIER_WALL_NEVER
-                                                     : wall + (entry->expires_at - now)};
+                                 .expires_wall = until == WEIR_TIME_NEVER ? WEIR_TIER_WALL_NEVER
+                                                                          : wall + (until - now)};
     p->entry = weir_entry_ref(entry);
     p->compress_above = policy->settings.tier_compress_above;
     put_domain(policy, origin, p->domain);
@@ -342,18 +371,30 @@ static parcel *pack(weir_worker *w, const weir_origin *origin, weir_entry *entry
     return p;
 }
 
-void weir_lookup_keep(weir_worker *worker, weir_database *database, weir_entry *entry,
-                      uint64_t fingerprint, uint64_t era)
+bool weir_lookup_keep(weir_worker *worker, weir_database *database, weir_entry *entry,
+                      uint64_t fingerprint, uint64_t era, bool awaited)
 {
     weir_tier *tier = tier_of(worker);
     weir_origin origin;
     if (!tier || fingerprint == 0 || !weir_history_origin(database, &origin) || origin.era != era ||
         entry->asof.wal < origin.offset ||
-        entry->expires_at - weir_worker_now(worker) < KEEP_LIFE_MIN || !is_worth_it(worker, entry))
-        return;
+        weir_entry_fresh_until(entry) - weir_worker_now(worker) < KEEP_LIFE_MIN ||
+        (!awaited && !is_worth_it(worker, entry)))
+        return false;
     parcel *p = pack(worker, &origin, entry, fingerprint);
     if (p)
         tier->ops->put(tier, worker->index, worker->loop, &p->put);
+    return p != NULL;
+}
+
+void weir_lookup_unmark(weir_lookup *lookup)
+{
+    weir_worker *w = lookup->worker;
+    if (!lookup->marked)
+        return;
+    lookup->marked = false;
+    weir_tier *tier = w->engine->cache->tier;
+    tier->ops->remove(tier, w->index, w->loop, &lookup->get.key);
 }
 
 /* ---- figures ---- */
@@ -372,7 +413,7 @@ const char *weir_lookup_end_name(weir_lookup_end end)
         [WEIR_LOOKUP_CHANGED] = "changed", [WEIR_LOOKUP_FLOOR] = "forgotten",
         [WEIR_LOOKUP_EXPIRED] = "expired", [WEIR_LOOKUP_BEHIND] = "behind",
         [WEIR_LOOKUP_FACTS] = "facts",     [WEIR_LOOKUP_LINEAGE] = "lineage",
-        [WEIR_LOOKUP_DAMAGED] = "damaged"};
+        [WEIR_LOOKUP_DAMAGED] = "damaged", [WEIR_LOOKUP_LEASED] = "leased"};
     assert(end < WEIR_LOOKUP_ENDS);
     return names[end];
 }
@@ -387,6 +428,7 @@ void weir_engine_tier_stats(weir_engine *engine, weir_engine_tier_figures *ret)
     cache->tier->ops->stats(cache->tier, &ret->tier);
     for (unsigned i = 0; i < WEIR_LOOKUP_ENDS; i++)
         ret->lookups[i] = atomic_load_explicit(&cache->lookups[i], memory_order_relaxed);
+    ret->saved_ns = atomic_load_explicit(&cache->tier_saved_ns, memory_order_relaxed);
 }
 
 void weir_engine_set_tier(weir_engine *engine, weir_tier *tier)

@@ -49,14 +49,18 @@ static weir_place *place_new(const weir_database_options *o)
     return NULL;
 }
 
+static void put(weir_database *database, weir_place *p)
+{
+    p->older = atomic_load(&database->place);
+    atomic_store_explicit(&database->place, p, memory_order_release);
+}
+
 int weir_place_put(weir_database *database, const weir_database_options *options)
 {
     weir_place *p = place_new(options);
-    if (!p)
-        return -ENOMEM;
-    p->older = atomic_load(&database->place);
-    atomic_store_explicit(&database->place, p, memory_order_release);
-    return 0;
+    if (p)
+        put(database, p);
+    return p ? 0 : -ENOMEM;
 }
 
 void weir_places_free(weir_database *database)
@@ -107,7 +111,7 @@ static void forget_contents(weir_database *d)
     if (watcher)
         watcher->changed(watcher);
     weir_history_forget_lineage(d);
-    weir_engine_flush(d->engine, d);
+    weir_database_forget(d);
 }
 
 int weir_database_move(weir_database *database, const weir_database_options *options, weir_time now)
@@ -115,11 +119,14 @@ int weir_database_move(weir_database *database, const weir_database_options *opt
     const weir_place *before = weir_place_of(database);
     if (!before->user != !options->user)
         return -ENOTSUP;
-    int r = weir_place_put(database, options);
-    if (r < 0)
-        return r;
+    weir_place *place = place_new(options);
+    if (!place)
+        return -ENOMEM;
+    weir_spin_lock(&database->moving);
+    put(database, place);
     if (options->user)
-        rename_pools(database, before->user, weir_place_of(database)->user);
+        rename_pools(database, before->user, place->user);
+    weir_spin_unlock(&database->moving);
     forget_welcomes(database);
     weir_engine_reconnect(database->engine, database, now);
     forget_contents(database);

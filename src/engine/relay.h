@@ -51,6 +51,7 @@ typedef struct weir_prepared {
     uint64_t schema;     /* weir_backend.changes when it was parsed */
     bool by_sql;         /* `text` is a PREPARE statement, which names it */
     uint64_t shape;      /* hash of the description that its client was shown; 0: of none */
+    bool recalled;       /* ... from memory: no server was asked yet whether it holds */
     bool stale;          /* ... which does not hold any more */
     bool unsettled;      /* `settings` were not known */
     weir_statement statement;
@@ -67,8 +68,18 @@ typedef struct weir_relay {
     bool unnamed;                  /* PARSE, BIND, DESCRIBE: the client gave no name */
     bool stale;                    /* BIND, DESCRIBE: to be answered as a statement whose result is
                                       of other types now */
+    bool hidden;                   /* BIND, EXECUTE: ours; the client is not to hear of it */
+    bool temporary;                /* QUERY, EXECUTE: it makes a temporary table and changes nothing
+                                      that others see, whatever its tag says */
     uint8_t target;                /* DESCRIBE, CLOSE: 'S' or 'P' */
 } weir_relay;
+
+/* What became of a Parse, or of a Close of a statement. */
+typedef enum weir_parsing {
+    WEIR_PARSING_DONE,
+    WEIR_PARSING_FAILED,
+    WEIR_PARSING_SKIPPED /* an error before it swallowed it */
+} weir_parsing;
 
 /* Where a relaying connection's replies go. Calls come on its loop, in the order of the wire. */
 typedef struct weir_relay_events {
@@ -78,6 +89,9 @@ typedef struct weir_relay_events {
      * `sqlstate`
      * "" or its error's; NULL: an earlier error made the server skip it. */
     void (*on_statement)(weir_relay_sink *sink, uint64_t rows, const char *sqlstate);
+    /* The oldest relayed PARSE, or CLOSE of a statement, that this was not told of is answered,
+     * here or by the server; so is an interjected ParseComplete. May be NULL. */
+    void (*on_parsed)(weir_relay_sink *sink, weir_parsing outcome);
     /* A statement of this content (its first half) was described to the client. May be NULL. */
     void (*on_described)(weir_relay_sink *sink, uint64_t content, uint64_t shape);
     /* What weir_conn_ops.examine asked: `shape` 0: it could not be found out. May be NULL. */

@@ -62,7 +62,7 @@ typedef struct weir_report_source {
     void (*fill)(weir_report *r, weir_engine *engine, weir_worker *at);
 } weir_report_source;
 
-/* databases, pools, stats, statements, cache, cache_misses, cache_entries; ended by NULL. */
+/* databases, pools, stats, statements, cache and its like; ended by NULL. */
 extern const weir_report_source *const weir_engine_reports[];
 
 /* A database's figures summed over workers. */

@@ -15,7 +15,7 @@ static uint64_t get(const _Atomic uint64_t *counter)
 /* ---- figures ---- */
 
 typedef struct lookups {
-    uint64_t hits, misses[WEIR_MISSES], missed;
+    uint64_t hits, misses[WEIR_MISSES], missed, saved_ns;
 } lookups;
 
 static lookups lookups_of(const weir_engine *e, const weir_database *d)
@@ -28,6 +28,7 @@ static lookups lookups_of(const weir_engine *e, const weir_database *d)
             continue;
         for (unsigned k = 0; k < WEIR_KINDS; k++)
             sum.hits += get(&s->queries[k][WEIR_TARGET_CACHE]);
+        sum.saved_ns += get(&s->saved_ns);
         for (unsigned n = 0; n < WEIR_MISSES; n++) {
             sum.misses[n] += get(&s->misses[n]);
             sum.missed += get(&s->misses[n]);
@@ -50,11 +51,11 @@ static const weir_report_column cache_columns[] = {
     {"replaced", WEIR_REPORT_BIGINT},      {"flushed", WEIR_REPORT_BIGINT},
     {"flushes", WEIR_REPORT_BIGINT},       {"flights", WEIR_REPORT_INT},
     {"waiting", WEIR_REPORT_INT},          {"led", WEIR_REPORT_BIGINT},
-    {"joined", WEIR_REPORT_BIGINT},
+    {"joined", WEIR_REPORT_BIGINT},        {"saved_seconds", WEIR_REPORT_REAL},
 };
 
 enum { HISTORY_COLUMNS = 7, STORE_COLUMNS = 15 };
-static_assert(sizeof(cache_columns) / sizeof(*cache_columns) == 5 + HISTORY_COLUMNS + STORE_COLUMNS,
+static_assert(sizeof(cache_columns) / sizeof(*cache_columns) == 6 + HISTORY_COLUMNS + STORE_COLUMNS,
               "each row has them all");
 
 static void add_nulls(weir_report *r, unsigned count)
@@ -129,6 +130,7 @@ static void add_tier(weir_report *r, weir_engine *engine)
     for (unsigned i = 0; i < TIER_COLUMNS; i++)
         add_known(r, figures[i]);
     add_nulls(r, STORE_COLUMNS - TIER_COLUMNS);
+    weir_report_seconds(r, f.saved_ns);
 }
 
 static void add_history(weir_report *r, const weir_database *d, weir_time now)
@@ -160,14 +162,18 @@ static void fill_cache(weir_report *r, weir_engine *engine, weir_worker *at)
     add_lookups(r, "memory", c.hits, missed);
     add_nulls(r, HISTORY_COLUMNS);
     add_store(r, &c);
+    weir_report_seconds(r, c.saved_ns);
     add_tier(r, engine);
     for (unsigned i = 0; i < engine->database_count; i++) {
         const weir_database *d = engine->databases[i];
+        if (d->primary)
+            continue;
         lookups l = lookups_of(engine, d);
         weir_report_text(r, weir_database_label(d));
         add_lookups(r, "memory", l.hits, l.missed);
         add_history(r, d, weir_worker_now(at));
         add_nulls(r, STORE_COLUMNS);
+        weir_report_seconds(r, l.saved_ns);
     }
 }
 
@@ -188,7 +194,7 @@ static const char *const meanings[WEIR_MISSES] = {
     [WEIR_MISS_BEHIND] = "other programs' commits were not looked for within cache.bound",
     [WEIR_MISS_TRANSACTION] = "inside a transaction that has done more than read",
     [WEIR_MISS_RULE] = "a rule of cache.rules or a hint says so",
-    [WEIR_MISS_WORTHLESS] = "its template hardly ever hits",
+    [WEIR_MISS_WORTHLESS] = "to keep its template's answers does not pay",
     [WEIR_MISS_REFUSED + WEIR_REFUSAL_UNKNOWN] = "the statement is not understood, or not yet",
     [WEIR_MISS_REFUSED + WEIR_REFUSAL_NO_READ] = "it writes, or is no query",
     [WEIR_MISS_REFUSED + WEIR_REFUSAL_LOCKS] = "it locks rows",
@@ -218,13 +224,47 @@ static void fill_misses(weir_report *r, weir_engine *engine, weir_worker *at)
 const weir_report_source weir_report_misses =
     WEIR_REPORT_SOURCE("cache_misses", miss_columns, fill_misses);
 
+/* ---- strategies ---- */
+
+static const weir_report_column strategy_columns[] = {
+    {"strategy", WEIR_REPORT_TEXT},
+    {"count", WEIR_REPORT_BIGINT},
+    {"meaning", WEIR_REPORT_TEXT},
+};
+
+static const char *const strategy_meanings[WEIR_STRATEGIES] = {
+    [WEIR_STRATEGY_STALE_IF_ERROR] = "given stale, as the database did not answer",
+    [WEIR_STRATEGY_STALE_WHILE] = "given stale, while it was read anew",
+    [WEIR_STRATEGY_REVALIDATE] = "read anew in the background, as it was given stale",
+    [WEIR_STRATEGY_AHEAD] = "read anew in the background before its time to live was over",
+    [WEIR_STRATEGY_WARM] = "read in the background to be there when it is asked for",
+    [WEIR_STRATEGY_KEPT] = "reads in the background whose answer was kept",
+    [WEIR_STRATEGY_LOST] = "… whose answer was not: they failed, or it may not be",
+    [WEIR_STRATEGY_DROPPED] = "reads in the background that were not begun: too many waited",
+};
+
+static void fill_strategies(weir_report *r, weir_engine *engine, weir_worker *at)
+{
+    weir_cache_stats c;
+    (void)at;
+    weir_engine_cache_stats(engine, &c);
+    for (unsigned i = 0; i < WEIR_STRATEGIES; i++) {
+        weir_report_text(r, weir_strategy_name((weir_strategy)i));
+        weir_report_int(r, (int64_t)c.strategies[i]);
+        weir_report_text(r, strategy_meanings[i]);
+    }
+}
+
+const weir_report_source weir_report_strategies =
+    WEIR_REPORT_SOURCE("cache_strategies", strategy_columns, fill_strategies);
+
 /* ---- entries ---- */
 
 static const weir_report_column entry_columns[] = {
     {"database", WEIR_REPORT_TEXT},        {"bytes", WEIR_REPORT_BIGINT},
     {"rows", WEIR_REPORT_BIGINT},          {"age_seconds", WEIR_REPORT_REAL},
-    {"expires_seconds", WEIR_REPORT_REAL}, {"dependencies", WEIR_REPORT_INT},
-    {"statement", WEIR_REPORT_TEXT},
+    {"expires_seconds", WEIR_REPORT_REAL}, {"stale_seconds", WEIR_REPORT_REAL},
+    {"dependencies", WEIR_REPORT_INT},     {"statement", WEIR_REPORT_TEXT},
 };
 
 typedef struct largest {
@@ -256,10 +296,13 @@ static void add_entry(weir_report *r, weir_engine *engine, const weir_entry *e, 
     weir_report_int(r, (int64_t)e->node.size);
     weir_report_int(r, (int64_t)e->rows);
     weir_report_seconds(r, now > e->filled_at ? (uint64_t)(now - e->filled_at) : 0);
+    weir_time until = weir_entry_fresh_until(e);
     if (e->expires_at == WEIR_TIME_NEVER)
         weir_report_null(r);
     else
-        weir_report_seconds(r, e->expires_at > now ? (uint64_t)(e->expires_at - now) : 0);
+        weir_report_seconds(r, until > now ? (uint64_t)(until - now) : 0);
+    uint64_t stale_ms = e->stale_if_ms > e->stale_while_ms ? e->stale_if_ms : e->stale_while_ms;
+    weir_report_seconds(r, stale_ms * (uint64_t)WEIR_MS);
     weir_report_int(r, e->dependency_count);
     if (t)
         weir_report_slice(r, weir_report_shown(t->text));

@@ -16,7 +16,11 @@ weir_slice weir_report_shown(weir_slice text);
 /* ---- report_catalog.c ---- */
 extern const weir_report_source weir_report_catalog;
 
+/* ---- report_embedded.c ---- */
+extern const weir_report_source weir_report_embedded;
+
 /* ---- report_cache.c ---- */
-extern const weir_report_source weir_report_cache, weir_report_misses, weir_report_entries;
+extern const weir_report_source weir_report_cache, weir_report_misses, weir_report_strategies,
+    weir_report_entries, weir_report_templates, weir_report_rules;
 
 #endif

@@ -11,7 +11,8 @@
 
 static weir_lender *lender_of(const weir_session *s)
 {
-    return &s->pools->lenders[s->worker->index];
+    weir_pools *p = s->from ? s->from : s->pools;
+    return &p->lenders[s->worker->index];
 }
 
 int weir_session_open(weir_session *session, weir_worker *worker, weir_database *database,
@@ -56,8 +57,10 @@ int weir_session_open_as(weir_session *session, weir_worker *worker, weir_databa
     session->pools = pools;
     atomic_fetch_add_explicit(&pools->sessions, 1, memory_order_relaxed);
     session->conn = NULL;
+    session->from = NULL;
     session->pinned = 0;
     session->tainted = false;
+    session->has_replicas = atomic_load(&database->replica_count) > 0;
     session->lending = weir_database_lending(database);
     session->account = NULL;
     session->wrote = (weir_asof){0};
@@ -79,6 +82,13 @@ bool weir_session_is_open(const weir_session *session)
 weir_database *weir_session_database(const weir_session *session)
 {
     return session->pools->database;
+}
+
+bool weir_session_has_sibling(const weir_session *session, weir_slice name)
+{
+    const weir_database *d = weir_engine_find_database(session->worker->engine, name);
+    return d && d != weir_session_database(session) &&
+           weir_slice_eq_cstr(name, weir_database_name(d));
 }
 
 void weir_session_close(weir_session *session)
@@ -108,6 +118,12 @@ int weir_session_borrow(weir_session *session, weir_role role, weir_error *err)
 {
     assert(!session->conn && role == session->pools->role);
     (void)role;
+    session->from = NULL;
+    return weir_session_borrow_here(session, err);
+}
+
+int weir_session_borrow_here(weir_session *session, weir_error *err)
+{
     weir_lender *l = lender_of(session);
     weir_time now = weir_worker_now(session->worker);
     if (atomic_load_explicit(&l->pools->database->closed, memory_order_relaxed)) {
@@ -143,6 +159,8 @@ void weir_session_withdraw(weir_session *session)
     weir_lender *l = lender_of(session);
     weir_pool_withdraw(l->shard, &session->waiter, weir_worker_now(session->worker));
     weir_lender_pump(l);
+    if (!session->conn)
+        session->from = NULL;
 }
 
 bool weir_session_alone(const weir_session *session)
@@ -160,6 +178,7 @@ void weir_session_return(weir_session *session)
     session->last_conn = conn->id;
     session->last_uses = conn->pooled.uses;
     session->conn = NULL;
+    session->from = NULL;
     conn->sink = NULL;
     weir_conn_state state = conn->ops->clean(conn);
     if (state == WEIR_CONN_LATER)
@@ -194,28 +213,41 @@ uint64_t weir_worker_pinned(const weir_worker *worker, unsigned reason)
 void weir_session_lost(weir_session *session)
 {
     session->conn = NULL;
+    session->from = NULL;
     session->tainted = false;
     set_pinned(session, 0);
+}
+
+static bool take_pin(weir_session *session, unsigned spare)
+{
+    weir_lender *l = lender_of(session);
+    if (session->pinned)
+        return true;
+    if (weir_pool_pin(l->shard, &session->conn->pooled, spare, weir_worker_now(session->worker)) <
+        0)
+        return false;
+    weir_lender_pump(l);
+    return true;
 }
 
 int weir_session_pin(weir_session *session, unsigned effects, weir_error *err)
 {
     assert(session->conn && effects);
-    weir_lender *l = lender_of(session);
-    if (!session->pinned) {
-        int r = weir_pool_pin(l->shard, &session->conn->pooled, weir_worker_now(session->worker));
-        if (r < 0) {
-            weir_error_set(err, "53300",
-                           "weir: no more connections may be pinned to a session (reason: %s)",
-                           weir_effect_name(effects));
-            weir_error_hint(err,
-                            "Raise pool.max_pinned, or avoid session state in this statement.");
-            return WEIR_SESSION_REFUSED;
-        }
-        weir_lender_pump(l);
+    if (!take_pin(session, 0)) {
+        weir_error_set(err, "53300",
+                       "weir: no more connections may be pinned to a session (reason: %s)",
+                       weir_effect_name(effects));
+        weir_error_hint(err, "Raise pool.max_pinned, or avoid session state in this statement.");
+        return WEIR_SESSION_REFUSED;
     }
     set_pinned(session, session->pinned | effects);
     return 0;
+}
+
+void weir_session_step_aside(weir_session *session, unsigned effects)
+{
+    if (take_pin(session, 1))
+        set_pinned(session, session->pinned | effects);
 }
 
 int weir_session_set_pins(weir_session *session, unsigned effects, weir_error *err)

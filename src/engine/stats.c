@@ -61,6 +61,10 @@ static void restart(weir_statement_stats *s, uint32_t serial)
     atomic_store_explicit(&s->max_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&s->fills, 0, memory_order_relaxed);
     atomic_store_explicit(&s->hits, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->fill_bytes, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->runs, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->run_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->mean_ns, 0, memory_order_relaxed);
     for (unsigned i = 0; i < WEIR_STATEMENT_BUCKETS; i++)
         atomic_store_explicit(&s->buckets[i], 0, memory_order_relaxed);
     atomic_store_explicit(&s->serial, serial, memory_order_release);
@@ -81,8 +85,19 @@ static unsigned bucket_of(uint64_t ns)
     return b < WEIR_STATEMENT_BUCKETS ? b : WEIR_STATEMENT_BUCKETS - 1;
 }
 
-static void record_statement(weir_worker *w, const weir_statement *st, uint64_t ns, uint64_t rows,
-                             bool failed)
+#define MEAN_WEIGHT 8u /* the newest run has one part in so many of the mean */
+
+static void count_run(weir_statement_stats *s, uint64_t ns)
+{
+    uint64_t mean = atomic_load_explicit(&s->mean_ns, memory_order_relaxed);
+    mean = mean == 0 ? ns : mean - mean / MEAN_WEIGHT + ns / MEAN_WEIGHT;
+    atomic_store_explicit(&s->mean_ns, mean, memory_order_relaxed);
+    weir_count(&s->runs, 1);
+    weir_count(&s->run_ns, ns);
+}
+
+static void record_statement(weir_worker *w, const weir_statement *st, weir_target target,
+                             uint64_t ns, uint64_t rows, bool failed)
 {
     weir_statement_stats *s = weir_worker_statement(w, st->template_id, st->template_serial);
     if (!s)
@@ -93,6 +108,8 @@ static void record_statement(weir_worker *w, const weir_statement *st, uint64_t 
         weir_count(&s->rows, rows);
     if (failed)
         weir_count(&s->errors, 1);
+    else if (target != WEIR_TARGET_CACHE)
+        count_run(s, ns);
     if (ns > atomic_load_explicit(&s->max_ns, memory_order_relaxed))
         atomic_store_explicit(&s->max_ns, ns, memory_order_relaxed);
     _Atomic uint32_t *b = &s->buckets[bucket_of(ns)];
@@ -121,7 +138,7 @@ void weir_session_record(weir_session *session, const weir_statement *statement,
     weir_worker *w = session->worker;
     weir_time took = weir_worker_clock(w) - started;
     uint64_t ns = took > 0 ? (uint64_t)took : 0;
-    record_statement(w, statement, ns, rows, *sqlstate != '\0');
+    record_statement(w, statement, target, ns, rows, *sqlstate != '\0');
     weir_time slow = atomic_load_explicit(&w->engine->slow, memory_order_relaxed);
     bool is_slow = slow > 0 && took >= slow;
     if (is_slow)

@@ -23,6 +23,8 @@ typedef struct weir_statement_stats {
     _Atomic uint32_t serial;
     _Atomic uint64_t calls, errors, rows, total_ns, max_ns;
     _Atomic uint64_t fills, hits;                     /* answers kept, and given from the cache */
+    _Atomic uint64_t fill_bytes;                      /* of those kept */
+    _Atomic uint64_t runs, run_ns, mean_ns;           /* at the database, well ended */
     _Atomic uint32_t buckets[WEIR_STATEMENT_BUCKETS]; /* <= 1 us << i; the last: more */
 } weir_statement_stats;
 
@@ -32,6 +34,7 @@ typedef struct weir_database_stats {
     _Atomic uint64_t bytes_in, bytes_out; /* from and to clients */
     _Atomic uint64_t errors[WEIR_SQLSTATE_CLASSES];
     _Atomic uint64_t misses[WEIR_STATS_MISSES]; /* by weir_miss (engine/cache.h) */
+    _Atomic uint64_t saved_ns;                  /* that hits would have taken at the database */
     weir_hist duration[WEIR_TARGETS];
 } weir_database_stats;
 

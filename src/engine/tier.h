@@ -21,7 +21,8 @@ typedef struct weir_tier_get {
     /* Once, after `get` returned ASKED, on the same thread: what is kept (borrowed), or nothing
      * (length 0), at the latest when the deadline has passed. */
     void (*done)(struct weir_tier_get *get, weir_slice stored);
-    void *own; /* the tier's */
+    bool absent; /* set by a tier that takes marks, before `done`: it is known not to be there */
+    void *own;   /* the tier's */
 } weir_tier_get;
 
 /* Something to be kept; the tier's from `put` on. */
@@ -78,6 +79,10 @@ typedef struct weir_tier_ops {
     void (*put)(weir_tier *tier, unsigned worker, struct weir_loop *loop, weir_tier_put *put);
     void (*remove)(weir_tier *tier, unsigned worker, struct weir_loop *loop,
                    const weir_tier_key *key);
+    /* Keeps this mark there for `ttl` and says nothing; `over`: whatever is there, else only if
+     * nothing is. NULL in tiers that one process has to itself. */
+    void (*mark)(weir_tier *tier, unsigned worker, struct weir_loop *loop, const weir_tier_key *key,
+                 weir_slice mark, weir_time ttl, bool over);
     /* The worker ends: what it asked for is answered with nothing, before this returns. Nothing is
      * asked by it afterwards, but its loop may turn on for a while. */
     void (*detach)(weir_tier *tier, unsigned worker);

@@ -358,7 +358,7 @@ static int begin_operation(weir_console *c, weir_error *err)
 
 static void do_flush(weir_console *c)
 {
-    static const char *const kinds[] = {"all", "tag", "table", "prefix"};
+    static const char *const kinds[] = {"all", "tag", "table", "prefix", "namespace"};
     const weir_admin_command *command = &c->run.command;
     weir_engine *e = weir_gateway_engine(c->gateway);
     weir_slice name = weir_slice_cstr(command->argument);
@@ -374,6 +374,9 @@ static void do_flush(weir_console *c)
         break;
     case WEIR_ADMIN_FLUSH_PREFIX:
         weir_engine_flush_prefix(e, name);
+        break;
+    case WEIR_ADMIN_FLUSH_NAMESPACE:
+        weir_engine_flush_namespace(e, name);
         break;
     }
     weir_log_event(c->gateway->log, WEIR_LOG_ADMIN, WEIR_LOG_INFO, "cache flushed",

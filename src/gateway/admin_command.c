@@ -162,10 +162,11 @@ static const verb_entry verbs[] = {
 static int refuse(weir_error *err, const char *what, const char *about)
 {
     weir_error_set(err, "42601", "weir: %s \"%.64s\"", what, about);
-    weir_error_hint(err, "Commands: SHOW name, FLUSH CACHE [TAG|TABLE|PREFIX name], EXPLAIN CACHE "
-                         "statement, PAUSE, RESUME, DRAIN, "
-                         "RECONNECT, WAIT_CLOSE, ENABLE, DISABLE, KILL, KILL_CLIENT, RELOAD, "
-                         "RESTART, SHUTDOWN. SHOW HELP explains them.");
+    weir_error_hint(
+        err, "Commands: SHOW name, FLUSH CACHE [TAG|TABLE|PREFIX|NAMESPACE name], EXPLAIN CACHE "
+             "statement, PAUSE, RESUME, DRAIN, "
+             "RECONNECT, WAIT_CLOSE, ENABLE, DISABLE, KILL, KILL_CLIENT, RELOAD, "
+             "RESTART, SHUTDOWN. SHOW HELP explains them.");
     return -EINVAL;
 }
 
@@ -197,11 +198,12 @@ static int parse_flush(weir_slice text, size_t pos, weir_admin_command *ret, wei
 {
     static const char *const kinds[] = {[WEIR_ADMIN_FLUSH_TAG] = "tag",
                                         [WEIR_ADMIN_FLUSH_TABLE] = "table",
-                                        [WEIR_ADMIN_FLUSH_PREFIX] = "prefix"};
+                                        [WEIR_ADMIN_FLUSH_PREFIX] = "prefix",
+                                        [WEIR_ADMIN_FLUSH_NAMESPACE] = "namespace"};
     word w;
     if (!next_word(text, &pos, &w))
         return end_of_command(text, pos, err);
-    for (unsigned kind = WEIR_ADMIN_FLUSH_TAG; kind <= WEIR_ADMIN_FLUSH_PREFIX; kind++) {
+    for (unsigned kind = WEIR_ADMIN_FLUSH_TAG; kind <= WEIR_ADMIN_FLUSH_NAMESPACE; kind++) {
         if (!is_word(&w, kinds[kind]))
             continue;
         ret->flush = (weir_admin_flush)kind;
@@ -211,7 +213,7 @@ static int parse_flush(weir_slice text, size_t pos, weir_admin_command *ret, wei
         memcpy(ret->argument, w.text, sizeof(w.text));
         return end_of_command(text, pos, err);
     }
-    return refuse(err, "FLUSH CACHE knows TAG, TABLE and PREFIX, not", w.text);
+    return refuse(err, "FLUSH CACHE knows TAG, TABLE, PREFIX and NAMESPACE, not", w.text);
 }
 
 /* Behind EXPLAIN CACHE. The statement keeps its comments: they may be hints. */

@@ -33,7 +33,8 @@ typedef enum weir_admin_flush {
     WEIR_ADMIN_FLUSH_ALL,
     WEIR_ADMIN_FLUSH_TAG,
     WEIR_ADMIN_FLUSH_TABLE,
-    WEIR_ADMIN_FLUSH_PREFIX
+    WEIR_ADMIN_FLUSH_PREFIX,
+    WEIR_ADMIN_FLUSH_NAMESPACE
 } weir_admin_flush;
 
 typedef struct weir_admin_command {

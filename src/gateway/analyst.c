@@ -40,32 +40,44 @@ static void publish(analysis *a, weir_epoch_member *member)
     weir_lexed_fini(&lexed);
 }
 
-/* Online all the while: the schema must not go meanwhile. What is retired then waits. */
-static void publish_at(analysis *a, weir_epoch_member *member)
+/* The caller is online all the while: the schema must not go meanwhile. What is retired then waits.
+ * `at.schema`: its fingerprint tells whether it is still that one; if not, nobody looks for it. */
+static void publish_meaning(weir_gateway *g, weir_epoch_member *member, weir_database *database,
+                            const weir_template *t, const weir_surroundings *at)
 {
-    weir_slice text = weir_slice_make(a->text, a->len);
-    weir_pg_surroundings at = {.search_path = weir_slice_make(a->text + a->len, a->path_len),
-                               .role =
-                                   weir_slice_make(a->text + a->len + a->path_len, a->role_len)};
+    weir_pg_surroundings s = {
+        .search_path = at->search_path, .role = at->role, .schema = weir_database_schema(database)};
     weir_footprint *footprint = NULL;
     weir_lexed lexed;
+    if (!s.schema || weir_schema_fingerprint(s.schema) != at->schema)
+        return;
     weir_lexed_init(&lexed);
-    weir_epoch_online(member);
-    at.schema = weir_database_schema(a->database);
-    bool same = at.schema && weir_schema_fingerprint(at.schema) == a->schema;
-    int r = same ? weir_sql_lex(a->dialect, text, &lexed) : -ESTALE; /* nobody looks for it now */
+    int r = weir_sql_lex(t->dialect, t->sample, &lexed);
     if (r == 0)
-        r = weir_sql_analyze_postgres_reads(text, &lexed, &at, &footprint);
+        r = weir_sql_analyze_postgres_reads(t->sample, &lexed, &s, &footprint);
+    if (r == 0)
+        r = weir_template_publish_variant(t, member, at->meaning, footprint);
+    else
+        weir_template_unask_variant(t);
+    if (r < 0)
+        weir_log_event(g->log, WEIR_LOG_CACHE, WEIR_LOG_DEBUG,
+                       "no memory for what a statement depends on");
+    weir_lexed_fini(&lexed);
+}
+
+static void publish_at(analysis *a, weir_epoch_member *member)
+{
+    weir_surroundings at = {.search_path = weir_slice_make(a->text + a->len, a->path_len),
+                            .role = weir_slice_make(a->text + a->len + a->path_len, a->role_len),
+                            .meaning = a->meaning,
+                            .schema = a->schema};
+    weir_epoch_online(member);
     const weir_template *t =
         weir_template_find(weir_engine_templates(a->gateway->engine), a->id, a->serial);
-    if (!t || r < 0)
-        weir_footprint_free(footprint);
-    else if (weir_template_publish_variant(t, member, a->meaning, footprint) < 0)
-        weir_log_event(a->gateway->log, WEIR_LOG_CACHE, WEIR_LOG_DEBUG,
-                       "no memory for what a statement depends on");
+    if (t)
+        publish_meaning(a->gateway, member, a->database, t, &at);
     weir_epoch_quiescent(member);
     weir_epoch_offline(member);
-    weir_lexed_fini(&lexed);
 }
 
 static void run(weir_job *job)
@@ -168,8 +180,10 @@ void weir_gateway_analyze_at(void *gateway, weir_worker *worker, const weir_temp
     weir_gateway *g = gateway;
     analysis *a =
         t->sample.len == 0 ? NULL : new_analysis(g, t, at->search_path.len + at->role.len);
-    if (!a)
+    if (!a) {
+        weir_template_unask_variant(t);
         return;
+    }
     a->database = database;
     a->meaning = at->meaning;
     a->schema = at->schema;
@@ -178,4 +192,93 @@ void weir_gateway_analyze_at(void *gateway, weir_worker *worker, const weir_temp
     memcpy(a->text + a->len, at->search_path.data, at->search_path.len);
     memcpy(a->text + a->len + a->path_len, at->role.data, at->role.len);
     weir_executor_submit(g->options.analyst, &a->job);
+}
+
+/* ---- ahead: what was known under the schema before is found out under the new one ---- */
+
+#define AHEAD_AT_ONCE 16u /* then others have their turn */
+
+typedef struct ahead {
+    weir_job job;
+    weir_gateway *gateway;
+    weir_database *database;
+    unsigned place;  /* of the database's readings */
+    uint64_t schema; /* that it is for */
+    uint32_t next;   /* the template's id to go on with */
+} ahead;
+
+typedef struct sweep {
+    ahead *of;
+    weir_epoch_member *member;
+    const weir_read_at *reading;
+    unsigned left;
+} sweep;
+
+static bool was_known(const weir_template *t, const weir_read_at *reading)
+{
+    for (unsigned i = 0; i < WEIR_READING_MEANINGS && reading->before[i] != 0; i++)
+        if (weir_template_variant(t, reading->before[i]))
+            return true;
+    return false;
+}
+
+static bool visit(void *user, const weir_template *t)
+{
+    sweep *s = user;
+    const weir_surroundings *at = &s->reading->at;
+    if (t->id < s->of->next)
+        return true;
+    s->of->next = t->id + 1;
+    if (t->dialect != WEIR_DIALECT_POSTGRES || t->sample.len == 0 || !was_known(t, s->reading) ||
+        weir_template_variant(t, at->meaning) || !weir_template_ask_variant(t, at->meaning))
+        return true;
+    publish_meaning(s->of->gateway, s->member, s->of->database, t, at);
+    return --s->left > 0;
+}
+
+/* True: there is more to do. */
+static bool sweep_some(ahead *a, weir_epoch_member *member)
+{
+    weir_read_at reading;
+    if (atomic_load(&a->gateway->draining) ||
+        !weir_database_read_at(a->database, a->place, &reading) || reading.at.meaning == 0 ||
+        reading.at.schema != a->schema)
+        return false; /* the next schema begins anew */
+    sweep s = {.of = a, .member = member, .reading = &reading, .left = AHEAD_AT_ONCE};
+    weir_template_each(weir_engine_templates(a->gateway->engine), visit, &s);
+    return s.left == 0;
+}
+
+static void run_ahead(weir_job *job)
+{
+    ahead *a = WEIR_CONTAINER_OF(job, ahead, job);
+    weir_epoch_member *member = NULL;
+    bool more = false;
+    if (weir_epoch_join(a->gateway->options.epoch, &member) == 0) {
+        weir_epoch_online(member);
+        more = sweep_some(a, member);
+        weir_epoch_quiescent(member);
+        weir_epoch_offline(member);
+        weir_epoch_leave(member);
+    }
+    if (more)
+        weir_executor_submit(a->gateway->options.analyst, &a->job);
+    else
+        free(a);
+}
+
+void weir_gateway_analyze_ahead(weir_gateway *g, weir_database *database)
+{
+    weir_read_at reading;
+    for (unsigned i = 0; g->options.analyst && weir_database_read_at(database, i, &reading); i++) {
+        ahead *a = reading.at.meaning != 0 && reading.before[0] != 0 ? malloc(sizeof(*a)) : NULL;
+        if (!a)
+            continue; /* each is analysed when it is asked for */
+        *a = (ahead){.job = {.run = run_ahead},
+                     .gateway = g,
+                     .database = database,
+                     .place = i,
+                     .schema = reading.at.schema};
+        weir_executor_submit(g->options.analyst, &a->job);
+    }
 }

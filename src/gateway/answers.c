@@ -9,6 +9,8 @@
 #include "gateway/cached.h"
 #include "gateway/handover.h"
 #include "gateway/internal.h"
+#include "gateway/lost.h"
+#include "gateway/replica.h"
 #include "gateway/terminate.h"
 
 static weir_client *client_of(weir_relay_sink *sink)
@@ -32,14 +34,20 @@ static void record(weir_client *c, uint64_t rows, const char *sqlstate)
     if (!weir_client_sent_pop(c, &f))
         return;
     c->relay.naming -= f.namings != NULL;
+    if (f.block && sqlstate && !sqlstate[0])
+        c->relay.ended_block = f.block;
     if (f.namings)
         weir_client_named_by_sql(c, f.namings, sqlstate && !sqlstate[0]);
     bool done = sqlstate && (!sqlstate[0] || f.statement.statements > 1);
+    if (done && f.statement.kind == WEIR_KIND_DDL && (f.statement.effects & WEIR_EFFECT_TEMP))
+        weir_temporary_made(c->cached);
     if (done && f.statement.kind == WEIR_KIND_DDL && !(f.statement.effects & WEIR_EFFECT_TEMP))
         count_change(c);
     if (sqlstate)
-        weir_session_record(&c->session, &f.statement, WEIR_TARGET_PRIMARY, f.started, rows,
-                            sqlstate);
+        weir_session_record(&c->session, &f.statement,
+                            weir_client_is_on_replica(c) ? WEIR_TARGET_REPLICA
+                                                         : WEIR_TARGET_PRIMARY,
+                            f.started, rows, sqlstate);
 }
 
 /* ---- the server's answers ---- */
@@ -63,6 +71,11 @@ static void on_statement(weir_relay_sink *sink, uint64_t rows, const char *sqlst
     weir_client *c = client_of(sink);
     c->relay.failed = c->relay.failed || !sqlstate || sqlstate[0];
     record(c, rows, sqlstate);
+}
+
+static void on_parsed(weir_relay_sink *sink, weir_parsing outcome)
+{
+    weir_client_parsed(client_of(sink), outcome);
 }
 
 static void on_described(weir_relay_sink *sink, uint64_t content, uint64_t shape)
@@ -94,11 +107,11 @@ static void settle(weir_client *c);
 static bool may_be_ready(weir_relay_sink *sink, char status)
 {
     weir_client *c = client_of(sink);
-    if (status != 'I' || !c->listening)
+    if (status != 'I' || (!c->listening && !c->relay.notifies))
         return true;
     /* kept back also for what is queued: bytes before it may not have been handed on yet */
-    bool notified = c->relay.notified && weir_listening_any(c);
-    c->relay.held = weir_listening_must_settle(c) || notified || weir_listening_has_news(c);
+    c->relay.held =
+        weir_listening_must_settle(c) || weir_listening_notified(c) || weir_listening_has_news(c);
     if (c->relay.held)
         weir_client_state_told(c); /* its statement's end was not kept back */
     return !c->relay.held;
@@ -128,8 +141,8 @@ static bool listening_unsettled(weir_client *c)
             weir_client_close(c, 0);
         return true;
     }
-    if (c->relay.notified && weir_listening_any(c)) {
-        c->relay.notified = false;
+    if (weir_listening_notified(c)) {
+        c->relay.notified = c->relay.notifies = false;
         weir_listening_sync(c, on_listened);
         return true;
     }
@@ -151,13 +164,14 @@ static void settle(weir_client *c)
 {
     if (listening_unsettled(c) || !c->session.conn)
         return;
-    c->relay.notified = c->relay.failed = false;
+    c->relay.notified = c->relay.notifies = c->relay.failed = false;
     if (c->relay.batch || weir_client_state_unsettled(c))
         return;
     weir_listening_drained(c); /* what came while that was found out */
     if (c->session.pinned || c->holds)
         return;
     weir_session_return(&c->session);
+    weir_client_visit_ended(c);
     if (weir_client_must_leave(c) && weir_client_at_rest(c))
         weir_client_rested(c);
 }
@@ -173,13 +187,19 @@ void weir_client_settled(weir_client *c)
 static void on_ready(weir_relay_sink *sink, char status, size_t owed)
 {
     weir_client *c = client_of(sink);
+    if (c->relay.status != 'I' && status != 'I' && c->relay.ended_block == WEIR_BLOCK_OPENS)
+        weir_client_state_told(c); /* one transaction ended, and the next one began */
     c->relay.status = status;
-    weir_client_cached_ready(c);
+    c->relay.ended_block = WEIR_BLOCK_KEEPS;
+    weir_client_cached_ready(c, owed == 0 && !c->relay.batch);
     weir_client_seen(c);
     if (owed == 0 && !c->relay.batch)
         weir_client_named_answered(c);
-    c->relay.unready -= c->relay.unready > 0;
-    if (owed == 0 && c->relay.behind)
+    if (owed == 0 && !c->relay.batch)
+        c->relay.unready = 0; /* a Sync amid COPY IN is answered by nothing */
+    else
+        c->relay.unready -= c->relay.unready > 0;
+    if (c->relay.behind)
         weir_stream_resume(c->stream);
     if (status != 'I') {
         if (c->session.lending == WEIR_LEND_STATEMENT)
@@ -218,19 +238,36 @@ static void on_room(weir_relay_sink *sink)
         weir_stream_resume(c->stream);
 }
 
-/* Answers what was owed by errors, so that the client can go on with another connection. */
-static void answer_owed(weir_client *c, const weir_error *err, size_t ready_owed)
+/* Its connection is gone, what was owed on it is answered, and the client lives on. */
+static void go_on(weir_client *c)
 {
-    for (size_t i = 0; i < ready_owed; i++) {
-        weir_client_error(c, err);
-        weir_client_ready(c, 'I');
+    c->relay.examining = c->relay.seen_to = false;
+    if (weir_client_settle_statements(c) < 0) { /* what its transaction set is gone with it */
+        weir_client_close(c, 0);
+        return;
     }
-    if (c->relay.batch) {
-        weir_client_error(c, err);
-        c->relay.skipping = true;
-    } else if (ready_owed == 0 && c->relay.status != 'I') {
-        c->relay.lost_transaction = true;
-    }
+    if (c->relay.held)
+        weir_client_ready(c, 'I'); /* its answer was whole */
+    c->relay.held = c->relay.notified = c->relay.notifies = c->relay.failed = false;
+    c->relay.batch = c->relay.resets = false;
+    c->relay.unready = 0;
+    weir_client_cached_ready(c, true);
+    weir_client_visit_ended(c);
+    c->relay.passing_on = false;
+    weir_client_seen(c);
+    weir_stream_resume(c->stream);
+}
+
+/* False: its session ends with its connection. */
+static bool outlives(weir_client *c, const weir_error *err, bool torn, bool ends)
+{
+    if (c->state != WEIR_CLIENT_ACTIVE)
+        return false;
+    if (torn) /* words would be taken for the rest of a row */
+        weir_client_close(c, WEIR_SECOND);
+    else if (ends)
+        weir_client_fatal(c, err);
+    return c->state == WEIR_CLIENT_ACTIVE;
 }
 
 static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_owed, bool torn)
@@ -238,6 +275,7 @@ static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_o
     weir_client *c = client_of(sink);
     weir_error own;
     const weir_error *err = weir_client_lost_words(c, why, &own);
+    weir_entry *instead = torn ? NULL : weir_client_cached_instead(c, err->sqlstate, ready_owed);
     c->overdue = false;
     weir_client_cached_failed(c);
     weir_session_lose_outcome(&c->session);
@@ -245,38 +283,20 @@ static void on_lost(weir_relay_sink *sink, const weir_error *why, size_t ready_o
     bool told = weir_client_state_drop(c);
     bool pinned = c->session.pinned != 0 || told;
     bool terminated = weir_client_terminated(c, err->sqlstate);
+    weir_client_visit_lost(c);
     weir_session_lost(&c->session);
     weir_listening_lost(c);
+    bool lives = outlives(c, err, torn, pinned || terminated);
+    if (lives && instead) /* the one statement under way gets this */
+        weir_client_cached_give_instead(c, instead);
+    else if (lives)
+        weir_client_lose_block(c, err, ready_owed);
     while (c->relay.sent > 0)
         record(c, 0, err->sqlstate);
-    c->relay.erred = true; /* what was parsed and not answered for is not there */
-    weir_client_named_answered(c);
-    if (c->state != WEIR_CLIENT_ACTIVE)
-        return;
-    if (torn) { /* words would be taken for the rest of a row */
-        weir_client_close(c, WEIR_SECOND);
-        return;
-    }
-    if (pinned || terminated) {
-        weir_client_fatal(c, err);
-        return;
-    }
-    c->relay.erred = true;
-    c->relay.examining = c->relay.seen_to = false;
-    weir_client_named_answered(c);
-    if (weir_client_settle_statements(c) < 0) { /* what its transaction set is gone with it */
-        weir_client_close(c, 0);
-        return;
-    }
-    answer_owed(c, err, ready_owed);
-    if (c->relay.held)
-        weir_client_ready(c, 'I'); /* its answer was whole */
-    c->relay.held = c->relay.notified = c->relay.failed = false;
-    c->relay.batch = c->relay.resets = false;
-    c->relay.unready = 0;
-    c->relay.status = 'I';
-    c->relay.passing_on = false;
-    weir_stream_resume(c->stream);
+    weir_client_named_lost(c);
+    if (lives)
+        go_on(c);
+    weir_entry_unref(instead);
 }
 
 static const weir_relay_events events = {.may_be_ready = may_be_ready,
@@ -284,6 +304,7 @@ static const weir_relay_events events = {.may_be_ready = may_be_ready,
                                          .on_outcome = weir_client_on_outcome,
                                          .on_bytes = on_bytes,
                                          .on_statement = on_statement,
+                                         .on_parsed = on_parsed,
                                          .on_described = on_described,
                                          .on_examined = on_examined,
                                          .on_error = on_error,

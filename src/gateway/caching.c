@@ -1,5 +1,6 @@
 /* The cache's part of the configuration, as the engine takes it. */
 #include "engine/cache.h"
+#include "gateway/background.h"
 #include "gateway/internal.h"
 #include <stdlib.h>
 
@@ -32,8 +33,13 @@ static weir_cache_rule rule_of(const weir_config_cache_rule *r)
                             .database = r->database,
                             .ttl = r->ttl,
                             .tags = r->tags,
+                            .name_space = r->name_space,
+                            .version = r->version,
                             .consistency = consistency_of(r->consistency),
-                            .bound = r->bound};
+                            .bound = r->bound,
+                            .stale_if_error = r->stale_if_error,
+                            .stale_while_revalidate = r->stale_while_revalidate,
+                            .refresh_ahead = r->refresh_ahead};
     if (r->cache != WEIR_CONFIG_RULE_UNSET)
         rule.cache = r->cache == WEIR_CONFIG_RULE_CACHE ? WEIR_RULE_CACHE : WEIR_RULE_BYPASS;
     return rule;
@@ -51,6 +57,7 @@ static int settings_of(const weir_config *config, weir_cache_settings *ret,
         rules[i] = rule_of(&config->cache.rules[i]);
     *ret = (weir_cache_settings){.enabled = config->cache.enabled,
                                  .whole_tables = config->cache.whole_tables,
+                                 .by_benefit = config->cache.by_benefit,
                                  .size_max = config->cache.memory,
                                  .entries_max = (size_t)config->cache.entries,
                                  .entry_max = config->cache.entry_size,
@@ -71,7 +78,9 @@ int weir_gateway_add_cache(weir_gateway *g, const weir_config *config)
 {
     weir_cache_rule *rules = NULL;
     unsigned clients = config->limits.clients;
-    weir_cache_options options = {.policy = policy_of(config->cache.policy),
+    weir_cache_options options = {.refresh = weir_background_refresh,
+                                  .user = g,
+                                  .policy = policy_of(config->cache.policy),
                                   .slots = config->cache.slots,
                                   .flights_max = clients < FLIGHTS_MAX ? clients : FLIGHTS_MAX,
                                   .waiters_max = clients};

@@ -11,6 +11,7 @@
  * what is published was read after the count of changes that it is published with; until then, and
  * after a failure, the engine takes nothing for harmless that it does not know. */
 #include "engine/catalog.h"
+#include "engine/cache.h"
 #include "engine/errand.h"
 #include "gateway/internal.h"
 #include "sql/schema_rows.h"
@@ -48,6 +49,9 @@ typedef struct loader {
     uint64_t seen;              /* the database's changes when the look began */
     weir_fingerprints found;    /* of the look under way */
     bool looked;                /* its row came */
+    uint64_t system;            /* whose catalog was published last; 0: not known */
+    uint32_t timeline;
+    bool owes_ahead; /* statements are to be analysed anew when this is confirmed */
     weir_time began, took;
     unsigned failures; /* one after the other */
 } loader;
@@ -135,11 +139,17 @@ static void free_ready(loader *l)
     l->schema = NULL;
 }
 
-static void failed(loader *l, const char *words)
+/* For want of a right: it will be the same at the next try. */
+static bool is_denied(const weir_error *err)
+{
+    return err && strcmp(err->sqlstate, "42501") == 0;
+}
+
+static void failed(loader *l, const char *words, bool denied)
 {
     free_builders(l);
     l->failures++;
-    weir_database_note_catalog(l->database, now_of(l), words);
+    weir_database_note_catalog(l->database, now_of(l), words, denied);
     weir_log_event(l->worker->gateway->log, WEIR_LOG_POSTGRES, WEIR_LOG_WARN,
                    "cannot read the server's catalog: session state is looked after each "
                    "transaction that may have changed it",
@@ -150,17 +160,11 @@ static void failed(loader *l, const char *words)
 
 /* ---- a whole load ---- */
 
-static void settled(loader *l, bool defaults_changed)
+static void settled(loader *l)
 {
     l->failures = 0;
     l->took = now_of(l) - l->began;
-    weir_database_note_catalog(l->database, now_of(l), NULL);
-    if (defaults_changed) {
-        weir_log_event(l->worker->gateway->log, WEIR_LOG_POSTGRES, WEIR_LOG_INFO,
-                       "role or database defaults changed: connections are replaced",
-                       WEIR_F_STR("db", weir_database_label(l->database)));
-        weir_engine_reconnect(l->worker->gateway->engine, l->database, now_of(l));
-    }
+    weir_database_note_catalog(l->database, now_of(l), NULL, false);
     rest(l);
 }
 
@@ -173,11 +177,48 @@ static bool defaults_differ(const loader *l, uint64_t defaults)
     return t.fingerprints.defaults != defaults;
 }
 
+/* Before the new ones are known to anybody: what is read by sessions that began with others is not
+ * kept (engine/fill.c). */
+static void replace_connections(loader *l, const char *why)
+{
+    weir_log_event(l->worker->gateway->log, WEIR_LOG_POSTGRES, WEIR_LOG_INFO, why,
+                   WEIR_F_STR("db", weir_database_label(l->database)));
+    weir_engine_reconnect(l->worker->gateway->engine, l->database, now_of(l));
+}
+
+/* After a failover connections to the server before may be there still. True: the catalog is from
+ * such a one. */
+static bool is_elsewhere(loader *l)
+{
+    weir_history_stats h;
+    weir_database_history_stats(l->database, &h);
+    bool same = l->errand.system == h.system && l->errand.timeline == h.timeline;
+    if (h.followed && l->errand.system != 0 && !same)
+        return true;
+    if (l->system != 0 && (l->system != h.system || l->timeline != h.timeline))
+        replace_connections(l, "another server is followed: connections are replaced");
+    l->system = h.system;
+    l->timeline = h.timeline;
+    return false;
+}
+
+/* A standby may be behind the changes that are followed on its primary. */
+static void put_schema(loader *l, weir_epoch_member *member)
+{
+    if (!weir_schema_is_standbys(l->schema)) {
+        weir_database_put_schema(l->database, member, l->schema, l->seen);
+        return;
+    }
+    weir_schema_free(l->schema);
+    weir_database_doubt_schema(l->database);
+}
+
 static void publish(loader *l)
 {
     weir_server_totals t;
     weir_server_total(l->ready, &t);
-    bool differ = defaults_differ(l, t.fingerprints.defaults);
+    if (defaults_differ(l, t.fingerprints.defaults))
+        replace_connections(l, "role or database defaults changed: connections are replaced");
     weir_log_event(l->worker->gateway->log, WEIR_LOG_POSTGRES, WEIR_LOG_INFO,
                    "read the server's catalog", WEIR_F_STR("db", weir_database_label(l->database)),
                    WEIR_F_INT("functions", t.functions), WEIR_F_INT("suspects", t.suspects),
@@ -185,11 +226,13 @@ static void publish(loader *l)
                    WEIR_F_STR("partial", weir_server_partial(l->ready)),
                    WEIR_F_DURATION("took", now_of(l) - l->began));
     weir_epoch_member *member = weir_worker_epoch(l->worker->engine);
-    weir_database_put_schema(l->database, member, l->schema, l->seen);
+    put_schema(l, member);
     weir_database_put_catalog(l->database, member, l->ready, l->seen);
     l->ready = NULL;
     l->schema = NULL;
-    settled(l, differ);
+    l->owes_ahead = weir_database_schema_stale(l->database);
+    weir_gateway_analyze_ahead(l->worker->gateway, l->database);
+    settled(l);
 }
 
 static void on_finished(weir_task *task, weir_loop *loop)
@@ -204,7 +247,7 @@ static void on_finished(weir_task *task, weir_loop *loop)
         return;
     }
     free_ready(l);
-    failed(l, "out of memory");
+    failed(l, "out of memory", false);
 }
 
 /* On the analysis thread: a large schema takes long to follow. */
@@ -236,7 +279,12 @@ static void on_loaded(weir_errand *errand, const weir_error *err)
     weir_executor *analyst = l->worker->gateway->options.analyst;
     weir_timer_disarm(l->worker->loop, &l->timer);
     if (err || l->error < 0) {
-        failed(l, err ? err->message : "out of memory");
+        failed(l, err ? err->message : "out of memory", is_denied(err));
+        return;
+    }
+    if (is_elsewhere(l)) {
+        replace_connections(l, "another server is followed: connections are replaced");
+        failed(l, "it was read from another server than the one whose changes are followed", false);
         return;
     }
     set_state(l, FINISHING);
@@ -274,7 +322,7 @@ static void load(loader *l)
     begin(l, LOADING);
     if (weir_server_builder_new(&weir_server_bounds_usual, &l->builder) < 0 ||
         weir_schema_builder_new(SCHEMA_MAX, &l->schema_builder) < 0)
-        failed(l, "out of memory");
+        failed(l, "out of memory", false);
     else
         start(l, weir_buf_slice(&l->query));
 }
@@ -293,7 +341,7 @@ static void on_looked(weir_errand *errand, const weir_error *err)
     weir_server_totals t;
     weir_timer_disarm(l->worker->loop, &l->timer);
     if (err || !l->looked) {
-        failed(l, err ? err->message : "the server gave no fingerprint");
+        failed(l, err ? err->message : "the server gave no fingerprint", is_denied(err));
         return;
     }
     weir_server_total(weir_database_catalog(l->database), &t);
@@ -301,9 +349,13 @@ static void on_looked(weir_errand *errand, const weir_error *err)
         load(l);
         return;
     }
-    weir_database_confirm_schema(l->database, l->seen);
+    if (!weir_database_schema_doubted(l->database))
+        weir_database_confirm_schema(l->database, l->seen);
     weir_database_confirm_catalog(l->database, l->seen);
-    settled(l, false);
+    if (l->owes_ahead)
+        weir_gateway_analyze_ahead(l->worker->gateway, l->database);
+    l->owes_ahead = l->owes_ahead && weir_database_schema_stale(l->database);
+    settled(l);
 }
 
 static void look(loader *l)
@@ -333,7 +385,7 @@ static void on_timer(weir_timer *timer, weir_loop *loop)
     loader *l = WEIR_CONTAINER_OF(timer, loader, timer);
     if (l->state == LOOKING || l->state == LOADING) {
         weir_errand_drop(&l->errand);
-        failed(l, "the server did not answer in time");
+        failed(l, "the server did not answer in time", false);
     } else if (l->state != WAITING) {
         return;
     } else if (weir_database_removed(l->database)) {

@@ -7,9 +7,12 @@
  * Invariant: a client is freed once its stream is gone and nothing else (a message, a run) names
  * it; its connection is given back before that. */
 #include "gateway/cached.h"
+#include "gateway/ears.h"
 #include "gateway/handover.h"
 #include "gateway/spelling.h"
+#include "gateway/terminate.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 void weir_client_write(weir_client *c, weir_slice bytes)
 {
@@ -37,6 +40,12 @@ void weir_client_ready(weir_client *c, char status)
 {
     const uint8_t ready[] = {WEIR_PG_B_READY, 0, 0, 0, 5, (uint8_t)status};
     weir_client_write(c, weir_slice_make(ready, sizeof(ready)));
+}
+
+void weir_client_say(weir_client *c, uint8_t type)
+{
+    const uint8_t message[] = {type, 0, 0, 0, 4};
+    weir_client_write(c, weir_slice_make(message, sizeof(message)));
 }
 
 void weir_client_release(weir_client *c)
@@ -78,8 +87,9 @@ void weir_client_goodbye(weir_client *c)
 {
     weir_error err;
     weir_error_set(&err, "57P01",
-                   atomic_load(&c->worker->gateway->draining) ? "weir: shutting down"
-                                                              : "weir: its database is gone");
+                   atomic_load(&c->worker->gateway->draining)
+                       ? "weir: shutting down"
+                       : "weir: this database was taken out of the configuration");
     weir_client_fatal(c, &err);
 }
 
@@ -146,6 +156,11 @@ static void local_ready(void *user)
         weir_client_rested(c);
 }
 
+static void local_paused(void *user)
+{
+    weir_client_unread(user, true);
+}
+
 static void local_fatal(void *user, const weir_error *err)
 {
     weir_client_fatal(user, err);
@@ -179,16 +194,23 @@ int weir_client_local_init(weir_client *c)
     const weir_config *config = weir_gateway_config(c->worker->gateway);
     weir_local_host host = {.write = local_write,
                             .congested = local_congested,
+                            .paused = local_paused,
                             .ready = local_ready,
                             .fatal = local_fatal,
                             .now = local_now,
+                            .listen = weir_client_listen,
+                            .unlisten = weir_client_unlisten,
+                            .publish = weir_client_publish,
+                            .end_client = weir_client_ends_other,
+                            .memory = weir_gateway_memory(c->worker->gateway),
                             .loop = c->worker->loop,
                             .user = c};
     weir_local_limits limits = {.rows_max = config->limits.rows,
                                 .result_size_max = config->limits.result_size,
                                 .prepared_max = config->limits.prepared,
+                                .notifications_max = config->limits.notifications,
                                 .statement_timeout = config->timeouts.statement,
-                                .acquire_timeout = config->pool.acquire_timeout};
+                                .writer_wait = config->sqlite.writer_wait};
     int r = weir_local_new(&c->session, &host, &limits, &c->local);
     return r < 0 ? r : local_login(c);
 }
@@ -275,6 +297,8 @@ static size_t on_login(weir_client *c, weir_slice in)
 static size_t on_active(weir_client *c, weir_slice in)
 {
     size_t used = c->relays ? weir_client_on_relay(c, in) : on_local(c, in);
+    if (c->state == WEIR_CLIENT_ACTIVE && c->local && weir_local_status(c->local) != 'I')
+        weir_client_seen(c); /* a transaction that began in place may be left idle */
     if (used == in.len && c->state == WEIR_CLIENT_ACTIVE && weir_client_must_leave(c) &&
         weir_client_at_rest(c))
         weir_client_rested(c);
@@ -392,6 +416,7 @@ weir_client *weir_client_new(weir_gateway_worker *worker)
         return NULL;
     c->worker = worker;
     c->since = weir_loop_now(worker->loop);
+    c->relay.status = 'I';
     weir_list_push_back(&worker->clients, &c->node);
     weir_client_timer_init(c);
     return c;
@@ -414,6 +439,26 @@ int weir_client_adopt_descriptor(weir_client *c, int fd, weir_slice unread)
     }
     c->stream = stream;
     return 0;
+}
+
+weir_client *weir_client_take_in(weir_gateway_worker *worker, int fd)
+{
+    weir_client *c = weir_client_new(worker);
+    if (!c) {
+        (void)close(fd);
+        return NULL;
+    }
+    atomic_fetch_add(&worker->client_count, 1);
+    atomic_fetch_add(&worker->gateway->clients, 1);
+    c->vouched = true;
+    if (weir_client_adopt_descriptor(c, fd, (weir_slice){0}) < 0) {
+        (void)close(fd);
+        weir_client_forget(c);
+        return NULL;
+    }
+    weir_stream_resume(c->stream);
+    weir_client_watch(c);
+    return c;
 }
 
 void weir_client_forget(weir_client *c)

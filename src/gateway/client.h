@@ -8,9 +8,11 @@
 #include "gateway/gateway.h"
 #include "gateway/listening.h"
 #include "gateway/local.h"
+#include "gateway/named.h"
 #include "gateway/state.h"
 #include "net/tls.h"
 #include "proto/pg/pg.h"
+#include "sql/block.h"
 
 typedef struct weir_gateway_worker weir_gateway_worker;
 
@@ -28,25 +30,15 @@ typedef struct weir_sent {
     weir_statement statement;
     weir_time started;
     struct weir_namings *namings; /* what it does with prepared statements by SQL; mostly NULL */
+    uint32_t readies;             /* ReadyForQuery owed for it, and behind it before the next */
+    uint8_t block;                /* weir_block_effect */
 } weir_sent;
-
-/* A statement that the client named. */
-typedef struct weir_named {
-    weir_list node; /* of those that the server has not answered for */
-    weir_prepared *prepared;
-    uint32_t batch; /* in which it was parsed */
-    uint32_t serial;
-    bool certain; /* the server has it, as far as names of clients go */
-    bool ending;  /* a DEALLOCATE of it is on its way */
-    size_t name_len;
-    uint8_t name[];
-} weir_named;
 
 /* What a relaying client needs beyond the session. */
 typedef struct weir_relay_state {
     weir_relay_sink sink;
     weir_map named;          /* name -> weir_named */
-    weir_list unanswered;    /* weir_named */
+    weir_promises promises;  /* of Parses and Closes */
     uint32_t batches;        /* counts the Syncs */
     uint32_t name_serial;    /* counts what was named */
     uint8_t terminating;     /* terminate.c: the message at the front ends another client */
@@ -56,19 +48,29 @@ typedef struct weir_relay_state {
     bool unsettled;          /* some were parsed under settings not known then */
     bool erred;              /* there was an error since nothing was owed */
     weir_prepared *unnamed;
-    uint64_t unnamed_under;  /* weir_client_meaning as it was parsed */
-    weir_statement bound;    /* of the newest Bind */
-    weir_prepared *bound_to; /* ... what is bound, where its text will be asked for; else NULL */
-    weir_sent first;         /* the common case: one statement on its way */
-    weir_sent *more;         /* a ring for pipelines */
+    weir_prepared *unnamed_before; /* what stands if none of these comes to anything */
+    uint64_t unnamed_before_under;
+    uint32_t unnamed_promised; /* unnamed Parses and Closes that are not answered */
+    uint32_t unnamed_batch;    /* of the newest */
+    uint64_t unnamed_under;    /* weir_client_meaning as it was parsed */
+    weir_statement bound;      /* of the newest Bind */
+    bool bound_unnamed;        /* ... which is of the unnamed portal */
+    bool bound_drops;          /* ... and drops a temporary table of the client's */
+    uint8_t bound_block;       /* ... what it does (weir_block_effect) */
+    uint8_t ended_block;       /* ... what those did that ended since the last ReadyForQuery */
+    bool unnamed_skipped;      /* an unnamed Parse, since the last Sync */
+    uint8_t lost;              /* weir_lost (lost.h) */
+    uint8_t lost_bound;        /* … of its portal: weir_block_command */
+    uint64_t lost_portal;      /* … whose name's hash this is */
+    weir_prepared *bound_to;   /* ... what is bound, where its text will be asked for; else NULL */
+    weir_sent first;           /* the common case: one statement on its way */
+    weir_sent *more;           /* a ring for pipelines */
     uint32_t more_cap, more_head, sent;
     uint32_t own_contents; /* counts statements that mean something to this client alone */
-    uint32_t own_meaning;  /* counts what makes texts mean something else to this client than to
-                            * others with its settings, while there may be such; else 0 */
-    char status;           /* of the last ReadyForQuery */
+    uint32_t own_meaning;  /* counts what makes texts mean something to it alone; 0: nothing does */
+    char status;           /* of the last ReadyForQuery; without a connection 'I', or 'E': lost */
     bool skipping;         /* after an error of ours, up to Sync */
     bool batch;            /* extended messages were relayed since the last Sync */
-    bool lost_transaction; /* the server went with it: the next statement is told */
     weir_state *state;     /* what is to be found out of the connection held; NULL: nothing */
     bool resets;           /* what the startup packet set may be gone from the connection held */
     uint32_t unready;      /* ReadyForQuery that are owed to it */
@@ -77,6 +79,7 @@ typedef struct weir_relay_state {
     bool waiting;          /* for a connection */
     bool held;             /* a ReadyForQuery is kept back: notifications come first */
     bool notified;         /* this transaction may have notified */
+    bool notifies;         /* ... and by a statement that says so */
     bool moved;            /* a sequence, perhaps, on the connection held */
     bool failed;           /* it had an error */
     bool changed;          /* it may have changed the schema */
@@ -108,6 +111,8 @@ typedef struct weir_client {
     weir_time since;                /* connected; then: state of the timer's concern */
     bool relays;
     bool trusted;               /* nothing had to be proved */
+    bool vouched;               /* nothing has to be: it is in this process */
+    bool internal;              /* it is our own: reads for the cache (background.c) */
     bool holds;                 /* session pooling: its connection stays with it */
     bool closed;                /* the stream is gone */
     bool spoke;                 /* its first packet came */
@@ -132,6 +137,8 @@ typedef struct weir_client {
 
 /* ---- client.c ---- */
 void weir_client_accept(weir_gateway_worker *worker, weir_stream *stream);
+/* One that is in this process, and is believed; takes the connected socket. NULL: out of memory. */
+weir_client *weir_client_take_in(weir_gateway_worker *worker, int fd);
 void weir_client_close(weir_client *c, weir_time linger);
 /* Gives back what it holds of databases; harmless when done before. */
 void weir_client_release(weir_client *c);
@@ -141,6 +148,8 @@ void weir_client_write(weir_client *c, weir_slice bytes);
 /* An ErrorResponse of severity ERROR. */
 void weir_client_error(weir_client *c, const weir_error *err);
 void weir_client_ready(weir_client *c, char status);
+/* A message without a body. */
+void weir_client_say(weir_client *c, uint8_t type);
 /* Nothing of it is under way: it may be told goodbye at a drain. */
 bool weir_client_at_rest(const weir_client *c);
 /* Told 57P01 and closed: we shut down. */
@@ -184,16 +193,17 @@ const weir_error *weir_client_lost_words(const weir_client *c, const weir_error 
 
 /* ---- statements.c ---- */
 /* A statement goes on its way. -ENOMEM. */
-int weir_client_sent_push(weir_client *c, const weir_statement *statement);
+int weir_client_sent_push(weir_client *c, const weir_statement *statement, weir_block_effect block);
+/* The i-th of relay.sent, the oldest first. */
+weir_sent *weir_client_sent_at(weir_client *c, uint32_t i);
+/* A message went out that a ReadyForQuery will answer. */
+void weir_client_sent_ready(weir_client *c);
 /* The newest one does these things with names; takes them. */
 void weir_client_sent_name(weir_client *c, struct weir_namings *namings);
 /* The oldest has ended; false: there is none. The namings are the caller's then. */
 bool weir_client_sent_pop(weir_client *c, weir_sent *ret);
-/* NULL: out of memory. */
 /* What was parsed under settings that are only known now gets them. -ENOMEM. */
 WEIR_MUST_CHECK int weir_client_settle_statements(weir_client *c);
-/* It was described to the client, or it is found to look otherwise than it was. */
-void weir_client_described(weir_client *c, uint64_t content, uint64_t shape);
 /* Changes with whatever a text may mean something else for. */
 uint64_t weir_client_meaning(const weir_client *c);
 weir_prepared *weir_client_prepared_new(weir_client *c, weir_slice text, weir_slice oids);
@@ -203,24 +213,6 @@ weir_prepared *weir_client_prepared_restore(weir_client *c, weir_slice text, wei
 /* Its text is a PREPARE statement; what it does when it is run is what stands behind that. */
 void weir_client_prepared_by_sql(weir_prepared *p);
 void weir_client_prepared_unref(weir_prepared *p);
-/* 0, WEIR_MAP_FULL, -ENOMEM. Takes the reference. `certain`: the server has answered. */
-int weir_client_named_put(weir_client *c, weir_slice name, weir_prepared *p, bool certain);
-/* The server answered everything: names parsed since are certain, if it all went well. */
-void weir_client_named_answered(weir_client *c);
-/* A Parse of this name would fail. */
-bool weir_client_name_taken(weir_client *c, weir_slice name);
-/* Unless it was put later than `serial`. */
-void weir_client_named_remove(weir_client *c, weir_slice name, uint32_t serial);
-/* All that were put up to then. */
-void weir_client_named_forget(weir_client *c, uint32_t serial);
-/* What goes out makes an end of it, or did not; "": of all. Until then it means nothing. */
-void weir_client_named_ending(weir_client *c, weir_slice name, bool ending);
-void weir_client_named_clear(weir_client *c);
-/* As much of a name as counts. */
-weir_slice weir_client_name_key(weir_slice name);
-/* What a name stands for; "" is the unnamed statement. NULL: nothing. */
-weir_prepared *weir_client_prepared_find(weir_client *c, weir_slice name);
-
 /* What the startup packet asks for; copied. -ENOMEM. */
 WEIR_MUST_CHECK int weir_client_set_startup(weir_client *c, weir_slice pairs);
 /* Settings in force from now on; copied. -ENOMEM. */
@@ -241,20 +233,30 @@ void weir_client_named_by_sql(weir_client *c, struct weir_namings *namings, bool
 void weir_namings_free(struct weir_namings *namings);
 
 /* ---- relay.c ---- */
+/* Sends a message of the client's. 0: a failure is told by on_lost. */
+int weir_client_forward(weir_client *c, const weir_relay *m);
+/* Answers the message of type `type` with an error. */
+void weir_client_refuse(weir_client *c, uint8_t type, const weir_error *err);
 /* The text has this word (lower case), or something that looks like it. */
 bool weir_client_mentions(weir_slice text, const char *word);
 /* It parses again what its unnamed statement is already, under the same settings. */
 bool weir_client_same_statement(const weir_client *c, const weir_pg_parse *parse);
 /* Takes the reference. */
 void weir_client_set_unnamed(weir_client *c, weir_prepared *p);
-/* Has the connection held adopt the client's settings. -ENOMEM. */
-WEIR_MUST_CHECK int weir_client_adopt(weir_client *c);
 void weir_client_relay_init(weir_client *c);
 void weir_client_relay_fini(weir_client *c);
-/* The statement that waits for a connection is given up: 57014. */
-void weir_client_cancel_waiting(weir_client *c);
 /* 0: taken. 1: come again. -EPROTO. */
 int weir_client_on_message(weir_client *c, const weir_pg_frame *f);
+
+/* ---- borrowing.c ---- */
+/* 0: there is a connection. 1: not yet, come again. Negative: refused, and answered. */
+int weir_client_ensure_conn(weir_client *c, const weir_pg_frame *f);
+/* Has the connection held adopt the client's settings. -ENOMEM. */
+WEIR_MUST_CHECK int weir_client_adopt(weir_client *c);
+/* The statement that waits for a connection, or for an answer, is given up: 57014. */
+void weir_client_cancel_waiting(weir_client *c);
+/* The statement that waited for an answer is given up: 57014. */
+void weir_client_time_out_waiting(weir_client *c);
 extern const weir_session_events weir_client_session_events;
 
 /* ---- intake.c ---- */

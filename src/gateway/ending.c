@@ -1,6 +1,6 @@
-/* Ends clients from outside: all of a database (KILL, a database that a reload took away), or one
- * by its number (KILL_CLIENT). One task visits the workers in turn, as a report does, since each
- * client belongs to its worker's thread. */
+/* Ends clients from outside (or cancels what one does): all of a database (KILL, a database that a
+ * reload took away), or one by its number (KILL_CLIENT). One task visits the workers in turn, as a
+ * report does, since each client belongs to its worker's thread. */
 #include "gateway/ending.h"
 #include "gateway/internal.h"
 #include <stdlib.h>
@@ -30,6 +30,10 @@ static bool is_meant(const weir_client *c, const weir_ending *what)
 static void end_one(weir_client *c, const weir_ending *what)
 {
     weir_error err;
+    if (what->cancels) {
+        weir_client_cancel(c);
+        return;
+    }
     if (what->gently && !weir_client_at_rest(c)) {
         c->dismissed = true;
         return;

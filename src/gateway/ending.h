@@ -9,6 +9,7 @@ typedef struct weir_ending {
     uint32_t client;                          /* the number of one; 0: see `database` */
     const char *as_user;                      /* `client` only if it is this user's, of `database`,
                                                * and in a server's words; NULL: whosever */
+    bool cancels;                             /* its statement alone, with `client` */
     bool gently;                              /* who is inside a transaction may finish it */
     const char *words;                        /* why; static */
     void (*done)(void *user, unsigned count); /* on `home`, once; may be NULL */

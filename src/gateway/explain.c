@@ -49,12 +49,12 @@ static const char *file_of(const explanation *e)
 }
 
 /* Templates and footprints are of the text that the database runs. */
-static int translate(const explanation *e, weir_buf *out)
+static int translate(explanation *e, weir_buf *out)
 {
     weir_compat_context context = {.user = e->request.login,
                                    .database =
                                        weir_slice_cstr(weir_database_name(e->request.database))};
-    return weir_compat_rewrite(e->request.text, &context, out);
+    return weir_compat_rewrite(e->request.text, &context, out, &e->err);
 }
 
 /* Online all the while: the schema must not go meanwhile. */
@@ -94,7 +94,8 @@ static int analyze(explanation *e, weir_dialect dialect, weir_slice text, const 
     if (dialect == WEIR_DIALECT_POSTGRES)
         return analyze_postgres(e, text, lexed, ret);
     const char *path = file_of(e);
-    int r = path ? weir_sqlite_analyze(path, text, lexed, ret, &e->err) : -ENOBUFS;
+    int r =
+        path ? weir_sqlite_analyze(path, weir_compat_face(), text, lexed, ret, &e->err) : -ENOBUFS;
     return r == -ENOBUFS ? weir_sql_footprint_lexed(lexed, ret) : r;
 }
 

@@ -32,11 +32,6 @@ static int write_rows(const weir_report *report, weir_buf *out)
     return r == 0 ? weir_pg_write_command_complete(out, WEIR_SLICE_LIT("EXPLAIN")) : r;
 }
 
-static char status_of(const weir_client *c)
-{
-    return c->session.conn ? c->relay.status : 'I';
-}
-
 static void answer(weir_client *c, const weir_report *report, const weir_error *err)
 {
     weir_buf out;
@@ -51,7 +46,7 @@ static void answer(weir_client *c, const weir_report *report, const weir_error *
     else
         weir_client_write(c, weir_buf_slice(&out));
     weir_buf_fini(&out);
-    weir_client_ready(c, status_of(c));
+    weir_client_ready(c, c->relay.status);
 }
 
 static void on_explained(void *user, const weir_report *report, const weir_error *err)
@@ -72,7 +67,7 @@ static int refuse(weir_client *c, const char *sqlstate, const char *why)
     weir_error err;
     weir_error_set(&err, sqlstate, "weir: %s", why);
     weir_client_error(c, &err);
-    weir_client_ready(c, status_of(c));
+    weir_client_ready(c, c->relay.status);
     return 0;
 }
 
@@ -106,7 +101,7 @@ int weir_client_explains(weir_client *c, const weir_pg_frame *f)
     if (f->type != WEIR_PG_F_QUERY || f->body.len < sizeof(words) ||
         !weir_slice_eq_nocase(weir_slice_head(f->body, sizeof(words) - 1), words) ||
         c->relay.skipping || c->relay.batch || c->relay.sent > 0 || c->relay.waiting ||
-        c->relay.state || (conn && conn->ops->owed(conn) != 0) ||
+        c->relay.state || c->relay.lost || (conn && conn->ops->owed(conn) != 0) ||
         weir_pg_query_read(f->body, &text) != 0)
         return WEIR_CACHED_NOT_HERE;
     text = weir_slice_skip(text, sizeof(words) - 1);

@@ -1,6 +1,8 @@
 /* Workers, listeners and the hosting of the engine: what the gateway is made of, without threads.
  */
 #include "gateway/gateway.h"
+#include "gateway/background.h"
+#include "gateway/ears.h"
 #include "gateway/handover.h"
 #include "gateway/listen.h"
 #include "gateway/spelling.h"
@@ -107,6 +109,8 @@ int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret)
     };
     weir_gateway_init_mock(g);
     int r = weir_gateway_put_settings(g, options->config, false);
+    for (unsigned i = 0; r == 0 && i < options->workers; i++)
+        r = weir_ears_new(&g->workers[i], &g->workers[i].ears);
     if (r == 0)
         r = weir_engine_new(&engine, &g->engine);
     if (r == 0)
@@ -115,6 +119,8 @@ int weir_gateway_new(const weir_gateway_options *options, weir_gateway **ret)
         r = weir_gateway_configure_users(g, options->config, NULL);
     if (r < 0) {
         weir_engine_free(g->engine);
+        for (unsigned i = 0; i < options->workers; i++)
+            weir_ears_free(g->workers[i].ears);
         weir_gateway_free_settings(g);
         free(g);
         return r;
@@ -130,8 +136,11 @@ void weir_gateway_free(weir_gateway *gateway)
     for (unsigned i = 0; i < gateway->options.workers; i++)
         weir_loop_drop_tasks(gateway->workers[i].loop);
     weir_hubs_free(gateway);
-    for (unsigned i = 0; i < gateway->options.workers; i++)
+    for (unsigned i = 0; i < gateway->options.workers; i++) {
         weir_catalogs_free(&gateway->workers[i]);
+        weir_background_free(gateway->workers[i].background);
+        weir_ears_free(gateway->workers[i].ears);
+    }
     weir_engine_free(gateway->engine);
     weir_gateway_free_settings(gateway);
     weir_tls_slot_put(&gateway->tls, NULL);
@@ -189,6 +198,9 @@ int weir_gateway_add_worker(weir_gateway *gateway, unsigned index, weir_loop *lo
     weir_gateway_worker *w = &gateway->workers[index];
     assert(weir_loop_user(loop) == w);
     w->loop = loop;
+    w->background = weir_background_new(w);
+    if (!w->background)
+        return -ENOMEM;
     return weir_worker_start(gateway->engine, index, loop, &w->engine);
 }
 
@@ -216,8 +228,7 @@ static void on_arrived(weir_stream *stream, void *user)
 
 static const weir_stream_handler mute = {.on_bytes = NULL, .on_close = NULL};
 
-/* The worker with the fewest clients; ours when it is among them. */
-static weir_gateway_worker *least_loaded(weir_gateway_worker *mine)
+weir_gateway_worker *weir_gateway_least_loaded(weir_gateway_worker *mine)
 {
     weir_gateway *g = mine->gateway;
     weir_gateway_worker *best = mine;
@@ -232,7 +243,7 @@ static weir_gateway_worker *least_loaded(weir_gateway_worker *mine)
 static void on_accept(weir_listener *listener, weir_stream *stream)
 {
     weir_gateway_listener *l = weir_listener_user(listener);
-    weir_gateway_worker *to = least_loaded(l->worker);
+    weir_gateway_worker *to = weir_gateway_least_loaded(l->worker);
     atomic_fetch_add(&to->client_count, 1);
     atomic_fetch_add(&to->gateway->clients, 1);
     if (to == l->worker) {
@@ -300,6 +311,7 @@ static void drain_worker(weir_task *task, weir_loop *loop)
     (void)loop;
     weir_gateway_worker *w = WEIR_CONTAINER_OF(task, weir_gateway_worker, drain);
     close_listeners(w);
+    weir_background_stop(w->background);
     for (weir_list *n = w->clients.next; n != &w->clients;) {
         weir_client *c = WEIR_CONTAINER_OF(n, weir_client, node);
         n = n->next;
@@ -351,6 +363,7 @@ void weir_gateway_stop_worker(weir_gateway *gateway, unsigned index)
 {
     weir_gateway_worker *w = &gateway->workers[index];
     close_listeners(w);
+    weir_background_end(w->background);
     assert(weir_list_empty(&w->clients));
     weir_hubs_stop_worker(w);
     weir_catalogs_drain(w);

@@ -107,4 +107,25 @@ typedef struct weir_gateway_extension {
 WEIR_MUST_CHECK int weir_gateway_serve(const weir_config *config,
                                        const weir_gateway_extension *extension, weir_error *err);
 
+/* Reads a file of at most `out->size_max` bytes (configuration and secrets); negative errno. The
+ * form is weir_config_source.read_file's, and it blocks. */
+WEIR_MUST_CHECK int weir_gateway_read_file(void *user, const char *path, weir_buf *out);
+
+/* ---- as a part of another program (embed.c) ---- */
+
+typedef struct weir_embedding weir_embedding;
+
+/* Starts threads and databases, with all signals blocked in the threads; listens where `config`
+ * says, perhaps nowhere; serves no admin HTTP. `config` is borrowed until the end; `sink` takes the
+ * log's lines, on any thread. Words in `err`. */
+WEIR_MUST_CHECK int weir_gateway_embed(const weir_config *config,
+                                       void (*sink)(void *user, weir_slice line), void *user,
+                                       weir_embedding **ret, weir_error *err);
+/* Makes a client of a connected stream socket, which need not prove who it is. From any thread.
+ * -ENOMEM: the descriptor remains the caller's. */
+WEIR_MUST_CHECK int weir_embedding_admit(weir_embedding *embedding, int fd);
+weir_gateway *weir_embedding_gateway(weir_embedding *embedding);
+/* Closes clients, then databases; waits. Nothing may be admitted any more. NULL is fine. */
+void weir_embedding_end(weir_embedding *embedding);
+
 #endif

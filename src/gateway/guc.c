@@ -67,6 +67,16 @@ int weir_guc_put(weir_buf *list, weir_slice name, weir_slice value)
     return 0;
 }
 
+int weir_guc_append(weir_buf *list, weir_slice name, weir_slice value)
+{
+    int r = weir_buf_append(list, name);
+    if (r == 0)
+        r = weir_buf_append_u8(list, 0);
+    if (r == 0)
+        r = weir_buf_append(list, value);
+    return r == 0 ? weir_buf_append_u8(list, 0) : r;
+}
+
 weir_slice weir_guc_find(weir_slice list, weir_slice name)
 {
     size_t from, to, pos;

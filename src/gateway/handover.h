@@ -88,6 +88,7 @@ typedef struct weir_handover_options {
     int (*share_admin)(void *user, int *ret_fd);
     void (*pause_admin)(void *user, bool paused);
     void *admin_user;
+    _Atomic bool *another; /* set while another process of ours serves the same databases */
     /* No client is left here, or it is time to end for another reason. */
     void (*over)(void *user, const char *why);
     void *user;
@@ -152,6 +153,12 @@ struct weir_handover {
     weir_inherited inherited[WEIR_HANDOVER_LISTENERS_MAX];
     unsigned inherited_count;
 };
+
+static inline void weir_handover_note_another(const weir_handover *h)
+{
+    bool two = h->older || h->give == WEIR_GIVE_GIVING || h->give == WEIR_GIVE_ENDED;
+    atomic_store_explicit(h->options.another, two, memory_order_relaxed);
+}
 
 /* A passage has left its worker: `p` is the giver's. On the control thread. */
 void weir_handover_on_given(weir_task *task, weir_loop *loop);

@@ -94,6 +94,8 @@ static int write_record(const weir_client *c, weir_buf *out)
         l.r = weir_local_save(c->local, out);
     if (l.r == 0 && c->relays)
         weir_listening_each(c, write_listen, &l);
+    if (l.r == 0 && c->local)
+        weir_local_each_channel(c->local, write_listen, &l);
     return l.r;
 }
 
@@ -103,11 +105,11 @@ static int write_record(const weir_client *c, weir_buf *out)
 static bool may_leave(const weir_client *c)
 {
     const weir_relay_state *s = &c->relay;
-    if (c->stays || c->dismissed || c->closed || c->replay || c->state != WEIR_CLIENT_ACTIVE ||
-        !weir_client_at_rest(c))
+    if (c->stays || c->internal || c->dismissed || c->closed || c->replay ||
+        c->state != WEIR_CLIENT_ACTIVE || !weir_client_at_rest(c))
         return false;
-    return !c->relays || (!s->skipping && !s->lost_transaction && !s->refused && !s->state &&
-                          s->sent == 0 && s->passing == 0);
+    return !c->relays || (!s->skipping && !s->lost && !s->refused && !s->state && s->sent == 0 &&
+                          s->passing == 0);
 }
 
 static void let_go(weir_client *c)
@@ -187,6 +189,10 @@ static int depart(weir_client *c)
 
 static void sweep_client(weir_client *c)
 {
+    if (c->internal && weir_client_at_rest(c)) {
+        weir_client_goodbye(c);
+        return;
+    }
     if (!may_leave(c)) {
         let_go(c);
         return;
@@ -357,7 +363,7 @@ static int restore_listens(weir_client *c, weir_slice run)
     weir_slice channel;
     int r = 0;
     for (size_t pos = 0; r == 0 && weir_record_next_listen(run, &pos, &channel);)
-        r = weir_listening_resume(c, channel);
+        r = c->local ? weir_local_listen(c->local, channel) : weir_listening_resume(c, channel);
     c->missed = run.len > 0;
     return r;
 }
@@ -377,8 +383,10 @@ static int open_session(weir_client *c, const weir_record *record)
         r = weir_client_join(c, d, &err);
     if (r != 0)
         return r < 0 ? r : -EAGAIN;
-    if (!c->relays)
-        return weir_client_local_init(c);
+    if (!c->relays) {
+        r = weir_client_local_init(c);
+        return r < 0 ? r : restore_listens(c, record->listens);
+    }
     weir_client_relay_init(c);
     r = restore_statements(c, record->statements);
     return r < 0 ? r : restore_listens(c, record->listens);

@@ -204,6 +204,7 @@ static void begin_giving(weir_handover *h)
 {
     weir_gateway *g = h->options.gateway;
     h->give = WEIR_GIVE_GIVING;
+    weir_handover_note_another(h);
     h->give_until =
         weir_deadline(weir_loop_now(h->options.control), weir_gateway_config(g)->timeouts.restart);
     say(h, WEIR_LOG_INFO, "a successor serves: giving it the clients", "");
@@ -219,6 +220,7 @@ static void drop_successor(weir_handover *h)
     h->newer = NULL;
     h->successor = 0;
     h->give = WEIR_GIVE_IDLE;
+    weir_handover_note_another(h);
     weir_timer_disarm(h->options.control, &h->look);
 }
 

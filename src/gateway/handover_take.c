@@ -148,6 +148,7 @@ static void on_gone(void *user, int error)
     finish_all(h, false);
     weir_wire_free(h->older);
     h->older = NULL;
+    weir_handover_note_another(h);
 }
 
 static const weir_wire_events events = {
@@ -292,6 +293,7 @@ int weir_handover_meet(weir_handover *h, const char *from, weir_error *err)
         r = hear_offer(h);
     if (r == 0) {
         skip_ids(h);
+        weir_handover_note_another(h);
         return 0;
     }
     weir_error_set(err, "58000", "weir: cannot take over from %.100s: %s", from,

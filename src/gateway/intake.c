@@ -4,6 +4,7 @@
  * Invariant: bytes are taken in order, a message entirely or not at all; what waits comes again. */
 #include "gateway/cached.h"
 #include "gateway/internal.h"
+#include "gateway/replica.h"
 
 #define WAIT 1 /* the message was not taken: come again */
 
@@ -37,11 +38,6 @@ static void break_off(weir_client *c, int r)
     weir_client_fatal(c, &err);
 }
 
-static bool begins_statement(uint8_t type)
-{
-    return type == WEIR_PG_F_QUERY || type == WEIR_PG_F_PARSE || type == WEIR_PG_F_BIND;
-}
-
 /* One message at the front. 0: taken, `*used` grew; WEIR_PG_MORE, WAIT: later; negative: broken. */
 static int take_message(weir_client *c, weir_slice in, size_t *used)
 {
@@ -61,9 +57,9 @@ static int take_message(weir_client *c, weir_slice in, size_t *used)
     }
     f.whole = weir_slice_head(in, size);
     f.body = weir_slice_skip(f.whole, 5);
-    if (c->explaining)
+    if (c->explaining || (weir_client_may_visit(c) && weir_client_visit_holds_back(c)))
         return WAIT;
-    if (begins_statement(f.type)) {
+    if (weir_client_cached_may_be(c, f.type, f.body)) {
         r = weir_client_cached(c, in, used);
         if (r != WEIR_CACHED_NOT_HERE)
             return r;
@@ -71,11 +67,16 @@ static int take_message(weir_client *c, weir_slice in, size_t *used)
             *used += size;
             return 0;
         }
+        if (weir_client_may_visit(c) && weir_client_visits(c, in) == WAIT)
+            return WAIT;
     }
     r = weir_client_on_message(c, &f);
-    if (r == 0)
-        *used += size;
-    return r;
+    if (r != 0)
+        return r;
+    *used += size;
+    if (weir_client_may_visit(c))
+        weir_client_visit_took(c, f.type);
+    return 0;
 }
 
 static_assert(WAIT == WEIR_PG_MORE, "both mean: keep the bytes");

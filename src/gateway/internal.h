@@ -16,12 +16,14 @@ struct weir_gateway_worker {
     weir_loop *loop;
     weir_worker *engine;
     weir_list clients;
-    weir_map by_id;                   /* cancel keys name clients by id */
-    struct weir_spellings *spellings; /* spelling.c; NULL: none yet */
-    struct weir_lookups *lookups;     /* auth_lookup.c; NULL: none yet */
+    weir_map by_id;                     /* cancel keys name clients by id */
+    struct weir_spellings *spellings;   /* spelling.c; NULL: none yet */
+    struct weir_lookups *lookups;       /* auth_lookup.c; NULL: none yet */
+    struct weir_background *background; /* reads for the cache */
     weir_list listeners;
-    weir_list catalogs; /* catalog.c: of the databases that it served first */
-    weir_timer tick;    /* of the engine */
+    struct weir_ears *ears; /* ears.c */
+    weir_list catalogs;     /* catalog.c: of the databases that it served first */
+    weir_timer tick;        /* of the engine */
     weir_task drain, close;
     _Atomic unsigned client_count;
     _Atomic uint32_t next_id;
@@ -69,10 +71,11 @@ struct weir_gateway {
     _Atomic bool leaving;           /* draining or giving: clients go when they come to rest */
     struct weir_handover *handover; /* NULL: restarts are not for this host */
     _Atomic unsigned clients;
-    _Atomic unsigned consoles;  /* those of them in database `weir` */
-    _Atomic unsigned logins;    /* those of them that prove who they are */
-    _Atomic unsigned analyses;  /* waiting or under way */
-    weir_gateway_opener opener; /* of databases that a reload brings; NULL: it cannot */
+    _Atomic unsigned consoles;    /* those of them in database `weir` */
+    _Atomic unsigned logins;      /* those of them that prove who they are */
+    _Atomic unsigned analyses;    /* waiting or under way */
+    struct weir_warming *warming; /* the control thread's; NULL: none */
+    weir_gateway_opener opener;   /* of databases that a reload brings; NULL: it cannot */
     void *opener_user;
     weir_gateway_worker workers[]; /* options.workers */
 };
@@ -93,9 +96,16 @@ static inline const weir_config *weir_gateway_config(const weir_gateway *gateway
     return weir_gateway_settings(gateway)->config;
 }
 
+/* The worker with the fewest clients; `mine` when it is among them. */
+weir_gateway_worker *weir_gateway_least_loaded(weir_gateway_worker *mine);
+
 /* ---- lending.c ---- */
 weir_lending weir_gateway_lending(weir_config_pool_mode mode);
 weir_share weir_gateway_share(const weir_config_share *share);
+
+/* ---- borrowing.c ---- */
+/* The connection is here: makes it the client's. -ENOMEM. */
+WEIR_MUST_CHECK int weir_client_attach(weir_client *c);
 
 /* ---- reload.c ---- */
 /* Puts a configuration in force; `owned`: frees it with the gateway. On the control thread. */
@@ -103,6 +113,8 @@ WEIR_MUST_CHECK int weir_gateway_put_settings(weir_gateway *g, const weir_config
                                               bool owned);
 void weir_gateway_free_settings(weir_gateway *g);
 weir_pool_options weir_gateway_pool_options(const weir_config_pool *p);
+/* The same of a replica, for whose connections nobody waits long. */
+weir_pool_options weir_gateway_replica_pool_options(const weir_config_pool *p);
 /* Limits of users and servers; users of `before` that are gone have none. -ENOMEM. */
 WEIR_MUST_CHECK int weir_gateway_configure_users(weir_gateway *g, const weir_config *config,
                                                  const weir_config *before);
@@ -133,6 +145,8 @@ void weir_gateway_on_accesses(void *gateway, weir_slice text, const weir_access 
 void weir_gateway_analyze(void *gateway, weir_worker *worker, const weir_template *t);
 void weir_gateway_analyze_at(void *gateway, weir_worker *worker, const weir_template *t,
                              weir_database *database, const struct weir_surroundings *at);
+/* The schema is another one: what was known of statements is found out anew, in the background. */
+void weir_gateway_analyze_ahead(weir_gateway *g, weir_database *database);
 
 /* ---- auth.c and its like; auth.h ---- */
 void weir_gateway_init_mock(weir_gateway *g);

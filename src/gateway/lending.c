@@ -36,6 +36,9 @@ int weir_client_join(weir_client *c, weir_database *database, weir_error *err)
     if (user && user->share.mode != WEIR_CONFIG_POOL_UNSET)
         c->session.lending = weir_gateway_lending(user->share.mode);
     c->holds = c->session.lending == WEIR_LEND_SESSION;
+    c->session.refreshes = c->internal;
+    if (c->internal)
+        return 0; /* nobody's client */
     r = weir_session_admit(&c->session, weir_slice_cstr(c->user), err);
     if (r != 0)
         weir_session_close(&c->session);

@@ -215,6 +215,24 @@ bool weir_listener_waits(const weir_listener *listener)
     return !weir_list_empty(&listener->tickets);
 }
 
+static bool is_heard(const weir_hub *h)
+{
+    return atomic_load_explicit(&h->shown_state, memory_order_relaxed) == WEIR_HUB_READY;
+}
+
+bool weir_listener_is_heard(const weir_listener *listener)
+{
+    return is_heard(listener->hub);
+}
+
+bool weir_hub_is_heard(const weir_gateway *gateway, const weir_database *database,
+                       weir_slice encoding)
+{
+    const weir_hub *h =
+        hub_find(atomic_load_explicit(&gateway->hubs, memory_order_acquire), database, encoding);
+    return h && is_heard(h);
+}
+
 void weir_listener_leave(weir_listener *listener, weir_book_member *member)
 {
     weir_book_channel channel = *member->channel; /* it may go with its last member */

@@ -62,6 +62,11 @@ WEIR_MUST_CHECK int weir_listener_want(weir_listener *listener, weir_slice user,
 /* A round trip to the server, if the hub is connected; on_answered follows. */
 WEIR_MUST_CHECK int weir_listener_sync(weir_listener *listener);
 bool weir_listener_waits(const weir_listener *listener);
+/* Its hub has a connection now. */
+bool weir_listener_is_heard(const weir_listener *listener);
+/* The same of the hub that clients of this encoding share, if there is one. */
+bool weir_hub_is_heard(const struct weir_gateway *gateway, const weir_database *database,
+                       weir_slice encoding);
 /* NULL: it does not want it. */
 weir_book_member *weir_listener_find(weir_listener *listener, weir_slice channel);
 void weir_listener_leave(weir_listener *listener, weir_book_member *member);

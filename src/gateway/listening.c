@@ -13,6 +13,7 @@
 #include "gateway/internal.h"
 #include "gateway/listen.h"
 #include "gateway/listen_text.h"
+#include "gateway/news.h"
 #include <stdlib.h>
 
 #define NAMES_MAX (16u * 1024 * 1024)
@@ -33,7 +34,7 @@ typedef enum listening_step {
 struct weir_listening {
     weir_client *client;
     weir_listener listener; /* hub NULL: not needed yet */
-    weir_note_queue queue;  /* to be told */
+    weir_news news;         /* to be told */
     weir_note_queue own;    /* from the server connection, while unsettled */
     listening_step step;
     bool unsettled;
@@ -41,10 +42,9 @@ struct weir_listening {
     bool restored; /* the server listened to all that the client did */
     bool failed;   /* the transaction had an error */
     bool discards; /* it is DISCARD ALL */
-    bool missed;   /* notifications may have been lost, and it was not said yet */
     bool asking;   /* `question` is under way */
     bool orphaned; /* what was asked of the hub is waited for no more */
-    uint64_t dropped_told;
+    bool aside;    /* pinned only so that the hub finds a connection (step_aside) */
     weir_listen_command command; /* TAKING */
     weir_question question;
     uint64_t looked_at; /* the connection that it is about */
@@ -73,56 +73,10 @@ static bool is_on_server(const weir_listening *l)
 
 /* ---- telling the client ---- */
 
-static void write_notice(weir_client *c, const weir_error *err)
-{
-    weir_buf out;
-    weir_buf_init(&out, 4096);
-    if (weir_pg_write_notice(&out, "WARNING", err) == 0)
-        weir_client_write(c, weir_buf_slice(&out));
-    weir_buf_fini(&out);
-}
-
-static void tell_missed(weir_listening *l)
-{
-    weir_error err;
-    weir_error_set(&err, "01000", "weir: notifications may have been lost");
-    weir_error_detail(&err,
-                      "The server connection that listens for database \"%s\" was lost; it "
-                      "is back now.",
-                      l->client->database);
-    weir_error_hint(&err, "Look up what the notifications would have told.");
-    l->missed = false;
-    write_notice(l->client, &err);
-}
-
-static void tell_dropped(weir_listening *l)
-{
-    weir_error err;
-    uint64_t n = l->queue.dropped - l->dropped_told;
-    weir_error_set(&err, "01000", "weir: %llu notifications were dropped", (unsigned long long)n);
-    weir_error_detail(&err, "They came faster than the client read them, or during a transaction.");
-    weir_error_hint(&err, "Read them between transactions, or raise limits.notifications.");
-    l->dropped_told = l->queue.dropped;
-    write_notice(l->client, &err);
-}
-
 void weir_listening_deliver(weir_client *c)
 {
-    weir_listening *l = c->listening;
-    if (!l || c->closed || c->state != WEIR_CLIENT_ACTIVE)
-        return;
-    if (l->missed)
-        tell_missed(l);
-    if (l->queue.dropped != l->dropped_told)
-        tell_dropped(l);
-    while (!weir_stream_congested(c->stream)) {
-        weir_note *note = weir_note_queue_pop(&l->queue);
-        if (!note)
-            return;
-        weir_client_write(c, weir_note_frame(note));
-        weir_session_count_bytes(&c->session, 0, note->frame_len);
-        weir_note_unref(note);
-    }
+    if (c->listening && !c->closed && c->state == WEIR_CLIENT_ACTIVE)
+        weir_news_deliver(&c->listening->news, c);
 }
 
 /* Between transactions, at a message's end, with no ReadyForQuery to come before which it would
@@ -131,14 +85,16 @@ static bool is_quiet(const weir_client *c)
 {
     if (c->state != WEIR_CLIENT_ACTIVE || c->closed)
         return false;
-    return !c->session.conn || (!weir_listening_is_busy(c) && c->relay.status == 'I' &&
-                                !c->relay.batch && c->relay.sent == 0);
+    if (!c->session.conn)
+        return !c->relay.lost;
+    return !weir_listening_is_busy(c) && c->relay.status == 'I' && !c->relay.batch &&
+           c->relay.sent == 0;
 }
 
 bool weir_listening_has_news(const weir_client *c)
 {
     const weir_listening *l = c->listening;
-    return l && (l->queue.head || l->missed || l->queue.dropped != l->dropped_told);
+    return l && weir_news_any(&l->news);
 }
 
 void weir_listening_drained(weir_client *c)
@@ -162,7 +118,7 @@ static void keep(weir_listening *l, weir_note_queue *q, weir_note *note, uint64_
 static void on_note(weir_listener *listener, weir_note *note, uint64_t seq)
 {
     weir_listening *l = of_listener(listener);
-    keep(l, &l->queue, note, seq);
+    keep(l, &l->news.queue, note, seq);
     if (is_quiet(l->client))
         weir_listening_deliver(l->client);
 }
@@ -170,7 +126,7 @@ static void on_note(weir_listener *listener, weir_note *note, uint64_t seq)
 static void on_missed(weir_listener *listener)
 {
     weir_listening *l = of_listener(listener);
-    l->missed = true;
+    l->news.missed = true;
     if (is_quiet(l->client))
         weir_listening_deliver(l->client);
 }
@@ -190,7 +146,7 @@ static weir_listening *listening_get(weir_client *c)
     if (!l)
         return NULL;
     l->client = c;
-    weir_note_queue_init(&l->queue);
+    weir_note_queue_init(&l->news.queue);
     weir_note_queue_init(&l->own);
     weir_buf_init(&l->names, NAMES_MAX);
     weir_list_init(&l->question.node);
@@ -224,7 +180,7 @@ void weir_listening_fini(weir_client *c)
         weir_list_remove(&l->question.node);
     if (l->listener.hub)
         weir_listener_fini(&l->listener);
-    weir_note_queue_fini(&l->queue);
+    weir_note_queue_fini(&l->news.queue);
     weir_note_queue_fini(&l->own);
     weir_buf_fini(&l->names);
     free(l);
@@ -234,6 +190,15 @@ bool weir_listening_any(const weir_client *c)
 {
     const weir_listening *l = c->listening;
     return l && l->listener.hub && !weir_list_empty(&l->listener.members);
+}
+
+bool weir_listening_notified(const weir_client *c)
+{
+    if (weir_listening_any(c))
+        return c->relay.notified;
+    return c->relay.notifies && !c->holds &&
+           weir_hub_is_heard(c->worker->gateway, weir_session_database(&c->session),
+                             encoding_of(c));
 }
 
 bool weir_listening_must_settle(const weir_client *c)
@@ -258,6 +223,30 @@ static int wait_for_hub(weir_listening *l, listening_step step)
     l->step = step;
     weir_stream_pause(l->client->stream);
     return WEIR_LISTENING_WAIT;
+}
+
+/* A hub that has no connection yet waits for one of the pool's, while we hold one and wait for the
+ * hub: with size_max clients in this place nobody would ever go on. Pinned, ours makes room. */
+static void step_aside(weir_listening *l)
+{
+    weir_session *session = &l->client->session;
+    if (weir_listener_is_heard(&l->listener) || (session->pinned & WEIR_EFFECT_LISTEN))
+        return;
+    weir_session_step_aside(session, WEIR_EFFECT_LISTEN);
+    l->aside = session->pinned & WEIR_EFFECT_LISTEN;
+}
+
+static void step_back(weir_listening *l)
+{
+    weir_session *session = &l->client->session;
+    unsigned others = session->pinned & ~(unsigned)WEIR_EFFECT_LISTEN;
+    weir_error err;
+    if (l->aside && session->conn) {
+        int r = weir_session_set_pins(session, others, &err);
+        assert(r == 0); /* fewer than before */
+        (void)r;
+    }
+    l->aside = false;
 }
 
 static bool waits(const weir_listening *l)
@@ -427,8 +416,10 @@ int weir_listening_admit(weir_client *c, weir_slice text, bool mid_batch, weir_e
         return 0;
     if (l->step != ADMITTED) {
         l->command = read_command(l, text);
-        if (l->command.verb == WEIR_LISTEN_LISTEN && want_early(l))
+        if (l->command.verb == WEIR_LISTEN_LISTEN && want_early(l)) {
+            step_aside(l);
             return wait_for_hub(l, ADMITTING);
+        }
     }
     l->step = IDLE;
     l->unsettled = true;
@@ -475,7 +466,7 @@ static void finish(weir_listening *l, weir_listening_outcome outcome, const weir
     l->step = IDLE;
     l->unsettled = l->restored = l->discards = false;
     for (weir_note *n; (n = weir_note_queue_pop(&l->own)); weir_note_unref(n))
-        keep(l, &l->queue, n, l->listener.hub ? weir_listener_position(&l->listener) : 0);
+        keep(l, &l->news.queue, n, l->listener.hub ? weir_listener_position(&l->listener) : 0);
     weir_listening_done *done = l->done;
     l->done = NULL;
     resume(l->client);
@@ -493,7 +484,7 @@ static bool is_due(void *user, const weir_note *note, uint64_t seq)
 static void activate(weir_listening *l)
 {
     const weir_list *list = &l->listener.members;
-    weir_note_queue_merge(&l->queue, &l->listener.early, is_due, l);
+    weir_note_queue_merge(&l->news.queue, &l->listener.early, is_due, l);
     for (weir_list *n = list->next; n != list; n = n->next) {
         weir_book_member *m = weir_member_of_listener(n);
         if (m->state == WEIR_MEMBER_EARLY)
@@ -583,6 +574,7 @@ static int want_rest(weir_listening *l)
 static void keep_on_server(weir_listening *l, const weir_error *err)
 {
     l->kept = true;
+    l->aside = false; /* whoever pinned it, it stays */
     finish(l, WEIR_LISTENING_KEEP, err);
 }
 
@@ -615,6 +607,7 @@ static void looked(weir_listening *l)
         keep_on_server(l, &err);
     } else if (l->listener.hub && weir_listener_waits(&l->listener)) {
         l->step = WANTING;
+        step_aside(l);
     } else {
         end_on_server(l);
     }
@@ -655,7 +648,7 @@ void weir_listening_lost(weir_client *c)
         return;
     if (l->asking)
         weir_list_remove(&l->question.node);
-    l->asking = false;
+    l->asking = l->aside = false;
     if (l->step == LOOKING)
         not_looked(l);
     if (l->step == ADMITTED || l->step == MARKED)
@@ -682,8 +675,12 @@ int weir_listening_settle(weir_client *c, bool failed, weir_listening_done *done
 
 void weir_listening_sync(weir_client *c, weir_listening_done *done)
 {
-    weir_listening *l = c->listening;
-    assert(l && l->listener.hub && !waits(l));
+    weir_listening *l = listening_get(c);
+    if (!l || join_hub(l) < 0) { /* who listens hears it a little later */
+        done(c, WEIR_LISTENING_SETTLED, NULL);
+        return;
+    }
+    assert(!waits(l));
     l->done = done;
     l->step = SYNCING;
     if (weir_listener_sync(&l->listener) < 0)
@@ -697,6 +694,8 @@ static void on_answered(weir_listener *listener, const weir_error *err)
     weir_listening *l = of_listener(listener);
     bool orphaned = l->orphaned; /* whoever asked since then has the same answer */
     l->orphaned = false;
+    if (!err || l->step != WANTING)
+        step_back(l);
     switch (l->step) {
     case TAKING:
         taken(l, err);
@@ -765,11 +764,11 @@ void weir_listening_from_server(weir_client *c, uint32_t pid, weir_slice channel
         return; /* the hub brings it */
     weir_note *note = weir_note_new(shown_pid(l, pid), channel, payload);
     if (!note) {
-        l->missed = true;
+        l->news.missed = true;
         return;
     }
     if (c->holds || is_on_server(l))
-        keep(l, &l->queue, note, l->listener.hub ? weir_listener_position(&l->listener) : 0);
+        keep(l, &l->news.queue, note, l->listener.hub ? weir_listener_position(&l->listener) : 0);
     else
         keep(l, &l->own, note, 0);
     weir_note_unref(note);

@@ -66,9 +66,12 @@ bool weir_listening_is_busy(const struct weir_client *c);
 
 /* Whether the client listens to anything through the hub. */
 bool weir_listening_any(const struct weir_client *c);
-/* A transaction of ours that may have notified has ended and its ReadyForQuery is kept back: `done`
- * comes when what it notified was received (or there is no hub to receive it), always
- * WEIR_LISTENING_SETTLED, perhaps from inside. For clients of which weir_listening_any is true. */
+/* The client's transaction may have notified somebody who listens through the hub, perhaps itself:
+ * who learns from it that it has ended shall find the notification there. */
+bool weir_listening_notified(const struct weir_client *c);
+/* Such a transaction has ended and its ReadyForQuery is kept back: `done` comes when what it
+ * notified was received (or there is no hub to receive it), always WEIR_LISTENING_SETTLED, perhaps
+ * from inside. */
 void weir_listening_sync(struct weir_client *c, weir_listening_done *done);
 
 /* session.conn was lost: nothing is waited for on its behalf any more, and `done` came or comes

@@ -14,7 +14,7 @@
  * Invariant: replies leave in the order of the messages that they answer, because a message is
  * taken only when everything before it is answered or held back; and each Sync, and each Query,
  * gets exactly one ReadyForQuery. */
-#include "gateway/local_core.h"
+#include "gateway/local_copy.h"
 #include <stdlib.h>
 
 #define OUT_SIZE_MAX (4u * 1048576u) /* our own replies between two flushes */
@@ -57,8 +57,15 @@ void local_send_error(weir_local *l, const weir_error *err)
 {
     /* Drivers know this one by PostgreSQL's name for it, and prepare the statement anew. */
     bool changed = l->run && l->run->rows.changed;
-    local_check(
-        l, weir_pg_write_error_of(&l->out, "ERROR", err, changed ? "RevalidateCachedQuery" : ""));
+    weir_pg_error_about about = {.routine = changed ? "RevalidateCachedQuery" : ""};
+    const weir_outcome *o = l->run ? &l->run->exec.outcome : NULL;
+    if (o && strncmp(err->sqlstate, "23", 2) == 0 && !strcmp(o->error.sqlstate, err->sqlstate)) {
+        about.schema = o->violation.table[0] ? "public" : "";
+        about.table = o->violation.table;
+        about.column = o->violation.column;
+        about.constraint = o->violation.constraint;
+    }
+    local_check(l, weir_pg_write_error_of(&l->out, "ERROR", err, &about));
 }
 
 void local_send_warning(weir_local *l, const char *sqlstate, const char *message)
@@ -76,6 +83,8 @@ void local_send_tag(weir_local *l, const char *tag)
 void local_send_ready(weir_local *l)
 {
     l->asked = false;
+    if (l->listening)
+        local_listen_deliver(l);
     if (l->out.cap > 0) {
         local_check(l, weir_pg_write_ready(&l->out, (uint8_t)weir_local_status(l)));
         return;
@@ -101,7 +110,7 @@ void local_leave(weir_local *l)
     if (l->feeding)
         return;
     local_flush(l);
-    if (l->phase != LOCAL_REST || l->script)
+    if (weir_local_is_busy(l))
         return;
     shrink(l);
     l->host.ready(l->host.user);
@@ -150,7 +159,7 @@ int weir_local_login(weir_local *l, weir_slice params, uint32_t pid)
     l->login = copy;
     l->user = local_login_value(l, "user");
     l->database = local_login_value(l, "database");
-    return 0;
+    return local_settings_login(l);
 }
 
 weir_slice local_login_value(const weir_local *l, const char *name)
@@ -172,7 +181,12 @@ void weir_local_free(weir_local *l)
     local_run_abandon(l);
     local_tx_drop(l);
     local_script_free(l->script);
+    local_copy_free(l->copy);
+    local_call_free(l);
+    local_alter_free(l);
+    local_listen_free(l);
     local_portal_unref(l->held);
+    local_portal_unref(l->signalled.portal);
     local_statement_unref(l->hinted);
     local_names_free(l);
     local_settings_free(l->settings);
@@ -197,7 +211,7 @@ char weir_local_status(const weir_local *l)
 
 bool weir_local_is_busy(const weir_local *l)
 {
-    return l->phase != LOCAL_REST || l->script;
+    return l->phase != LOCAL_REST || (l->script && !local_copy_receives(l));
 }
 
 bool weir_local_is_writing(const weir_local *l)
@@ -207,8 +221,10 @@ bool weir_local_is_writing(const weir_local *l)
 
 bool weir_local_at_rest(const weir_local *l)
 {
-    return l->phase == LOCAL_REST && !l->script && !l->held && !l->skipping && !l->batch &&
-           l->tx.state == LOCAL_TX_IDLE;
+    size_t pos = 0;
+    return l->phase == LOCAL_REST && !l->script && !l->copy && !l->held && !l->skipping &&
+           !l->batch && l->tx.state == LOCAL_TX_IDLE && !local_next_portal(l, &pos) &&
+           !local_listen_owes(l);
 }
 
 int weir_local_save(const weir_local *l, weir_buf *out)
@@ -220,13 +236,17 @@ int weir_local_save(const weir_local *l, weir_buf *out)
 void weir_local_drained(weir_local *l)
 {
     local_run_drained(l);
+    local_listen_look(l);
 }
 
 void weir_local_cancel(weir_local *l)
 {
-    if (l->phase == LOCAL_REST)
+    if (l->phase == LOCAL_REST && !local_copy_receives(l))
         return;
-    local_run_cancel(l);
+    if (l->phase == LOCAL_REST)
+        local_copy_cancel(l);
+    else
+        local_run_cancel(l);
     local_leave(l);
 }
 
@@ -282,7 +302,7 @@ static int dispatch(weir_local *l, const weir_pg_frame *frame)
     case WEIR_PG_COPY_DATA:
     case WEIR_PG_COPY_DONE:
     case WEIR_PG_F_COPY_FAIL:
-        return 0; /* late parts of a COPY that was refused */
+        return 0; /* late parts of a COPY that failed */
     case WEIR_PG_F_PARSE:
     case WEIR_PG_F_BIND:
     case WEIR_PG_F_DESCRIBE:
@@ -298,6 +318,8 @@ static int dispatch(weir_local *l, const weir_pg_frame *frame)
 
 static int take(weir_local *l, const weir_pg_frame *frame)
 {
+    if (l->copy)
+        return local_copy_feed(l, frame);
     if (l->skipping && frame->type != WEIR_PG_F_SYNC)
         return weir_pg_is_frontend_type(frame->type) ? 0 : -EPROTO;
     int r = l->held ? local_held_resolve(l, frame->type, frame->body) : 0;
@@ -314,7 +336,7 @@ int weir_local_feed(weir_local *l, const weir_pg_frame *frame)
         return WEIR_LOCAL_BUSY;
     l->feeding = true;
     l->batch = frame->type != WEIR_PG_F_SYNC && frame->type != WEIR_PG_F_QUERY &&
-               frame->type != WEIR_PG_F_FUNCTION;
+               frame->type != WEIR_PG_F_FUNCTION && !l->script;
     int r = take(l, frame);
     l->feeding = false;
     /* As a server does: inside a batch replies gather until the client waits for them. */

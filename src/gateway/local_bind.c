@@ -1,6 +1,6 @@
 /* A portal from a Bind: the parameters' values, as the backend takes them, and the formats that
  * the rows shall have. */
-#include "gateway/local_core.h"
+#include "gateway/local_calls.h"
 #include <stdlib.h>
 
 static weir_value to_value(const weir_compat_value *c)
@@ -18,8 +18,8 @@ static weir_value to_value(const weir_compat_value *c)
 }
 
 /* Values of `values`, which p owns already. Rewritten ones are offsets until all are read. */
-static int read_values(local_portal *p, const weir_pg_bind *m, weir_slice values, size_t *offsets,
-                       weir_error *err)
+static int read_values(local_portal *p, const weir_pg_bind *m, const uint32_t *oids,
+                       weir_slice values, size_t *offsets, weir_error *err)
 {
     size_t pos = 0;
     weir_slice bytes;
@@ -29,8 +29,7 @@ static int read_values(local_portal *p, const weir_pg_bind *m, weir_slice values
         if (null)
             continue;
         uint16_t format = weir_pg_format_at(m->formats, m->format_count, i);
-        int r = weir_compat_param_read(p->statement->oids[i], format, bytes, &p->rewritten, &v,
-                                       &offsets[i], err);
+        int r = weir_compat_param_read(oids[i], format, bytes, &p->rewritten, &v, &offsets[i], err);
         if (r != 0)
             return r;
         p->params[i] = to_value(&v);
@@ -44,7 +43,8 @@ static int read_values(local_portal *p, const weir_pg_bind *m, weir_slice values
 
 #define OFFSETS_INLINE 32u
 
-static int take_values(local_portal *p, const weir_pg_bind *m, weir_slice values, weir_error *err)
+static int take_values(local_portal *p, const weir_pg_bind *m, const uint32_t *oids,
+                       weir_slice values, weir_error *err)
 {
     size_t inline_offsets[OFFSETS_INLINE];
     size_t count = m->value_count;
@@ -53,7 +53,7 @@ static int take_values(local_portal *p, const weir_pg_bind *m, weir_slice values
         return -ENOMEM;
     for (size_t i = 0; i < count; i++)
         offsets[i] = SIZE_MAX;
-    int r = read_values(p, m, values, offsets, err);
+    int r = read_values(p, m, oids, values, offsets, err);
     if (offsets != inline_offsets)
         free(offsets);
     return r;
@@ -123,7 +123,19 @@ static int check_bind(const weir_pg_bind *m, const local_statement *s, weir_erro
     return 0;
 }
 
+local_portal *local_portal_named(weir_slice name, local_statement *s)
+{
+    weir_slice values;
+    return allocate(&(weir_pg_bind){.portal = name}, s, &values);
+}
+
 int local_portal_new(const weir_pg_bind *m, local_statement *s, local_portal **ret, weir_error *err)
+{
+    return local_portal_typed(m, s, s->oids, ret, err);
+}
+
+int local_portal_typed(const weir_pg_bind *m, local_statement *s, const uint32_t *oids,
+                       local_portal **ret, weir_error *err)
 {
     weir_slice values;
     local_portal *p = NULL;
@@ -131,7 +143,7 @@ int local_portal_new(const weir_pg_bind *m, local_statement *s, local_portal **r
     if (r == 0 && !(p = allocate(m, s, &values)))
         r = -ENOMEM;
     if (r == 0)
-        r = take_values(p, m, values, err);
+        r = take_values(p, m, oids, values, err);
     if (r == 0)
         r = take_formats(p, m, err);
     if (r != 0) {

@@ -9,7 +9,7 @@
  * Invariant: nothing is asked inside a transaction that has done more than read, or that keeps one
  * snapshot: its own writes and its isolation are the connection's to know. */
 #include "base/ascii.h"
-#include "gateway/local_core.h"
+#include "gateway/local_calls.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -99,7 +99,8 @@ static bool transaction_allows(const weir_local *l)
 
 static bool is_read(const local_statement *s)
 {
-    return s->words.kind == WEIR_KIND_READ && !s->asks_for_session && !local_statement_writes(s);
+    return s->words.kind == WEIR_KIND_READ && !s->asks_for_session && !s->locks &&
+           !local_statement_writes(s);
 }
 
 /* Counts why not. */
@@ -129,6 +130,7 @@ bool local_asks_for_session(weir_slice source)
     const uint8_t *at = source.data, *end = source.data + source.len;
     while (at < end && (at = memchr(at, '_', (size_t)(end - at))) != NULL) {
         if (names_at(source, (size_t)(at - source.data), "pg", "_backend_pid") ||
+            names_at(source, (size_t)(at - source.data), "pg", "_settings") ||
             names_at(source, (size_t)(at - source.data), "current", "_setting"))
             return true;
         at++;
@@ -143,7 +145,7 @@ static bool fits(const local_portal *p, const weir_entry *e)
 {
     const local_statement *s = p->statement;
     weir_pg_reader r = weir_pg_reader_make(weir_slice_head(weir_entry_bytes(e), e->head_len));
-    if (!s->described || s->catalog)
+    if (!s->described)
         return true;
     (void)weir_pg_read_bytes(&r, 5); /* type and length */
     if (weir_pg_read_u16(&r) != s->columns.count)
@@ -178,7 +180,13 @@ static void give_entry(weir_local *l, local_portal *p, const weir_entry *e, bool
     assert(bytes.len >= e->head_len + complete);
     bytes =
         weir_slice_head(weir_slice_skip(bytes, e->head_len), bytes.len - e->head_len - complete);
-    int r = weir_buf_append(&p->kept, bytes);
+    weir_error err;
+    int r = local_charge_rows(l, &p->kept_charge, bytes.len, &err);
+    if (r < 0) {
+        local_fail(l, &err);
+        return;
+    }
+    r = weir_buf_append(&p->kept, bytes);
     if (r < 0)
         local_broken(l, r);
     else
@@ -225,7 +233,7 @@ bool local_cache_query(weir_local *l, weir_slice text)
 bool local_cache_portal(weir_local *l, local_portal *p, bool describe)
 {
     return is_read(p->statement) && transaction_allows(l) &&
-           find_and_give(l, p->statement->source, p, describe);
+           find_and_give(l, local_statement_key(p->statement), p, describe);
 }
 
 /* What is kept for the run, or comes from whoever ran it, ends the run. */
@@ -274,7 +282,7 @@ bool local_cache_begin(local_run *run, bool describe)
         l->tx.more_than_read |= local_tx_in_block(l) && !is_read(s);
         return false;
     }
-    identify(l, s->source, run->portal);
+    identify(l, local_statement_key(s), run->portal);
     const weir_entry *e = asked ? NULL : weir_session_find_answer(l->session);
     if (e && (!run->portal || fits(run->portal, e))) {
         give(l, e, describe);
@@ -293,6 +301,21 @@ bool local_cache_begin(local_run *run, bool describe)
     if (r == WEIR_FILL_WAIT)
         l->phase = LOCAL_WAIT_ANSWER;
     return r == WEIR_FILL_WAIT;
+}
+
+bool local_cache_instead(local_run *run)
+{
+    weir_local *l = run->local;
+    const local_statement *s = run->statement;
+    if (!s || run->rows.describe_only || run->head_len > 0 || run->cancelled || !is_read(s) ||
+        !transaction_allows(l))
+        return false;
+    identify(l, local_statement_key(s), run->portal);
+    const weir_entry *e = weir_session_find_instead(l->session, run->error.sqlstate);
+    if (!e || (run->portal && !fits(run->portal, e)))
+        return false;
+    give(l, e, run->filled ? !run->head_hidden : run->rows.describe);
+    return true;
 }
 
 /* The size of the description in front of the first chunk. */
@@ -341,7 +364,8 @@ void local_cache_finish_kept(local_run *run, const local_portal *p)
 static void identify_description(weir_local *l, const local_statement *s)
 {
     weir_buf *b = begin_identity(l, 'D');
-    put(b, s->source.data, s->source.len);
+    weir_slice key = local_statement_key(s);
+    put(b, key.data, key.len);
 }
 
 static int put_description(const local_run *run, weir_buf *out)
@@ -375,7 +399,7 @@ static int read_columns(weir_pg_reader *r, local_columns *c)
         item->type_oid = weir_pg_read_u32(r);
         item->type_size = weir_compat_oid_size(item->type_oid);
         item->type_modifier = -1;
-        c->loose[i] = weir_pg_read_u8(r) != 0;
+        c->loose[i] = weir_pg_read_u8(r);
         item->name = weir_pg_read_bytes(r, weir_pg_read_u32(r));
         result = weir_buf_append(&c->names, item->name);
         if (result == 0)
@@ -404,7 +428,7 @@ bool local_cache_describe(local_run *run)
 {
     weir_local *l = run->local;
     local_statement *s = run->statement;
-    if (s->asks_for_session || s->catalog || !transaction_allows(l))
+    if (s->asks_for_session || !transaction_allows(l))
         return false;
     identify_description(l, s);
     const weir_entry *e = weir_session_find_answer(l->session);

@@ -14,10 +14,24 @@
 
 /* ---- statements and portals (local_statement.c) ---- */
 
+/* Of memory.max (local_memory.c). */
+typedef struct local_charge {
+    weir_memory *memory;
+    weir_memory_owner owner;
+    size_t size;
+} local_charge;
+
+/* Is a column's type known? */
+typedef enum local_loose {
+    LOCAL_TYPED,
+    LOCAL_LOOSE,      /* no: the rows will tell */
+    LOCAL_LOOSE_ARRAY /* … of its elements */
+} local_loose;
+
 /* Result columns as announced. */
 typedef struct local_columns {
     weir_pg_column *items; /* names point into `names` */
-    bool *loose;           /* no type is known: the rows will tell */
+    uint8_t *loose;        /* local_loose */
     size_t count;
     weir_buf names;
 } local_columns;
@@ -32,14 +46,28 @@ typedef struct local_statement {
     weir_statement words;
     uint16_t param_count;
     uint32_t *oids; /* of the parameters; 0: unknown */
+    weir_buf
+        typed;     /* `source`, a zero byte, the OIDs that its client named; empty: it named none */
+    uint8_t locks; /* weir_compat_lock: FOR UPDATE and its kin */
     bool described; /* `columns` and `read_only` are known */
     bool oids_resolved;
     bool read_only;
-    bool catalog;          /* a catalogue query: its columns are the face's own */
     bool asks_for_session; /* its translation differs from session to session */
     local_columns columns;
     weir_buf owned; /* name, source, text */
+    local_charge charge;
 } local_statement;
+
+/* What a portal is beside, that DECLARE made (local_sql.c): all of its rows are in `kept`. */
+typedef struct local_cursor {
+    local_columns columns;
+    weir_cursor_options options;
+    bool fresh;        /* made in the transaction under way */
+    uint16_t depth;    /* … inside so many savepoints */
+    uint64_t rows;     /* in `kept` */
+    uint64_t position; /* on this row, from 1; 0: before the first; rows + 1: behind the last */
+    size_t *marks;     /* where in `kept` the first of each ROWS_PER_MARK rows begins */
+} local_cursor;
 
 /* A statement with its parameters, and what is left of its result between two Executes. One block:
  * a Bind costs one allocation. */
@@ -52,18 +80,24 @@ typedef struct local_portal {
     uint16_t format_count;
     uint32_t rows_max;  /* of the Execute under way */
     bool describe_owed; /* Describe waits for the Execute that usually follows */
+    bool simple;        /* of an EXECUTE in the simple protocol: no NoData */
     bool started;
-    bool finished;   /* `tag` is known: all rows are in `kept` */
-    weir_buf kept;   /* whole DataRow messages not given out yet */
-    size_t kept_pos; /* the next of them */
+    bool finished;                    /* `tag` is known: all rows are in `kept` */
+    weir_buf kept;                    /* whole DataRow messages not given out yet */
+    size_t kept_pos;                  /* the next of them */
+    local_charge kept_charge, charge; /* of those, and of all else */
     char tag[64];
-    weir_buf rewritten; /* parameters in SQLite's form, where that differs from how they came */
+    local_cursor *cursor; /* NULL: of the extended protocol */
+    weir_buf rewritten;   /* parameters in SQLite's form, where that differs from how they came */
 } local_portal;
 
 /* ---- the run (local_run.c, local_rows.c) ---- */
 
+#define LOCAL_SAID_SIZE_MAX (16u * 1048576u) /* of notifications in one transaction */
+
 /* What turns rows into messages; used on the executing thread while phase is RUNNING. */
 typedef struct local_rows {
+    weir_buf said; /* weir_exec.said */
     local_columns columns;
     const uint16_t *formats;
     uint16_t format_count;
@@ -93,13 +127,20 @@ typedef struct local_run {
     local_portal *portal;
     local_rows rows;
     weir_encoder encoder;
+    /* What the encoder may write to, once their client has left. */
+    struct local_copy *left_copy;
+    local_statement *left_hinted;
     weir_buf control; /* text of a statement of our own */
+    weir_buf own;     /* … of one that is part of the client's: savepoints come before it */
+    weir_buf zoned;   /* the source, under a TimeZone other than UTC */
+    bool schema_work; /* … which edits the schema */
     weir_role need;
-    bool keep;     /* rows go to the portal, not to the client */
-    bool hold;     /* the connection stays with the transaction */
-    bool borrowed; /* session->conn was borrowed for this run alone */
-    bool in_call;  /* inside the backend's execute, resume or write */
-    bool done;     /* … and on_done came meanwhile */
+    weir_memory *memory; /* the host's */
+    local_charge charge; /* of kept rows, while they are in exec.out */
+    bool keep;           /* rows go to the portal, not to the client */
+    bool borrowed;       /* session->conn was borrowed for this run alone */
+    bool in_call;        /* inside the backend's execute, resume or write */
+    bool done;           /* … and on_done came meanwhile */
     bool cancelled;
     weir_fill fill;   /* its answer is gathered for the cache, or somebody else's is waited for */
     bool filled;      /* … was: the rows describe themselves */
@@ -109,7 +150,8 @@ typedef struct local_run {
     size_t replayed;  /* savepoints set on a writer just claimed */
     local_then then;
     weir_time started;
-    weir_error error; /* of the last run, if it failed */
+    weir_time deadline; /* by statement_timeout, waits included */
+    weir_error error;   /* of the last run, if it failed */
 } local_run;
 
 /* ---- transactions (local_transaction.c) ---- */
@@ -132,8 +174,10 @@ typedef struct local_tx {
     uint16_t savepoint_count;
     uint8_t state;     /* local_tx_state */
     uint8_t isolation; /* weir_isolation, never DEFAULT inside a block */
+    int64_t began_us;  /* by the clock on the wall, since 1970 */
     bool read_only;
-    bool snapshot;       /* session->conn is held with an open BEGIN */
+    bool snapshot;       /* session->conn is held with an open BEGIN: REPEATABLE READ and above */
+    bool expired;        /* … no more: it was held for too long */
     bool used;           /* a statement has run in it */
     bool more_than_read; /* … that was no plain read */
 } local_tx;
@@ -145,15 +189,26 @@ typedef enum local_phase {
     LOCAL_WAIT_LENT,
     LOCAL_WAIT_CLAIM,
     LOCAL_WAIT_ANSWER, /* somebody else's run of the same statement */
+    LOCAL_WAIT_VISIT,  /* the host looks for another session: local_signal.c */
     LOCAL_RUNNING,
     LOCAL_PAUSED /* the client reads too slowly */
 } local_phase;
 
 typedef enum local_held { LOCAL_HELD_NONE, LOCAL_HELD_DESCRIBE, LOCAL_HELD_EXECUTE } local_held;
 
-typedef struct local_script local_script;     /* local_query.c */
-typedef struct local_settings local_settings; /* local_settings.c */
-typedef struct local_names local_names;       /* local_extended.c */
+typedef struct local_script local_script;       /* local_query.c */
+typedef struct local_settings local_settings;   /* local_settings.c */
+typedef struct local_names local_names;         /* local_extended.c */
+typedef struct local_call local_call;           /* local_sql.c */
+typedef struct local_alter local_alter;         /* local_alter.c */
+typedef struct local_listening local_listening; /* local_listen.c */
+
+/* While another session is being ended or cancelled for this one. */
+typedef struct local_signalled {
+    uint32_t number;
+    local_portal *portal; /* or NULL */
+    local_then then;
+} local_signalled;
 
 struct weir_local {
     weir_session *session;
@@ -161,14 +216,20 @@ struct weir_local {
     weir_local_limits limits;
     local_run *run;           /* while something runs */
     local_script *script;     /* while a Query is worked on */
+    struct local_copy *copy;  /* while a COPY is */
     local_settings *settings; /* once one was changed */
     local_names *names;       /* while there are named statements or portals */
     local_statement *unnamed;
     local_portal *unnamed_portal;
     local_portal *held;
     local_statement *hinted; /* its parameters' types are being looked up */
-    local_then control_then; /* of a command, while a statement of our own runs for it */
+    local_then hinted_then;
+    local_call *call;           /* of EXECUTE, while it is worked on */
+    local_alter *alter;         /* of ALTER TABLE, likewise */
+    local_listening *listening; /* once it has said anything of channels */
+    local_then control_then;    /* of a command, while a statement of our own runs for it */
     const char *control_tag;
+    local_signalled signalled;
     weir_slice user, database; /* in `login` */
     uint8_t *login;            /* startup parameters: uint32 length, then the bytes */
     weir_buf out;
@@ -179,9 +240,11 @@ struct weir_local {
     bool skipping;     /* after an error in the extended protocol, up to Sync */
     bool batch;        /* extended messages came since the last Sync */
     bool feeding;
-    bool broken; /* out of memory: the host was told */
-    bool asked;  /* the cache, for the Query that is worked on */
+    bool broken;  /* out of memory: the host was told */
+    bool asked;   /* the cache, for the Query that is worked on */
+    bool retries; /* since a 40001 nothing has committed: take the writer first */
     bool default_read_only;
+    bool zoned; /* TimeZone is not UTC */
     uint8_t default_isolation;
 };
 
@@ -199,102 +262,5 @@ void local_leave(weir_local *l);
 /* A statement failed: the error goes out, the transaction fails, the pipeline is skipped. */
 void local_fail(weir_local *l, const weir_error *err);
 weir_slice local_login_value(const weir_local *l, const char *name);
-
-/* local_statement.c */
-WEIR_MUST_CHECK int local_statement_new(weir_local *l, weir_slice name, weir_slice source,
-                                        local_statement **ret, weir_error *err);
-local_statement *local_statement_ref(local_statement *s);
-void local_statement_unref(local_statement *s);
-local_portal *local_portal_ref(local_portal *p);
-void local_portal_unref(local_portal *p);
-void local_columns_fini(local_columns *c);
-bool local_statement_writes(const local_statement *s);
-
-/* local_bind.c */
-WEIR_MUST_CHECK int local_portal_new(const weir_pg_bind *m, local_statement *s, local_portal **ret,
-                                     weir_error *err);
-/* Rows of a finished portal, as many as its Execute asked for. In local_extended.c. */
-void local_portal_give(weir_local *l, local_portal *p);
-
-/* local_rows.c */
-/* A column of this type is what was announced at this place. */
-bool local_columns_fit(const local_columns *announced, size_t place, uint32_t oid);
-void local_rows_begin(local_rows *rows, weir_slice source, bool describe);
-void local_rows_fini(local_rows *rows);
-weir_encoder local_rows_encoder(local_rows *rows);
-void local_rows_patch(local_rows *rows, weir_buf *out);
-
-/* local_cache.c */
-bool local_asks_for_session(weir_slice source);
-/* A Query's text: true: its whole answer has been written, but for ReadyForQuery. */
-bool local_cache_query(weir_local *l, weir_slice text);
-/* An Execute: true: the same. */
-bool local_cache_portal(weir_local *l, local_portal *p, bool describe);
-/* A run that is about to start: true: it is over, or waits for somebody else's answer. */
-bool local_cache_begin(local_run *run, bool describe);
-/* Bytes on their way to the client: what of them it should get. */
-weir_slice local_cache_take_chunk(local_run *run, weir_slice bytes);
-/* The answer ended with this CommandComplete. */
-void local_cache_finish(local_run *run, weir_slice complete);
-/* The same for a run whose rows were kept for its portal. */
-void local_cache_finish_kept(local_run *run, const local_portal *p);
-/* A run that only describes: true: it is over. */
-bool local_cache_describe(local_run *run);
-void local_cache_described(local_run *run);
-
-/* local_explain.c */
-void local_explain_cache(weir_local *l, local_statement *s, local_then then);
-
-/* local_run.c */
-void local_run_go(local_run *run);
-WEIR_MUST_CHECK int local_run_statement(weir_local *l, local_statement *s, local_portal *p,
-                                        bool describe, local_then then);
-/* `anew`: the database itself is asked. */
-WEIR_MUST_CHECK int local_run_describe(weir_local *l, local_statement *s, bool anew,
-                                       local_then then);
-/* A statement of our own on the transaction's connection, or (`encoder`) on any reader. */
-WEIR_MUST_CHECK int local_run_control(weir_local *l, weir_slice text, const weir_encoder *encoder,
-                                      local_then then);
-/* Takes a connection for the whole transaction: the writer, or a reader inside BEGIN. */
-WEIR_MUST_CHECK int local_run_hold(weir_local *l, weir_role role, local_then then);
-void local_run_free(local_run *run);
-void local_run_drained(weir_local *l);
-void local_run_abandon(weir_local *l);
-void local_run_cancel(weir_local *l);
-
-/* local_transaction.c */
-void local_tx_command(weir_local *l, local_statement *s, local_then then);
-void local_tx_begin_implicit(weir_local *l);
-/* Ends an implicit transaction if there is one: then(l, false) after a failed commit's error. */
-void local_tx_end_implicit(weir_local *l, local_then then);
-void local_tx_failed(weir_local *l);
-void local_tx_drop(weir_local *l); /* rolls back and forgets, at once */
-bool local_tx_in_block(const weir_local *l);
-
-/* local_settings.c */
-void local_command_run(weir_local *l, local_statement *s, local_then then);
-/* The columns that a command of our own announces; 0 or 1 or 3. */
-size_t local_command_columns(const local_statement *s, weir_pg_column out[3]);
-const char *local_setting_value(const weir_local *l, weir_slice name);
-void local_settings_free(local_settings *settings);
-/* Changed settings that answers may depend on. */
-void local_settings_identity(const weir_local *l, weir_buf *out);
-WEIR_MUST_CHECK int local_settings_save(const weir_local *l, weir_buf *out);
-void local_settings_end_transaction(weir_local *l, bool committed);
-
-/* local_query.c */
-void local_query(weir_local *l, weir_slice text);
-void local_script_free(local_script *script);
-
-/* local_extended.c */
-WEIR_MUST_CHECK int local_extended_feed(weir_local *l, const weir_pg_frame *frame);
-/* Does what is held back, given that `next` comes: WEIR_LOCAL_BUSY if that takes time. */
-WEIR_MUST_CHECK int local_held_resolve(weir_local *l, uint8_t next, weir_slice body);
-void local_portals_close(weir_local *l); /* at the end of a transaction */
-void local_names_free(weir_local *l);
-void local_statements_close(weir_local *l);
-WEIR_MUST_CHECK int local_statements_save(const weir_local *l, weir_buf *out);
-/* 1: there is none */
-int local_statement_close(weir_local *l, weir_slice name);
 
 #endif

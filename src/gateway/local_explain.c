@@ -1,6 +1,6 @@
 /* EXPLAIN CACHE: whether and why a statement's answers are kept, one line a row. The statement is
  * prepared, so that the database says what it touches, and not run. */
-#include "gateway/local_core.h"
+#include "gateway/local_calls.h"
 #include <stdlib.h>
 
 #define WORDS_SIZE_MAX (1u << 20)

@@ -9,7 +9,7 @@
  * closed; portals until their transaction ends; the unnamed ones also until the next of their kind.
  */
 #include "gateway/handover_codec.h"
-#include "gateway/local_core.h"
+#include "gateway/local_calls.h"
 #include <stdlib.h>
 
 #define PREPARED_MAX_DEFAULT 4096u
@@ -43,14 +43,14 @@ static void drop_empty_names(weir_local *l)
     l->names = NULL;
 }
 
-static local_statement *find_statement(const weir_local *l, weir_slice name)
+local_statement *local_find_statement(const weir_local *l, weir_slice name)
 {
     if (name.len == 0)
         return l->unnamed;
     return l->names ? weir_map_find(&l->names->statements, name) : NULL;
 }
 
-static local_portal *find_portal(const weir_local *l, weir_slice name)
+local_portal *local_find_portal(const weir_local *l, weir_slice name)
 {
     if (name.len == 0)
         return l->unnamed_portal;
@@ -59,7 +59,7 @@ static local_portal *find_portal(const weir_local *l, weir_slice name)
 
 int local_statement_close(weir_local *l, weir_slice name)
 {
-    local_statement *s = find_statement(l, name);
+    local_statement *s = local_find_statement(l, name);
     if (!s)
         return 1;
     if (name.len == 0)
@@ -71,9 +71,9 @@ int local_statement_close(weir_local *l, weir_slice name)
     return 0;
 }
 
-static void close_portal(weir_local *l, weir_slice name)
+void local_close_portal(weir_local *l, weir_slice name)
 {
-    local_portal *p = find_portal(l, name);
+    local_portal *p = local_find_portal(l, name);
     if (!p)
         return;
     if (name.len == 0)
@@ -88,10 +88,36 @@ void local_portals_close(weir_local *l)
 {
     size_t pos = 0;
     local_portal *p = NULL;
-    close_portal(l, (weir_slice){0});
+    local_close_portal(l, (weir_slice){0});
     while (l->names && (p = weir_map_next(&l->names->portals, &pos)) != NULL) {
-        close_portal(l, p->name);
+        local_close_portal(l, p->name);
         pos = 0; /* the map changed */
+    }
+}
+
+/* WITH HOLD, and not undone. */
+static bool outlives(const local_portal *p, bool committed)
+{
+    return p->cursor && p->cursor->options.hold && (committed || !p->cursor->fresh);
+}
+
+local_portal *local_next_portal(const weir_local *l, size_t *pos)
+{
+    return l->names ? weir_map_next(&l->names->portals, pos) : NULL;
+}
+
+void local_portals_end(weir_local *l, bool committed)
+{
+    size_t pos = 0;
+    local_portal *p = NULL;
+    local_close_portal(l, (weir_slice){0});
+    while ((p = local_next_portal(l, &pos)) != NULL) {
+        if (outlives(p, committed)) {
+            p->cursor->fresh = false;
+        } else {
+            local_close_portal(l, p->name);
+            pos = 0; /* the map changed */
+        }
     }
 }
 
@@ -106,13 +132,23 @@ void local_statements_close(weir_local *l)
     }
 }
 
+/* Did its client name the parameter's type? */
+static bool is_named(const local_statement *s, size_t i)
+{
+    uint32_t oid = 0;
+    size_t at = s->source.len + 1 + i * sizeof(oid);
+    if (at + sizeof(oid) <= s->typed.len)
+        memcpy(&oid, s->typed.data + at, sizeof(oid));
+    return oid != 0;
+}
+
 static int save_statement(const local_statement *s, weir_buf *out)
 {
     weir_buf oids;
     weir_buf_init(&oids, (size_t)UINT16_MAX * 4);
     int r = 0;
     for (unsigned i = 0; r == 0 && i < s->param_count; i++)
-        r = weir_buf_append_u32(&oids, s->oids[i]);
+        r = weir_buf_append_u32(&oids, s->oids[i] | (is_named(s, i) ? 0 : LOCAL_OID_UNNAMED));
     const weir_record_statement record = {
         .name = s->name, .oids = weir_buf_slice(&oids), .text = s->source};
     if (r == 0)
@@ -136,40 +172,6 @@ void local_names_free(weir_local *l)
     local_statements_close(l);
 }
 
-/* Takes the reference. WEIR_MAP_FULL, -ENOMEM: not kept, and the reference is gone. */
-static int keep_statement(weir_local *l, local_statement *s)
-{
-    int r = 0;
-    if (s->name.len == 0) {
-        local_statement_unref(l->unnamed);
-        l->unnamed = s;
-        return 0;
-    }
-    local_names *names = names_of(l);
-    r = names ? weir_map_put(&names->statements, s->name, s, NULL) : -ENOMEM;
-    if (r != 0) {
-        local_statement_unref(s);
-        drop_empty_names(l);
-    }
-    return r;
-}
-
-static int keep_portal(weir_local *l, local_portal *p)
-{
-    if (p->name.len == 0) {
-        local_portal_unref(l->unnamed_portal);
-        l->unnamed_portal = p;
-        return 0;
-    }
-    local_names *names = names_of(l);
-    int r = names ? weir_map_put(&names->portals, p->name, p, NULL) : -ENOMEM;
-    if (r != 0) {
-        local_portal_unref(p);
-        drop_empty_names(l);
-    }
-    return r;
-}
-
 /* ---- errors ---- */
 
 static int fail(weir_local *l, const char *sqlstate, const char *what, weir_slice name)
@@ -181,16 +183,53 @@ static int fail(weir_local *l, const char *sqlstate, const char *what, weir_slic
     return 0;
 }
 
-static int too_many(weir_local *l, int r)
+static bool kept(weir_local *l, int r)
 {
     weir_error err;
+    if (r == 0)
+        return true;
+    drop_empty_names(l);
     weir_error_set(&err, "53400", "weir: this session has too many prepared statements or portals");
     weir_error_hint(&err, "Close some, or raise limits.prepared.");
     if (r > 0)
         local_fail(l, &err);
     else
-        local_check(l, r);
-    return 0;
+        local_broken(l, r);
+    return false;
+}
+
+bool local_keep_statement(weir_local *l, local_statement *s)
+{
+    weir_error err;
+    if (local_charge_statement(l, s, &err) < 0) {
+        local_statement_unref(s);
+        local_fail(l, &err);
+        return false;
+    }
+    if (s->name.len == 0) {
+        local_statement_unref(l->unnamed);
+        l->unnamed = s;
+        return true;
+    }
+    local_names *names = names_of(l);
+    int r = names ? weir_map_put(&names->statements, s->name, s, NULL) : -ENOMEM;
+    if (r != 0)
+        local_statement_unref(s);
+    return kept(l, r);
+}
+
+bool local_keep_portal(weir_local *l, local_portal *p)
+{
+    if (p->name.len == 0) {
+        local_portal_unref(l->unnamed_portal);
+        l->unnamed_portal = p;
+        return true;
+    }
+    local_names *names = names_of(l);
+    int r = names ? weir_map_put(&names->portals, p->name, p, NULL) : -ENOMEM;
+    if (r != 0)
+        local_portal_unref(p);
+    return kept(l, r);
 }
 
 /* Only what ends a failed transaction is done in it. */
@@ -211,47 +250,57 @@ static bool refused_in_failed(weir_local *l, const local_statement *s)
 
 /* ---- Parse ---- */
 
-static int take_oids(local_statement *s, weir_slice oids, uint16_t given, unsigned total)
+static int keep_named(local_statement *s)
 {
-    unsigned count = total > given ? total : given;
-    if (count > UINT16_MAX)
-        return WEIR_COMPAT_REFUSED;
+    size_t size = s->param_count * sizeof(*s->oids);
+    weir_buf_clear(&s->typed);
+    int r = weir_buf_reserve(&s->typed, s->source.len + 1 + size);
+    if (r == 0)
+        r = weir_buf_append(&s->typed, s->source);
+    if (r == 0)
+        r = weir_buf_append_u8(&s->typed, 0);
+    return r == 0 ? weir_buf_append(&s->typed, weir_slice_make(s->oids, size)) : r;
+}
+
+int local_statement_take_oids(local_statement *s, weir_slice oids, size_t given)
+{
     free(s->oids);
-    s->oids = calloc(count > 0 ? count : 1, sizeof(*s->oids));
+    s->param_count = 0;
+    s->oids = calloc(given > 0 ? given : 1, sizeof(*s->oids));
     if (!s->oids)
         return -ENOMEM;
     weir_pg_reader r = weir_pg_reader_make(oids);
-    for (uint16_t i = 0; i < given; i++)
-        s->oids[i] = weir_pg_read_u32(&r);
-    s->param_count = (uint16_t)count;
-    return 0;
+    bool named = false;
+    s->param_count = (uint16_t)given;
+    for (size_t i = 0; i < given; i++) {
+        uint32_t oid = weir_pg_read_u32(&r);
+        s->oids[i] = oid & LOCAL_OID_UNNAMED ? 0 : oid;
+        named |= s->oids[i] != 0;
+    }
+    int result = named ? keep_named(s) : 0;
+    r = weir_pg_reader_make(oids);
+    for (size_t i = 0; i < given; i++)
+        s->oids[i] = weir_pg_read_u32(&r) & ~LOCAL_OID_UNNAMED;
+    return result;
 }
 
 static void parsed(weir_local *l, local_statement *s)
 {
-    int r = keep_statement(l, local_statement_ref(s));
-    if (r != 0)
-        (void)too_many(l, r);
-    else
+    if (local_keep_statement(l, local_statement_ref(s)))
         local_check(l, weir_pg_write_empty(&l->out, WEIR_PG_B_PARSE_COMPLETE));
 }
 
-static void parse_described(weir_local *l, bool ok)
+bool local_take_description(weir_local *l)
 {
     local_run *run = l->run;
     local_statement *s = run->statement;
-    if (!ok) {
-        weir_error err = run->error;
-        local_fail(l, &err);
-        return;
-    }
     local_cache_described(run);
     unsigned total = run->exec.param_total;
     if (total > s->param_count) {
         uint32_t *more = total <= UINT16_MAX ? realloc(s->oids, total * sizeof(*more)) : NULL;
         if (!more) {
             local_broken(l, -ENOMEM);
-            return;
+            return false;
         }
         memset(more + s->param_count, 0, (total - s->param_count) * sizeof(*more));
         s->oids = more;
@@ -262,14 +311,24 @@ static void parse_described(weir_local *l, bool ok)
     run->rows.columns = (local_columns){0};
     s->read_only = run->exec.read_only;
     s->described = true;
-    parsed(l, s);
+    return true;
+}
+
+static void parse_described(weir_local *l, bool ok)
+{
+    if (!ok) {
+        weir_error err = l->run->error;
+        local_fail(l, &err);
+    } else if (local_take_description(l)) {
+        parsed(l, l->run->statement);
+    }
 }
 
 static int check_parse(weir_local *l, const weir_pg_parse *m)
 {
     weir_slice rest = m->text;
     (void)weir_compat_split(rest, &rest);
-    if (m->name.len > 0 && find_statement(l, m->name))
+    if (m->name.len > 0 && local_find_statement(l, m->name))
         return fail(l, "42P05", "prepared statement already exists:", m->name), 1;
     if (weir_compat_split(rest, &rest).len > 0)
         return fail(l, "42601", "cannot insert multiple commands into a prepared statement",
@@ -288,116 +347,56 @@ static int on_parse(weir_local *l, weir_slice body)
         return r;
     weir_slice rest = m.text;
     r = local_statement_new(l, m.name, weir_compat_split(rest, &rest), &s, &err);
+    size_t own =
+        r == 0 && (s->command.kind == WEIR_COMMAND_CONFIG || s->command.kind == WEIR_COMMAND_SIGNAL)
+            ? weir_compat_largest_param(s->source)
+            : 0;
     if (r == 0)
-        r = take_oids(s, m.oids, m.oid_count, 0);
+        r = local_statement_take_oids(s, m.oids, own > m.oid_count ? own : m.oid_count);
     if (r > 0) {
         local_fail(l, &err);
     } else if (r < 0) {
         local_broken(l, r);
     } else if (!refused_in_failed(l, s)) {
-        if (s->command.kind != WEIR_COMMAND_NONE)
-            parsed(l, s);
-        else
+        if (s->command.kind == WEIR_COMMAND_NONE || s->command.kind == WEIR_COMMAND_DECLARE)
             local_check(l, local_run_describe(l, s, false, parse_described));
+        else
+            parsed(l, s);
     }
     local_statement_unref(s);
     return 0;
 }
 
-/* ---- Bind ---- */
-
-static int bind(weir_local *l, const weir_pg_bind *m, local_statement *s)
-{
-    weir_error err;
-    local_portal *p = NULL;
-    int r = local_portal_new(m, s, &p, &err);
-    if (r != 0) {
-        if (r > 0)
-            local_fail(l, &err);
-        return r < 0 ? r : 0;
-    }
-    r = keep_portal(l, p);
-    if (r != 0)
-        return too_many(l, r);
-    return weir_pg_write_empty(&l->out, WEIR_PG_B_BIND_COMPLETE);
-}
-
-static int on_bind(weir_local *l, weir_slice body)
-{
-    weir_pg_bind m;
-    int r = weir_pg_bind_read(body, &m);
-    if (r != 0)
-        return r;
-    local_statement *s = find_statement(l, m.statement);
-    if (!s)
-        return fail(l, "26000", "prepared statement does not exist:", m.statement);
-    if (m.portal.len > 0 && find_portal(l, m.portal))
-        return fail(l, "42P03", "portal already exists:", m.portal);
-    if (!refused_in_failed(l, s))
-        local_check(l, bind(l, &m, s));
-    return 0;
-}
-
 /* ---- Describe ---- */
+
+/* A cursor's portal has its own. */
+static const local_columns *columns_of(const weir_local *l, const local_statement *s,
+                                       const local_portal *p)
+{
+    if (p && p->cursor)
+        return &p->cursor->columns;
+    return s->command.kind == WEIR_COMMAND_NONE ? &s->columns : local_sql_columns(l, s);
+}
 
 static void send_columns(weir_local *l, const local_statement *s, const local_portal *p)
 {
     weir_pg_column own[3];
-    const local_columns *c = &s->columns;
-    bool command = s->command.kind != WEIR_COMMAND_NONE;
-    size_t count = command ? local_command_columns(s, own) : c->count;
-    weir_pg_column *items = command ? own : c->items;
+    const local_columns *c = columns_of(l, s, p);
+    size_t count = c ? c->count : local_command_columns(s, own);
+    weir_pg_column *items = c ? c->items : own;
     for (size_t i = 0; i < count; i++)
-        items[i].format = !p || p->format_count == 0 || command
+        items[i].format = !p || p->format_count == 0
                               ? 0
                               : p->formats[p->format_count == 1 || i >= p->format_count ? 0 : i];
     local_check(l, count == 0 ? weir_pg_write_empty(&l->out, WEIR_PG_B_NO_DATA)
                               : weir_pg_write_row_description(&l->out, items, count));
 }
 
-/* What is said here holds: a client may send text in binary because of it. */
 static void send_statement(weir_local *l, local_statement *s)
 {
-    for (size_t i = 0; i < s->param_count; i++)
-        if (s->oids[i] == 0)
-            s->oids[i] = WEIR_OID_TEXT;
+    local_settle_types(s);
     local_check(l, weir_pg_write_param_description(&l->out, s->oids, s->param_count));
     send_columns(l, s, NULL);
-}
-
-static bool is_hinted(const weir_compat_hint *h, weir_slice name, int64_t position)
-{
-    char wanted[128];
-    weir_compat_name_fold(h->column, wanted, sizeof(wanted));
-    return h->column.len > 0 ? weir_slice_eq_nocase(name, wanted)
-                             : h->position > 0 && (int64_t)h->position == position;
-}
-
-/* The types of parameters that were named nowhere: those of the columns they meet. */
-static int on_column_row(void *user, weir_buf *out, const weir_value *cells, size_t count)
-{
-    local_statement *s = user;
-    weir_compat_hint hints[64];
-    char declared[128];
-    (void)out;
-    if (count != 3 || cells[0].type != WEIR_VALUE_TEXT || cells[1].type != WEIR_VALUE_TEXT ||
-        cells[2].type != WEIR_VALUE_INTEGER)
-        return 0;
-    weir_slice type = cells[1].u.bytes;
-    size_t len = type.len < sizeof(declared) - 1 ? type.len : sizeof(declared) - 1;
-    memcpy(declared, type.data, len);
-    declared[len] = '\0';
-    weir_compat_param_hints(s->source, hints, 64);
-    for (size_t i = 0; i < s->param_count && i < 64; i++)
-        if (s->oids[i] == 0 && is_hinted(&hints[i], cells[0].u.bytes, cells[2].u.integer))
-            s->oids[i] = weir_compat_declared_oid(declared);
-    return 0;
-}
-
-static int on_column_head(void *user, weir_buf *out, const weir_column *columns, size_t count)
-{
-    (void)user, (void)out, (void)columns, (void)count;
-    return 0;
 }
 
 static void hints_read(weir_local *l, bool ok)
@@ -409,38 +408,6 @@ static void hints_read(weir_local *l, bool ok)
     local_statement_unref(s);
 }
 
-static void take_plain_hints(local_statement *s, bool *ret_columns)
-{
-    weir_compat_hint hints[64];
-    weir_compat_param_hints(s->source, hints, 64);
-    *ret_columns = false;
-    for (size_t i = 0; i < s->param_count && i < 64; i++) {
-        if (s->oids[i] == 0)
-            s->oids[i] = hints[i].oid;
-        if (s->oids[i] == 0 && (hints[i].column.len > 0 || hints[i].position > 0))
-            *ret_columns = true;
-    }
-}
-
-static void describe_statement(weir_local *l, local_statement *s)
-{
-    bool columns = false;
-    weir_buf query;
-    if (!s->oids_resolved) {
-        s->oids_resolved = true;
-        take_plain_hints(s, &columns);
-    }
-    weir_buf_init(&query, WEIR_SQL_TEXT_MAX);
-    if (columns && weir_compat_columns_query(s->source, &query) == 0) {
-        weir_encoder encoder = {.columns = on_column_head, .row = on_column_row, .user = s};
-        l->hinted = local_statement_ref(s);
-        local_check(l, local_run_control(l, weir_buf_slice(&query), &encoder, hints_read));
-    } else {
-        send_statement(l, s);
-    }
-    weir_buf_fini(&query);
-}
-
 static int on_describe(weir_local *l, weir_slice body)
 {
     weir_pg_target m;
@@ -448,14 +415,14 @@ static int on_describe(weir_local *l, weir_slice body)
     if (r != 0)
         return r;
     if (m.kind == 'S') {
-        local_statement *s = find_statement(l, m.name);
+        local_statement *s = local_find_statement(l, m.name);
         if (!s)
             return fail(l, "26000", "prepared statement does not exist:", m.name);
         if (!refused_in_failed(l, s))
-            describe_statement(l, s);
+            local_find_types(l, s, hints_read);
         return 0;
     }
-    local_portal *p = find_portal(l, m.name);
+    local_portal *p = local_find_portal(l, m.name);
     if (!p)
         return fail(l, "34000", "portal does not exist:", m.name);
     if (p->started || p->statement->command.kind != WEIR_COMMAND_NONE) {
@@ -464,6 +431,65 @@ static int on_describe(weir_local *l, weir_slice body)
     }
     l->held = local_portal_ref(p);
     l->held_kind = LOCAL_HELD_DESCRIBE;
+    return 0;
+}
+
+/* ---- Bind ---- */
+
+static void types_found(weir_local *l, bool ok)
+{
+    (void)ok;
+    local_settle_types(l->hinted);
+    local_statement_unref(l->hinted);
+    l->hinted = NULL;
+}
+
+/* Is a value in binary whose type was named nowhere? It is of the one that Describe would tell. */
+static bool lacks_types(const weir_pg_bind *m, const local_statement *s)
+{
+    bool named = m->format_count <= 1 || m->format_count == m->value_count;
+    for (size_t i = 0; named && i < m->value_count && i < s->param_count; i++)
+        if (s->oids[i] == 0 && weir_pg_format_at(m->formats, m->format_count, i) == 1)
+            return true;
+    return false;
+}
+
+static int bind(weir_local *l, const weir_pg_bind *m, local_statement *s)
+{
+    weir_error err;
+    local_portal *p = NULL;
+    int r = local_statement_renew(l, s, &err);
+    if (r == 0)
+        r = local_portal_new(m, s, &p, &err);
+    if (r < 0)
+        return r;
+    if (r > 0 || local_charge_portal(l, p, m->values.len, &err) < 0) {
+        local_portal_unref(p);
+        local_fail(l, &err);
+        return 0;
+    }
+    return local_keep_portal(l, p) ? weir_pg_write_empty(&l->out, WEIR_PG_B_BIND_COMPLETE) : 0;
+}
+
+static int on_bind(weir_local *l, weir_slice body)
+{
+    weir_pg_bind m;
+    int r = weir_pg_bind_read(body, &m);
+    if (r != 0)
+        return r;
+    local_statement *s = local_find_statement(l, m.statement);
+    if (!s)
+        return fail(l, "26000", "prepared statement does not exist:", m.statement);
+    if (m.portal.len > 0 && local_find_portal(l, m.portal))
+        return fail(l, "42P03", "portal already exists:", m.portal);
+    if (refused_in_failed(l, s))
+        return 0;
+    if (lacks_types(&m, s)) {
+        local_find_types(l, s, types_found);
+        if (l->phase != LOCAL_REST)
+            return WEIR_LOCAL_BUSY; /* the message comes again */
+    }
+    local_check(l, bind(l, &m, s));
     return 0;
 }
 
@@ -482,6 +508,7 @@ static size_t kept_message(const local_portal *p)
 static void finish_portal(weir_local *l, local_portal *p)
 {
     weir_buf_fini(&p->kept);
+    local_charge_drop(&p->kept_charge);
     p->kept_pos = 0;
     local_send_tag(l, p->tag);
     if (strncmp(p->tag, "SELECT ", 7) == 0)
@@ -511,7 +538,7 @@ static void make_tag(local_portal *p, const local_run *run)
 {
     weir_buf tag;
     weir_buf_init(&tag, sizeof(p->tag) - 1);
-    if (weir_compat_tag(run->statement->text, run->exec.outcome.returned_rows, run->rows.count,
+    if (weir_compat_tag(run->statement->source, run->exec.outcome.returned_rows, run->rows.count,
                         run->exec.outcome.changes, &tag) == 0 &&
         tag.len > 0)
         memcpy(p->tag, tag.data, tag.len);
@@ -535,7 +562,9 @@ static void portal_ran(weir_local *l, bool ok)
     p->finished = true;
     if (run->keep) {
         p->kept = run->exec.out;
+        p->kept_charge = run->charge;
         run->exec.out = (weir_buf){0};
+        run->charge = (local_charge){0};
         if (run->rows.describe && run->rows.described) {
             p->kept_pos = kept_message(p);
             local_flush(l);
@@ -574,7 +603,10 @@ static void execute(weir_local *l, local_portal *p)
     if (s->command.kind != WEIR_COMMAND_NONE) {
         /* The command may close its own portal (COMMIT). */
         (void)local_statement_ref(s);
-        local_command_run(l, s, command_ran);
+        if (p->cursor)
+            local_cursor_give(l, p);
+        else
+            local_command_run(l, s, p, command_ran);
         local_statement_unref(s);
     } else if (p->finished) {
         local_portal_give(l, p);
@@ -594,7 +626,7 @@ static int on_execute(weir_local *l, weir_slice body)
     int r = weir_pg_execute_read(body, &m);
     if (r != 0)
         return r;
-    local_portal *p = find_portal(l, m.portal);
+    local_portal *p = local_find_portal(l, m.portal);
     if (!p)
         return fail(l, "34000", "portal does not exist:", m.portal);
     if (refused_in_failed(l, p->statement))
@@ -644,7 +676,7 @@ static int on_close(weir_local *l, weir_slice body)
     if (m.kind == 'S')
         (void)local_statement_close(l, m.name); /* an unknown name is no error */
     else
-        close_portal(l, m.name);
+        local_close_portal(l, m.name);
     local_check(l, weir_pg_write_empty(&l->out, WEIR_PG_B_CLOSE_COMPLETE));
     return 0;
 }

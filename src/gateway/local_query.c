@@ -1,7 +1,7 @@
 /* The simple protocol: a string of statements, one after the other. Several of them are one
  * implicit transaction, as in PostgreSQL; BEGIN and COMMIT among them open and close an explicit
  * one. After an error the rest of the string is not run. */
-#include "gateway/local_core.h"
+#include "gateway/local_calls.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -51,21 +51,29 @@ static void statement_done(weir_local *l, bool ok)
         pump(l);
 }
 
+void local_send_complete(weir_local *l)
+{
+    local_run *run = l->run;
+    weir_buf tag;
+    size_t before = l->out.len;
+    if (run->from_cache)
+        return;
+    weir_buf_init(&tag, 128);
+    int r = weir_compat_tag(run->statement->source, run->exec.outcome.returned_rows,
+                            run->rows.count, run->exec.outcome.changes, &tag);
+    if (r == 0)
+        r = weir_pg_write_command_complete(&l->out, weir_buf_slice(&tag));
+    local_check(l, r);
+    local_cache_finish(run, weir_slice_skip(weir_buf_slice(&l->out), before));
+    weir_buf_fini(&tag);
+}
+
 static void ran(weir_local *l, bool ok)
 {
     local_run *run = l->run;
-    if (ok && !run->from_cache) {
-        weir_buf tag;
-        size_t before = l->out.len;
-        weir_buf_init(&tag, 128);
-        int r = weir_compat_tag(run->statement->text, run->exec.outcome.returned_rows,
-                                run->rows.count, run->exec.outcome.changes, &tag);
-        if (r == 0)
-            r = weir_pg_write_command_complete(&l->out, weir_buf_slice(&tag));
-        local_check(l, r);
-        local_cache_finish(run, weir_slice_skip(weir_buf_slice(&l->out), before));
-        weir_buf_fini(&tag);
-    } else if (!ok) {
+    if (ok) {
+        local_send_complete(l);
+    } else {
         weir_error err = run->error;
         local_fail(l, &err);
     }
@@ -76,6 +84,8 @@ static void ran(weir_local *l, bool ok)
 static void describe_command(weir_local *l, const local_statement *s)
 {
     weir_pg_column columns[3];
+    if (s->command.kind >= WEIR_COMMAND_PREPARE && s->command.kind <= WEIR_COMMAND_CLOSE_CURSOR)
+        return; /* they do so themselves */
     size_t count = local_command_columns(s, columns);
     bool known = s->command.name.len == 0 || local_setting_value(l, s->command.name);
     if (count > 0 && known)
@@ -99,7 +109,7 @@ static void start(weir_local *l, local_statement *s)
         statement_done(l, false);
     } else if (s->command.kind != WEIR_COMMAND_NONE) {
         describe_command(l, s);
-        local_command_run(l, s, statement_done);
+        local_command_run(l, s, NULL, statement_done);
     } else {
         local_check(l, local_run_statement(l, s, NULL, true, ran));
     }
@@ -131,7 +141,7 @@ static void pump(weir_local *l)
 {
     local_script *script = l->script;
     script->pumping = true;
-    while (l->phase == LOCAL_REST && !l->broken) {
+    while (l->phase == LOCAL_REST && !l->copy && !l->broken) {
         weir_slice text = weir_compat_split(script->rest, &script->rest);
         if (script->stopped || text.len == 0) {
             end_script(l);

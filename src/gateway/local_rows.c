@@ -5,18 +5,20 @@
  * declared type is announced by what its first chunk of rows holds: its cells are written as text
  * (which looks the same for every type that may come out) and the type's OID is patched into the
  * description before the chunk leaves; cells that follow must fit it. */
-#include "gateway/local_core.h"
+#include "gateway/local_calls.h"
 #include <stdlib.h>
 
 void local_rows_begin(local_rows *rows, weir_slice source, bool describe)
 {
     local_rows_fini(rows);
     *rows = (local_rows){.source = source, .describe = describe};
+    weir_buf_init(&rows->said, LOCAL_SAID_SIZE_MAX);
 }
 
 void local_rows_fini(local_rows *rows)
 {
     local_columns_fini(&rows->columns);
+    weir_buf_fini(&rows->said);
 }
 
 static uint16_t format_of(const local_rows *rows, size_t i)
@@ -26,12 +28,25 @@ static uint16_t format_of(const local_rows *rows, size_t i)
     return rows->formats[rows->format_count == 1 ? 0 : i];
 }
 
-static int take_names(local_columns *c, const weir_column *columns, size_t count)
+#define HINTS_MAX 64u
+
+/* As PostgreSQL names it, or as SQLite does. */
+static int take_name(local_columns *c, const weir_column *column, const weir_compat_hint *hint)
+{
+    char label[LOCAL_NAME_MAX];
+    if (!hint || hint->label.len == 0 || column->origin)
+        return weir_buf_append_cstr(&c->names, column->name ? column->name : "?column?");
+    weir_compat_name_fold(hint->label, label, sizeof(label));
+    return weir_buf_append_cstr(&c->names, label);
+}
+
+static int take_names(local_columns *c, const weir_column *columns, size_t count,
+                      const weir_compat_hint *hints, size_t known)
 {
     int r = 0;
     weir_buf_init(&c->names, WEIR_PG_MESSAGE_SIZE_MAX);
     for (size_t i = 0; r == 0 && i < count; i++)
-        r = weir_buf_append_cstr(&c->names, columns[i].name ? columns[i].name : "?column?");
+        r = take_name(c, &columns[i], i < known ? &hints[i] : NULL);
     size_t at = 0;
     for (size_t i = 0; r == 0 && i < count; i++) {
         c->items[i].name = weir_slice_cstr((const char *)c->names.data + at);
@@ -40,20 +55,41 @@ static int take_names(local_columns *c, const weir_column *columns, size_t count
     return r;
 }
 
-static void take_types(local_rows *rows, const weir_column *columns, size_t count)
+/* Those that are declared. True: that is all of them, and their names are given, too. */
+static bool take_declared(local_columns *c, const weir_column *columns, size_t count)
 {
-    weir_compat_hint hints[64] = {0};
-    size_t known = weir_compat_result_hints(rows->source, hints, 64);
+    bool all = true;
+    for (size_t i = 0; i < count; i++) {
+        c->items[i].type_oid = weir_compat_declared_oid(columns[i].declared);
+        all &= c->items[i].type_oid != 0 && columns[i].origin;
+    }
+    return all;
+}
+
+static void take_types(local_rows *rows, const weir_column *columns, size_t count,
+                       const weir_compat_hint *hints, size_t known)
+{
     for (size_t i = 0; i < count; i++) {
         weir_pg_column *item = &rows->columns.items[i];
-        uint32_t oid = weir_compat_declared_oid(columns[i].declared);
+        uint32_t oid = item->type_oid;
         if (oid == 0 && i < known)
             oid = hints[i].oid;
+        bool array = oid == 0 && i < known && hints[i].array;
         item->format = format_of(rows, i);
-        rows->columns.loose[i] = oid == 0 && item->format == 0;
-        item->type_oid = oid != 0 ? oid : WEIR_OID_TEXT;
+        rows->columns.loose[i] = oid != 0 || item->format != 0 ? LOCAL_TYPED
+                                 : array                       ? LOCAL_LOOSE_ARRAY
+                                                               : LOCAL_LOOSE;
+        uint32_t fallback = array ? weir_compat_array_oid(WEIR_OID_TEXT) : WEIR_OID_TEXT;
+        item->type_oid = oid != 0 ? oid : fallback;
         item->type_size = weir_compat_oid_size(item->type_oid);
         item->type_modifier = -1;
+        /* A numeric column is an expression where the statement is translated with types, and is
+         * described alike where it is not. */
+        if (rows->columns.loose[i] == LOCAL_TYPED && columns[i].relation > 0 &&
+            item->type_oid != WEIR_OID_NUMERIC) {
+            item->table_oid = WEIR_COMPAT_FIRST_OID + (uint32_t)columns[i].relation;
+            item->attribute = columns[i].number;
+        }
     }
 }
 
@@ -94,10 +130,14 @@ static int on_columns(void *user, weir_buf *out, const weir_column *columns, siz
         c->loose = calloc(count, sizeof(*c->loose));
         if (!c->items || !c->loose)
             return -ENOMEM;
-        int r = take_names(c, columns, count);
+        weir_compat_hint hints[HINTS_MAX];
+        size_t known = take_declared(c, columns, count)
+                           ? 0
+                           : weir_compat_result_hints(rows->source, hints, HINTS_MAX);
+        int r = take_names(c, columns, count, hints, known);
         if (r < 0)
             return r;
-        take_types(rows, columns, count);
+        take_types(rows, columns, count, hints, known);
     }
     c->count = count;
     rows->changed = !fits_announced(rows);
@@ -120,7 +160,7 @@ static int on_columns(void *user, weir_buf *out, const weir_column *columns, siz
                       : weir_pg_write_row_description(out, c->items, count);
 }
 
-static weir_compat_value convert(const weir_value *v)
+weir_compat_value local_compat_value(const weir_value *v)
 {
     weir_compat_value c = {.type = WEIR_COMPAT_NULL};
     switch (v->type) {
@@ -148,9 +188,13 @@ static weir_compat_value convert(const weir_value *v)
 
 static int put_cell(local_rows *rows, size_t i, weir_buf *out, const weir_value *cell)
 {
-    weir_compat_value v = convert(cell);
+    weir_compat_value v = local_compat_value(cell);
     weir_pg_column *item = &rows->columns.items[i];
-    if (!rows->columns.loose[i])
+    if (rows->columns.loose[i] == LOCAL_LOOSE_ARRAY) {
+        item->table_oid = weir_compat_widen_array(item->table_oid, &v);
+        return weir_compat_cell_write(out, WEIR_OID_TEXT, 0, &v, &rows->error);
+    }
+    if (rows->columns.loose[i] == LOCAL_TYPED)
         return weir_compat_cell_write(out, item->type_oid, item->format, &v, &rows->error);
     /* `table_oid` of a loose column is 0 and carries what was seen so far. */
     item->table_oid = weir_compat_widen(item->table_oid, v.type);
@@ -196,10 +240,11 @@ void local_rows_patch(local_rows *rows, weir_buf *out)
     rows->patched = true;
     bool changed = false;
     for (size_t i = 0; i < c->count; i++) {
-        if (!c->loose[i])
+        if (c->loose[i] == LOCAL_TYPED)
             continue;
-        c->loose[i] = false;
-        c->items[i].type_oid = c->items[i].table_oid ? c->items[i].table_oid : WEIR_OID_TEXT;
+        c->loose[i] = LOCAL_TYPED;
+        if (c->items[i].table_oid)
+            c->items[i].type_oid = c->items[i].table_oid;
         c->items[i].type_size = weir_compat_oid_size(c->items[i].type_oid);
         c->items[i].table_oid = 0;
         changed = true;

@@ -9,11 +9,11 @@
  * Invariant: while phase is RUNNING or WAIT_CLAIM the backend holds pointers into the run, so the
  * run outlives a client that leaves (run->local becomes NULL) and frees itself when the backend
  * lets go. A connection borrowed for a run goes back when the run ends. */
-#include "gateway/local_core.h"
+#include "gateway/local_calls.h"
+#include "gateway/local_copy.h"
 #include <stdlib.h>
 
 #define CONTROL_SIZE_MAX (1u << 20)
-
 static void execute_on(local_run *run, weir_conn *conn);
 
 void local_run_free(local_run *run)
@@ -23,9 +23,14 @@ void local_run_free(local_run *run)
     weir_fill_abort(&run->fill, true);
     local_statement_unref(run->statement);
     local_portal_unref(run->portal);
+    local_copy_free(run->left_copy);
+    local_statement_unref(run->left_hinted);
     local_rows_fini(&run->rows);
     weir_buf_fini(&run->exec.out);
+    local_charge_drop(&run->charge);
     weir_buf_fini(&run->control);
+    weir_buf_fini(&run->own);
+    weir_buf_fini(&run->zoned);
     free(run);
 }
 
@@ -36,15 +41,12 @@ static size_t result_max(const weir_local *l)
 
 /* ---- the end of a run ---- */
 
-static void return_reader(weir_local *l, bool ok)
+static void return_reader(weir_local *l)
 {
-    if (l->run->borrowed && l->run->hold && ok) {
-        l->run->borrowed = false;
-        l->tx.snapshot = true;
-    } else if (l->run->borrowed) {
-        l->run->borrowed = false;
-        weir_session_return(l->session);
-    }
+    if (!l->run->borrowed)
+        return;
+    l->run->borrowed = false;
+    weir_session_return(l->session);
 }
 
 static void record(weir_local *l, bool ok)
@@ -61,12 +63,16 @@ static void end_run(weir_local *l, bool ok)
 {
     local_run *run = l->run;
     l->phase = LOCAL_REST;
-    return_reader(l, ok);
+    return_reader(l);
     if (run->need == WEIR_ROLE_WRITE)
         weir_session_note_write(l->session);
     if (!ok)
         weir_fill_abort(&run->fill, run->cancelled); /* a client's cancel is nobody else's */
     record(l, ok);
+    if (ok && run->rows.said.len > 0)
+        local_check(l, local_said(l, &run->rows.said));
+    if (!ok && local_cache_instead(run))
+        return;
     local_then then = run->then;
     run->then = NULL;
     then(l, ok);
@@ -88,12 +94,49 @@ static void abandoned_done(local_run *run)
     local_run_free(run);
 }
 
+/* A wait for the writer ends at whichever limit comes first; the statement's own has other words.
+ */
+static void name_limit(const local_run *run, weir_error *err)
+{
+    const weir_local *l = run->local;
+    if (strcmp(err->sqlstate, "55P03") == 0 && l->host.now(l->host.user) >= run->deadline)
+        weir_error_set(err, "57014", "weir: canceling statement due to statement timeout");
+}
+
+/* Good SQL that SQLite cannot read is not the client's mistake; what PostgreSQL, too, calls a
+ * mistake behind its grammar (rows of different lengths) is. */
+static void name_dialect(weir_slice source, weir_error *err)
+{
+    weir_error own;
+    bool unread =
+        strstr(err->message, "syntax error") || strstr(err->message, "unrecognized token");
+    if (strcmp(err->sqlstate, "42601") != 0 || !unread || !weir_sql_is_postgres(source))
+        return;
+    weir_error_set(&own, "0A000", "weir: this statement is not supported on SQLite (%s)",
+                   err->message);
+    weir_error_hint(&own, "docs/sqlite.md lists what is translated.");
+    *err = own;
+}
+
 static void choose_error(local_run *run)
 {
     const weir_outcome *o = &run->exec.outcome;
     run->error = run->rows.error.sqlstate[0] ? run->rows.error : o->error;
     if (run->rows.error.sqlstate[0] == '\0' && run->error.sqlstate[0] == '\0')
         weir_error_set(&run->error, "XX000", "weir: the statement failed");
+    name_limit(run, &run->error);
+    name_dialect(run->rows.source, &run->error);
+}
+
+/* Until when the run may wait for the writer. */
+static weir_time wait_until(const local_run *run)
+{
+    const weir_local *l = run->local;
+    weir_time limit = l->limits.writer_wait, own = local_lock_timeout(l);
+    if (own > 0 && (limit <= 0 || own < limit))
+        limit = own;
+    weir_time at = weir_deadline(l->host.now(l->host.user), limit);
+    return at < run->deadline ? at : run->deadline;
 }
 
 /* Encoded bytes to the client, in order behind what is collected. */
@@ -115,7 +158,7 @@ static void deliver(weir_local *l)
 static void retry_as_write(local_run *run)
 {
     weir_local *l = run->local;
-    return_reader(l, false);
+    return_reader(l);
     weir_fill_abort(&run->fill, false);
     run->need = WEIR_ROLE_WRITE;
     weir_buf_clear(&run->exec.out);
@@ -131,6 +174,8 @@ static bool wants_resume(local_run *run)
         l->phase = LOCAL_PAUSED;
         if (run->cancelled)
             local_run_cancel(l);
+        else if (l->host.paused)
+            l->host.paused(l->host.user);
         return false;
     }
     return true;
@@ -193,9 +238,7 @@ static void submit(local_run *run)
     if (run->conn)
         run->conn->ops->execute(run->conn, &run->exec);
     else
-        run->backend->ops->write(
-            run->backend, l->host.loop, &run->exec,
-            weir_deadline(l->host.now(l->host.user), l->limits.acquire_timeout));
+        run->backend->ops->write(run->backend, l->host.loop, &run->exec, wait_until(run));
     run->in_call = false;
     bool more = run->done && handle_done(run);
     while (more) {
@@ -207,7 +250,7 @@ static void submit(local_run *run)
     }
 }
 
-/* ---- savepoints made before the writer was claimed ---- */
+/* ---- statements of our own before the run's: a snapshot's BEGIN, savepoints made so far ---- */
 
 static const local_savepoint *savepoint_at(const weir_local *l, size_t outer_first)
 {
@@ -217,7 +260,7 @@ static const local_savepoint *savepoint_at(const weir_local *l, size_t outer_fir
     return s;
 }
 
-static void on_replayed(weir_exec *exec)
+static void on_prelude(weir_exec *exec)
 {
     local_run *run = exec->user;
     weir_local *l = run->local;
@@ -229,6 +272,10 @@ static void on_replayed(weir_exec *exec)
     if (!exec->outcome.ok) {
         choose_error(run);
         end_run(l, false);
+    } else if (run->borrowed) { /* BEGIN: the transaction keeps it */
+        run->borrowed = false;
+        l->tx.snapshot = true;
+        execute_on(run, run->conn);
     } else {
         run->replayed++;
         execute_on(run, run->conn);
@@ -260,24 +307,34 @@ static int no_row(void *user, weir_buf *out, const weir_value *cells, size_t cou
     return 0;
 }
 
+static void prelude(local_run *run, weir_slice text)
+{
+    run->exec = (weir_exec){.mode = WEIR_EXEC_RUN,
+                            .text = text,
+                            .encoder = {.columns = no_columns, .row = no_row},
+                            .deadline = WEIR_TIME_NEVER,
+                            .out = run->exec.out,
+                            .on_done = on_prelude,
+                            .user = run};
+    run->local->phase = LOCAL_RUNNING;
+    run->conn->ops->execute(run->conn, &run->exec);
+}
+
 static void replay(local_run *run)
 {
     weir_local *l = run->local;
     weir_buf_clear(&run->control);
     int r = put_savepoint(&run->control, savepoint_at(l, run->replayed)->name);
-    if (r < 0) {
+    if (r < 0)
         local_broken(l, r);
-        return;
-    }
-    run->exec = (weir_exec){.mode = WEIR_EXEC_RUN,
-                            .text = weir_buf_slice(&run->control),
-                            .encoder = {.columns = no_columns, .row = no_row},
-                            .deadline = WEIR_TIME_NEVER,
-                            .out = run->exec.out,
-                            .on_done = on_replayed,
-                            .user = run};
-    l->phase = LOCAL_RUNNING;
-    run->conn->ops->execute(run->conn, &run->exec);
+    else
+        prelude(run, weir_buf_slice(&run->control));
+}
+
+/* The first read of a transaction that reads one snapshot. */
+static bool begins_snapshot(const local_run *run)
+{
+    return run->borrowed && !run->rows.describe_only && local_tx_is_serial(run->local);
 }
 
 /* ---- the start of a run ---- */
@@ -290,6 +347,13 @@ static bool known_short(const local_run *run)
            weir_session_known_short(run->local->session, &run->statement->words);
 }
 
+static weir_slice text_of(const local_run *run)
+{
+    if (run->own.len > 0)
+        return weir_buf_slice(&run->own);
+    return run->control.len > 0 ? weir_buf_slice(&run->control) : run->statement->text;
+}
+
 static void set_exec(local_run *run)
 {
     weir_local *l = run->local;
@@ -297,19 +361,24 @@ static void set_exec(local_run *run)
     bool describe = run->rows.describe_only;
     bool whole = run->keep || !run->conn; /* a queued write must not wait for a slow reader */
     weir_buf_fini(&run->exec.out);
+    local_charge_drop(&run->charge);
     weir_buf out;
     weir_buf_init(&out, run->keep ? result_max(l) : WEIR_PG_MESSAGE_SIZE_MAX);
     run->exec = (weir_exec){
         .mode = describe ? WEIR_EXEC_DESCRIBE : WEIR_EXEC_RUN,
-        .text = run->control.len > 0 ? weir_buf_slice(&run->control) : run->statement->text,
+        .text = text_of(run),
+        .schema_work = run->schema_work,
+        .source = local_source_of(run),
         .params = p ? p->params : NULL,
         .param_count = p ? p->statement->param_count : 0,
-        .encoder = run->encoder,
+        .encoder = run->keep ? local_kept_encoder(run) : run->encoder,
         .chunk_size = whole ? SIZE_MAX : LOCAL_CHUNK_SIZE,
         .result_size_max = l->limits.result_size_max,
-        .deadline = weir_deadline(l->host.now(l->host.user), l->limits.statement_timeout),
+        .deadline = run->deadline,
+        .began_us = local_tx_in_block(l) ? l->tx.began_us : 0,
         .cheap = describe || known_short(run),
         .anew = run->fill.anew,
+        .said = &run->rows.said,
         .out = out,
         .on_done = on_done,
         .user = run,
@@ -320,8 +389,13 @@ static void execute_on(local_run *run, weir_conn *conn)
 {
     weir_local *l = run->local;
     run->conn = conn;
-    if (conn && conn == l->tx.writer && run->statement && run->replayed < l->tx.savepoint_count) {
+    bool clients = run->statement || run->own.len > 0;
+    if (conn && conn == l->tx.writer && clients && run->replayed < l->tx.savepoint_count) {
         replay(run);
+        return;
+    }
+    if (conn && begins_snapshot(run)) {
+        prelude(run, WEIR_SLICE_LIT("BEGIN"));
         return;
     }
     if (run->statement)
@@ -341,14 +415,13 @@ static void on_granted(weir_claim *claim, weir_conn *conn, const weir_error *err
         return;
     }
     if (!conn) {
-        fail_run(l, err);
+        weir_error why = *err;
+        name_limit(run, &why);
+        fail_run(l, &why);
     } else {
         l->tx.writer = conn;
         run->replayed = 0;
-        if (run->hold)
-            end_run(l, true);
-        else
-            execute_on(run, conn);
+        execute_on(run, conn);
     }
     local_leave(l);
 }
@@ -356,12 +429,14 @@ static void on_granted(weir_claim *claim, weir_conn *conn, const weir_error *err
 static void claim_writer(local_run *run)
 {
     weir_local *l = run->local;
+    bool nowait = run->statement && run->statement->locks == WEIR_COMPAT_LOCK_NOWAIT;
     run->claim = (weir_claim){
-        .wait_until = weir_deadline(l->host.now(l->host.user), l->limits.acquire_timeout),
-        .granted = on_granted,
-        .user = run};
+        .wait_until = wait_until(run), .nowait = nowait, .granted = on_granted, .user = run};
     l->phase = LOCAL_WAIT_CLAIM;
-    run->backend->ops->claim(run->backend, l->host.loop, &run->claim);
+    if (l->tx.snapshot)
+        run->backend->ops->upgrade(run->backend, l->session->conn, &run->claim);
+    else
+        run->backend->ops->claim(run->backend, l->host.loop, &run->claim);
 }
 
 static void refuse_read_only(weir_local *l)
@@ -400,14 +475,32 @@ static void go_read(local_run *run)
     }
 }
 
+/* What failed with 40001 is tried again: it waits for the writer first. */
+static bool takes_writer_first(const local_run *run)
+{
+    const weir_local *l = run->local;
+    return l->retries && run->statement && local_tx_is_serial(l) && !l->tx.read_only &&
+           !l->tx.snapshot && !run->rows.describe_only;
+}
+
 void local_run_go(local_run *run)
 {
     weir_local *l = run->local;
     if (l->tx.writer) {
         run->need = WEIR_ROLE_WRITE;
-        run->replayed = run->statement ? run->replayed : 0;
+        run->replayed = run->statement || run->own.len > 0 ? run->replayed : 0;
         execute_on(run, l->tx.writer);
-    } else if (run->need == WEIR_ROLE_WRITE) {
+        return;
+    }
+    if (l->tx.expired) {
+        weir_error err;
+        local_overdue_error(&err);
+        fail_run(l, &err);
+        return;
+    }
+    if (takes_writer_first(run))
+        run->need = WEIR_ROLE_WRITE;
+    if (run->need == WEIR_ROLE_WRITE) {
         go_write(run);
     } else if (l->tx.snapshot) {
         execute_on(run, l->session->conn);
@@ -447,6 +540,7 @@ static local_run *prepare(weir_local *l, local_statement *s, local_portal *p, lo
         if (!l->run)
             return NULL;
         weir_buf_init(&l->run->control, CONTROL_SIZE_MAX);
+        weir_buf_init(&l->run->own, WEIR_SQL_TEXT_MAX);
     }
     local_run *run = l->run;
     local_statement_unref(run->statement);
@@ -455,17 +549,26 @@ static local_run *prepare(weir_local *l, local_statement *s, local_portal *p, lo
     run->portal = p ? local_portal_ref(p) : NULL;
     run->local = l;
     run->backend = local_backend(l);
+    run->memory = l->host.memory;
     run->conn = NULL;
     run->then = then;
-    run->keep = run->hold = run->borrowed = run->cancelled = false;
-    run->filled = run->head_hidden = run->from_cache = false;
+    run->keep = run->borrowed = run->cancelled = false;
+    run->filled = run->head_hidden = run->from_cache = run->schema_work = false;
     run->fill.anew = false;
     run->head_len = 0;
     run->replayed = l->tx.writer ? l->tx.savepoint_count : 0;
     run->started = l->host.now(l->host.user);
+    run->deadline = weir_deadline(run->started, l->limits.statement_timeout);
     run->error.sqlstate[0] = '\0';
     weir_buf_clear(&run->control);
+    weir_buf_clear(&run->own);
     return run;
+}
+
+/* Alone, a statement that locks rows only reads: they would be free again when it is over. */
+static bool locks_rows(const weir_local *l, const local_statement *s)
+{
+    return s->locks != WEIR_COMPAT_LOCK_NONE && (local_tx_in_block(l) || l->default_read_only);
 }
 
 int local_run_statement(weir_local *l, local_statement *s, local_portal *p, bool describe,
@@ -475,14 +578,14 @@ int local_run_statement(weir_local *l, local_statement *s, local_portal *p, bool
     if (!run)
         return -ENOMEM;
     local_rows_begin(&run->rows, s->source, describe);
-    run->rows.announced = p && s->described && !s->catalog ? &s->columns : NULL;
+    run->rows.announced = p && s->described ? &s->columns : NULL;
     run->rows.formats = p ? p->formats : NULL;
     run->rows.format_count = p ? p->format_count : 0;
-    run->rows.no_data = p != NULL;
+    run->rows.no_data = p && !p->simple;
     run->rows.count_max = l->limits.rows_max;
     run->encoder = local_rows_encoder(&run->rows);
     run->keep = p && p->rows_max > 0;
-    run->need = local_statement_writes(s) ? WEIR_ROLE_WRITE : WEIR_ROLE_READ;
+    run->need = local_statement_writes(s) || locks_rows(l, s) ? WEIR_ROLE_WRITE : WEIR_ROLE_READ;
     l->tx.used = true;
     if (!local_cache_begin(run, describe))
         local_run_go(run);
@@ -505,6 +608,51 @@ int local_run_describe(weir_local *l, local_statement *s, bool anew, local_then 
     return 0;
 }
 
+int local_run_rows(weir_local *l, local_statement *s, local_portal *p, const weir_encoder *encoder,
+                   local_then then)
+{
+    local_run *run = prepare(l, s, p, then);
+    if (!run)
+        return -ENOMEM;
+    local_rows_begin(&run->rows, encoder ? s->source : s->command.value, false);
+    run->rows.count_max = encoder ? 0 : l->limits.rows_max;
+    run->encoder = encoder ? *encoder : local_rows_encoder(&run->rows);
+    run->keep = !encoder;
+    run->need = locks_rows(l, s) ? WEIR_ROLE_WRITE : WEIR_ROLE_READ;
+    l->tx.used = true;
+    local_run_go(run);
+    return 0;
+}
+
+static int run_ours(weir_local *l, weir_slice text, bool writes, bool schema_work, local_then then)
+{
+    local_run *run = prepare(l, NULL, NULL, then);
+    if (!run)
+        return -ENOMEM;
+    int r = weir_buf_append(writes ? &run->own : &run->control, text);
+    if (r < 0)
+        return r;
+    local_rows_begin(&run->rows, (weir_slice){0}, false);
+    run->encoder = local_capture();
+    run->keep = true;
+    run->need = writes ? WEIR_ROLE_WRITE : WEIR_ROLE_READ;
+    run->schema_work = schema_work;
+    if (writes)
+        l->tx.used = l->tx.more_than_read = true;
+    local_run_go(run);
+    return 0;
+}
+
+int local_run_captured(weir_local *l, weir_slice text, local_then then)
+{
+    return run_ours(l, text, false, false, then);
+}
+
+int local_run_own(weir_local *l, weir_slice text, bool schema_work, local_then then)
+{
+    return run_ours(l, text, true, schema_work, then);
+}
+
 int local_run_control(weir_local *l, weir_slice text, const weir_encoder *encoder, local_then then)
 {
     local_run *run = prepare(l, NULL, NULL, then);
@@ -517,26 +665,6 @@ int local_run_control(weir_local *l, weir_slice text, const weir_encoder *encode
     run->encoder = encoder ? *encoder : local_rows_encoder(&run->rows);
     run->need = WEIR_ROLE_READ;
     local_run_go(run);
-    return 0;
-}
-
-int local_run_hold(weir_local *l, weir_role role, local_then then)
-{
-    local_run *run = prepare(l, NULL, NULL, then);
-    if (!run)
-        return -ENOMEM;
-    local_rows_begin(&run->rows, (weir_slice){0}, false);
-    run->encoder = local_rows_encoder(&run->rows);
-    run->need = role;
-    run->hold = true;
-    if (role == WEIR_ROLE_WRITE) {
-        claim_writer(run);
-        return 0;
-    }
-    int r = weir_buf_append(&run->control, WEIR_SLICE_LIT("BEGIN"));
-    if (r < 0)
-        return r;
-    go_read(run);
     return 0;
 }
 
@@ -573,6 +701,7 @@ void local_run_cancel(weir_local *l)
     weir_error_set(&err, "57014", "weir: canceling statement due to user request");
     switch ((local_phase)l->phase) {
     case LOCAL_REST:
+    case LOCAL_WAIT_VISIT:
         return;
     case LOCAL_WAIT_LENT:
         run->cancelled = true;
@@ -595,6 +724,39 @@ void local_run_cancel(weir_local *l)
     }
 }
 
+bool weir_local_holds_snapshot(const weir_local *l)
+{
+    return l->phase == LOCAL_PAUSED || (l->phase == LOCAL_REST && l->tx.snapshot && !l->tx.writer);
+}
+
+void weir_local_look(weir_local *l)
+{
+    weir_error err;
+    if (!weir_local_holds_snapshot(l))
+        return;
+    weir_conn *conn = l->phase == LOCAL_PAUSED ? l->run->conn : l->session->conn;
+    if (!conn->ops->overdue || !conn->ops->overdue(conn))
+        return;
+    if (l->phase == LOCAL_REST) {
+        local_tx_expire(l);
+        return;
+    }
+    local_overdue_error(&err);
+    conn->ops->finish(conn, &l->run->exec);
+    fail_run(l, &err);
+    local_leave(l);
+}
+
+/* The run ends by itself, later, and so does what it works on. */
+static void outlive(local_run *run, weir_local *l)
+{
+    run->local = NULL;
+    run->left_copy = l->copy;
+    run->left_hinted = l->hinted;
+    l->copy = NULL;
+    l->hinted = NULL;
+}
+
 /* The client is gone: what runs is given up, or left to end by itself. */
 void local_run_abandon(weir_local *l)
 {
@@ -606,12 +768,12 @@ void local_run_abandon(weir_local *l)
     switch ((local_phase)l->phase) {
     case LOCAL_WAIT_CLAIM:
         if (!run->backend->ops->drop_claim(run->backend, &run->claim)) {
-            run->local = NULL;
+            outlive(run, l);
             return;
         }
         break;
     case LOCAL_RUNNING:
-        run->local = NULL;
+        outlive(run, l);
         if (run->conn && run->conn == l->tx.writer)
             l->tx.writer = NULL; /* given back when the run ends */
         else
@@ -624,6 +786,7 @@ void local_run_abandon(weir_local *l)
     case LOCAL_REST:
     case LOCAL_WAIT_LENT:
     case LOCAL_WAIT_ANSWER:
+    case LOCAL_WAIT_VISIT:
         break;
     }
     local_run_free(run);

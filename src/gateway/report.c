@@ -449,8 +449,13 @@ static void fill_help(weir_report *r, weir_gateway_worker *at)
         {"SHOW STATEMENTS", "each statement template: calls, errors, rows, times (seconds)"},
         {"SHOW CACHE", "the cache: its figures, then each database's"},
         {"SHOW CACHE_MISSES", "why statements were not answered from the cache"},
+        {"SHOW CACHE_STRATEGIES", "answers given stale, and reads in the background"},
         {"SHOW CACHE_ENTRIES", "the largest answers that are kept"},
+        {"SHOW CACHE_TEMPLATES", "each template: what keeping its answers costs and brings"},
+        {"SHOW CACHE_RULES", "each rule of cache.rules: hits, misses, bytes, time saved"},
         {"SHOW CATALOG", "what is known of each server, and what may change session state"},
+        {"SHOW SQLITE",
+         "each SQLite file: its writer's queue, its write-ahead log (seconds, bytes)"},
         {"SHOW LISTENS", "what clients listen to, and how their hub fares"},
         {"SHOW LISTS", "how many there are of what"},
         {"SHOW SOCKETS", "each connection of either side, with the bytes that wait to be sent"},
@@ -511,7 +516,8 @@ const char *weir_gateway_report_names(void)
 {
     return "VERSION, CONFIG, DATABASES, POOLS, CLIENTS, SERVERS, STATS, STATS_TOTALS, "
            "STATS_AVERAGES, STATEMENTS, CACHE, "
-           "CACHE_MISSES, CACHE_ENTRIES, CATALOG, LISTENS, LISTS, SOCKETS, "
+           "CACHE_MISSES, CACHE_STRATEGIES, CACHE_ENTRIES, CACHE_TEMPLATES, CACHE_RULES, CATALOG, "
+           "SQLITE, LISTENS, LISTS, SOCKETS, "
            "DNS_HOSTS, MEM, USERS, HBA, HELP";
 }
 

@@ -536,13 +536,28 @@ static int take_settings(weir_client *c, weir_state *s)
     return r < 0 ? r : weir_client_settle_statements(c);
 }
 
+/* Custom settings are listed nowhere: which of them a function makes is known from the catalog
+ * alone. While the right to read that is missing, the connection stays with whom a function ran
+ * for. */
+static unsigned hidden(const weir_client *c, const weir_state *s)
+{
+    weir_database *d = weir_session_database(&c->session);
+    const weir_server_catalog *catalog = weir_database_catalog(d);
+    weir_catalog_figures figures;
+    bool ran = (s->asked & WEIR_EFFECT_UNKNOWN) != 0 || (c->session.pinned & WEIR_EFFECT_SET);
+    if (!ran || s->discarded || !catalog || weir_server_is_whole(catalog))
+        return 0;
+    weir_database_catalog_figures(d, &figures);
+    return figures.denied ? WEIR_EFFECT_SET : 0;
+}
+
 /* Pins what was found and lets go of what was not. */
 static int take_pins(weir_client *c, const weir_state *s, weir_error *err)
 {
     unsigned stays = c->session.pinned & (FOR_GOOD | OF_OTHERS);
     if (s->discarded)
         stays &= ~(unsigned)(WEIR_EFFECT_SEQUENCE | WEIR_EFFECT_PREPARE);
-    unsigned pins = stays | s->found | (s->noted & PINNING);
+    unsigned pins = stays | s->found | hidden(c, s) | (s->noted & PINNING);
     if (!(pins & WEIR_EFFECT_TEMP))
         c->relay.own_meaning = 0;
     else if (s->asked & (WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN)) /* what made them did not say so */

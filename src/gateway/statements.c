@@ -1,15 +1,17 @@
 /* What a relaying client has on its way and has prepared: statements to be measured when they end,
- * and the names it gave. A statement's content is what counts; names are the client's alone. */
+ * and what was parsed. A statement's content is what counts; names are the client's (named.c). */
 #include "gateway/guc.h"
 #include "gateway/internal.h"
 #include <stdlib.h>
 
 /* ---- statements on their way ---- */
 
-int weir_client_sent_push(weir_client *c, const weir_statement *statement)
+int weir_client_sent_push(weir_client *c, const weir_statement *statement, weir_block_effect block)
 {
     weir_relay_state *s = &c->relay;
-    weir_sent sent = {.statement = *statement, .started = weir_loop_now(c->worker->loop)};
+    weir_sent sent = {.statement = *statement,
+                      .started = weir_loop_now(c->worker->loop),
+                      .block = (uint8_t)block};
     if (s->sent == 0) {
         s->first = sent;
         s->sent = 1;
@@ -34,15 +36,23 @@ int weir_client_sent_push(weir_client *c, const weir_statement *statement)
     return 0;
 }
 
-void weir_client_sent_name(weir_client *c, struct weir_namings *namings)
+weir_sent *weir_client_sent_at(weir_client *c, uint32_t i)
 {
     weir_relay_state *s = &c->relay;
-    assert(s->sent > 0);
-    s->naming += namings != NULL;
-    if (s->sent == 1)
-        s->first.namings = namings;
-    else
-        s->more[(s->more_head + s->sent - 2) % s->more_cap].namings = namings;
+    assert(i < s->sent);
+    return i == 0 ? &s->first : &s->more[(s->more_head + i - 1) % s->more_cap];
+}
+
+void weir_client_sent_name(weir_client *c, struct weir_namings *namings)
+{
+    c->relay.naming += namings != NULL;
+    weir_client_sent_at(c, c->relay.sent - 1)->namings = namings;
+}
+
+void weir_client_sent_ready(weir_client *c)
+{
+    if (c->relay.sent > 0)
+        weir_client_sent_at(c, c->relay.sent - 1)->readies++;
 }
 
 bool weir_client_sent_pop(weir_client *c, weir_sent *ret)
@@ -175,7 +185,8 @@ int weir_client_settle_statements(weir_client *c)
     if (r == 0)
         r = settle(&c->relay.unnamed, weir_buf_slice(&settings));
     for (size_t pos = 0; r == 0 && (n = weir_map_next(&c->relay.named, &pos));)
-        r = settle(&n->prepared, weir_buf_slice(&settings));
+        for (; r == 0 && n; n = n->older)
+            r = settle(&n->prepared, weir_buf_slice(&settings));
     weir_buf_fini(&settings);
     return r;
 }
@@ -197,147 +208,9 @@ weir_prepared *weir_client_prepared_new(weir_client *c, weir_slice text, weir_sl
     return p;
 }
 
-/* A server looks at so many bytes of a name. */
-weir_slice weir_client_name_key(weir_slice name)
-{
-    return weir_slice_head(name, name.len < WEIR_SQL_NAME_MAX ? name.len : WEIR_SQL_NAME_MAX);
-}
-
-void weir_client_described(weir_client *c, uint64_t content, uint64_t shape)
-{
-    weir_named *n;
-    weir_prepared *p = c->relay.unnamed;
-    if (p && p->content[0] == content)
-        p->shape = shape;
-    for (size_t pos = 0; (n = weir_map_next(&c->relay.named, &pos));)
-        if (n->prepared->content[0] == content)
-            n->prepared->shape = shape;
-}
-
 void weir_client_prepared_by_sql(weir_prepared *p)
 {
     p->by_sql = true;
     p->statement.effects &= ~(unsigned)WEIR_NAMING_EFFECTS;
     p->statement.words &= ~(unsigned)WEIR_NAMING_EFFECTS;
-}
-
-static weir_named *named_find(weir_client *c, weir_slice name)
-{
-    return weir_map_find(&c->relay.named, weir_client_name_key(name));
-}
-
-static bool is_later(const weir_named *n, uint32_t serial)
-{
-    return (int32_t)(n->serial - serial) > 0;
-}
-
-void weir_client_named_remove(weir_client *c, weir_slice name, uint32_t serial)
-{
-    weir_named *n = named_find(c, name);
-    if (!n || is_later(n, serial))
-        return;
-    (void)weir_map_remove(&c->relay.named, weir_client_name_key(name));
-    weir_list_remove(&n->node);
-    weir_client_prepared_unref(n->prepared);
-    free(n);
-}
-
-void weir_client_named_clear(weir_client *c)
-{
-    weir_named *n;
-    for (size_t pos = 0; (n = weir_map_next(&c->relay.named, &pos));) {
-        weir_list_remove(&n->node);
-        weir_client_prepared_unref(n->prepared);
-        free(n);
-    }
-    weir_map_fini(&c->relay.named);
-    weir_map_init(&c->relay.named, c->worker->gateway->options.seed,
-                  weir_gateway_config(c->worker->gateway)->limits.prepared);
-}
-
-void weir_client_named_forget(weir_client *c, uint32_t serial)
-{
-    weir_named *n;
-    bool all = true;
-    for (size_t pos = 0; (n = weir_map_next(&c->relay.named, &pos));)
-        all = all && !is_later(n, serial);
-    if (all) {
-        weir_client_named_clear(c);
-        return;
-    }
-    for (size_t pos = 0; (n = weir_map_next(&c->relay.named, &pos));)
-        if (!is_later(n, serial)) {
-            weir_client_named_remove(c, weir_slice_make(n->name, n->name_len), serial);
-            pos = 0; /* the map has changed */
-        }
-}
-
-static void set_ending(weir_named *n, bool ending)
-{
-    weir_list_remove(&n->node);
-    n->certain = false;
-    n->ending = ending;
-}
-
-void weir_client_named_ending(weir_client *c, weir_slice name, bool ending)
-{
-    weir_named *n = name.len > 0 ? named_find(c, name) : NULL;
-    if (n)
-        set_ending(n, ending);
-    for (size_t pos = 0; name.len == 0 && (n = weir_map_next(&c->relay.named, &pos));)
-        set_ending(n, ending);
-}
-
-void weir_client_named_answered(weir_client *c)
-{
-    for (weir_list *node; (node = weir_list_pop_front(&c->relay.unanswered));) {
-        weir_list_init(node);
-        WEIR_CONTAINER_OF(node, weir_named, node)->certain = !c->relay.erred;
-    }
-    c->relay.erred = false;
-}
-
-/* What was parsed earlier in the same batch is there, or this one is skipped with it. */
-bool weir_client_name_taken(weir_client *c, weir_slice name)
-{
-    const weir_named *n = name.len > 0 ? named_find(c, name) : NULL;
-    return n && !n->ending && (n->certain || n->batch == c->relay.batches);
-}
-
-int weir_client_named_put(weir_client *c, weir_slice name, weir_prepared *p, bool certain)
-{
-    name = weir_client_name_key(name);
-    weir_named *n = malloc(sizeof(*n) + name.len);
-    if (!n)
-        return -ENOMEM;
-    n->prepared = p;
-    n->certain = certain;
-    n->ending = false;
-    n->serial = ++c->relay.name_serial;
-    n->batch = c->relay.batches;
-    weir_list_init(&n->node);
-    n->name_len = name.len;
-    memcpy(n->name, name.data, name.len);
-    void *old = NULL;
-    int r = weir_map_put(&c->relay.named, weir_slice_make(n->name, n->name_len), n, &old);
-    if (r != 0) {
-        free(n);
-        return r;
-    }
-    if (old) {
-        weir_list_remove(&((weir_named *)old)->node);
-        weir_client_prepared_unref(((weir_named *)old)->prepared);
-        free(old);
-    }
-    if (!certain)
-        weir_list_push_back(&c->relay.unanswered, &n->node);
-    return 0;
-}
-
-weir_prepared *weir_client_prepared_find(weir_client *c, weir_slice name)
-{
-    if (name.len == 0)
-        return c->relay.unnamed;
-    weir_named *n = named_find(c, name);
-    return n && !n->ending ? n->prepared : NULL;
 }

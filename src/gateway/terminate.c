@@ -13,7 +13,6 @@
 #define DONE WEIR_CLIENT_ID_MIN /* no client's, and no process's */
 #define DONE_TEXT "4194304"
 static_assert(DONE == 4194304, "its text");
-#define ANSWER "(SELECT true AS pg_terminate_backend)"
 
 enum { NONE, ASKED, ENDED, NOT_THERE };
 
@@ -29,7 +28,9 @@ static void on_visited(void *user, unsigned count)
 {
     asking *a = user;
     weir_client *c = weir_client_find(a->worker, a->client);
-    if (c && c->relay.terminating == ASKED) {
+    if (c && c->local) {
+        weir_local_ended(c->local, count > 0);
+    } else if (c && c->relay.terminating == ASKED) {
         c->relay.terminating = count > 0 ? ENDED : NOT_THERE;
         if (!c->closed)
             weir_stream_resume(c->stream);
@@ -37,7 +38,7 @@ static void on_visited(void *user, unsigned count)
     free(a);
 }
 
-static int ask(weir_client *c, uint32_t number)
+static int ask(weir_client *c, uint32_t number, bool cancels)
 {
     size_t n = strlen(c->user) + 1;
     asking *a = malloc(sizeof(*a) + n);
@@ -48,20 +49,29 @@ static int ask(weir_client *c, uint32_t number)
     weir_ending what = {.database = weir_session_database(&c->session),
                         .client = number,
                         .as_user = a->user,
+                        .cancels = cancels,
                         .words = words,
                         .done = on_visited,
                         .user = a};
     int r = weir_gateway_end_clients(c->worker->gateway, c->worker->loop, &what);
-    if (r < 0) {
+    if (r < 0)
         free(a);
-        return r;
-    }
-    c->relay.terminating = ASKED;
-    return 0;
+    return r;
 }
 
-/* 0: `*ret_ended` says whether that client is gone. */
-static int end(weir_client *c, uint32_t number, bool *ret_ended)
+int weir_client_ends_other(void *client, uint32_t number, bool cancels)
+{
+    return ask(client, number, cancels);
+}
+
+static const char *name_of(const weir_sql_ending *e)
+{
+    return e->cancels ? "pg_cancel_backend" : "pg_terminate_backend";
+}
+
+/* 0: `*ret_ended` says whether it is done to that client. */
+static int end(weir_client *c, uint8_t type, const weir_sql_ending *e, uint32_t number,
+               bool *ret_ended)
 {
     int step = c->relay.terminating;
     *ret_ended = step == ENDED;
@@ -73,12 +83,17 @@ static int end(weir_client *c, uint32_t number, bool *ret_ended)
         return 0;
     if (number == c->id) {
         weir_error err;
-        weir_error_set(&err, "57P01", "%s", words);
-        weir_client_fatal(c, &err);
+        weir_error_set(&err, e->cancels ? "57014" : "57P01", "%s",
+                       e->cancels ? "canceling statement due to user request" : words);
+        if (e->cancels)
+            weir_client_refuse(c, type, &err);
+        else
+            weir_client_fatal(c, &err);
         return WEIR_LISTENING_REFUSED;
     }
-    int r = step == NONE ? ask(c, number) : 0;
+    int r = step == NONE ? ask(c, number, e->cancels) : 0;
     if (r == 0) {
+        c->relay.terminating = ASKED;
         weir_stream_pause(c->stream);
         r = WEIR_LISTENING_WAIT;
     }
@@ -109,12 +124,14 @@ int weir_client_terminates(weir_client *c, weir_slice text, weir_buf *out)
     bool ended;
     if (!weir_sql_find_ending(text, &e) || !e.number)
         return 0;
-    int r = end(c, e.number, &ended);
+    int r = end(c, WEIR_PG_F_QUERY, &e, e.number, &ended);
     if (r != 0 || !ended)
         return r;
     weir_buf own;
     weir_buf_init(&own, WEIR_PG_MESSAGE_SIZE_MAX);
-    const weir_slice parts[] = {before(text, e.call), WEIR_SLICE_LIT(ANSWER), behind(text, e.call)};
+    const weir_slice parts[] = {before(text, e.call), WEIR_SLICE_LIT("(SELECT true AS "),
+                                weir_slice_cstr(name_of(&e)), WEIR_SLICE_LIT(")"),
+                                behind(text, e.call)};
     r = append_all(&own, parts, sizeof(parts) / sizeof(*parts));
     if (r == 0)
         r = weir_pg_write_query(out, weir_buf_slice(&own));
@@ -133,7 +150,9 @@ static int parsed_as(weir_slice text, weir_buf *out)
                                 e.argument,
                                 WEIR_SLICE_LIT(" = " DONE_TEXT " THEN true ELSE "),
                                 e.call,
-                                WEIR_SLICE_LIT(" END AS pg_terminate_backend)"),
+                                WEIR_SLICE_LIT(" END AS "),
+                                weir_slice_cstr(name_of(&e)),
+                                WEIR_SLICE_LIT(")"),
                                 behind(text, e.call)};
     return append_all(out, parts, sizeof(parts) / sizeof(*parts)) < 0 ? -ENOMEM : 1;
 }
@@ -206,7 +225,7 @@ int weir_client_binds_termination(weir_client *c, const weir_pg_frame *f, const 
     bool binary, ended;
     if (!weir_sql_find_ending(p->text, &e) || !e.param || !find_value(f, e.param, &value, &binary))
         return 0;
-    int r = end(c, number_of(value, binary), &ended);
+    int r = end(c, f->type, &e, number_of(value, binary), &ended);
     if (r != 0 || !ended)
         return r;
     r = weir_buf_append(out, f->whole);

@@ -5,19 +5,24 @@
  *
  *   statement too long ──► cancelled, again each second ──► not heeded for timeouts.cancel: its
  *   connection is closed, the client told */
+#include "gateway/cached.h"
 #include "gateway/internal.h"
 
 /* A client that waits for a connection is not read, so that its leaving is not told. */
 #define GONE_LOOK_EVERY (250 * WEIR_MS)
+/* One that reads slowly, or thinks inside a transaction, may hold what others need. */
+#define SNAPSHOT_LOOK_EVERY (250 * WEIR_MS)
 
 typedef enum concern_kind {
     LOGIN,
     STATEMENT,
+    OVERTIME, /* a statement that waited for an answer before it went to the server */
     LOOK_AGAIN,
     IDLE_IN_TRANSACTION,
     IDLE,
     TRANSACTION,
     UNREAD,
+    SNAPSHOT,
     GONE
 } concern_kind;
 
@@ -42,7 +47,7 @@ static bool busy(const weir_client *c)
 static char status_of(const weir_client *c)
 {
     if (c->relays)
-        return c->session.conn ? c->relay.status : 'I';
+        return c->relay.status;
     return c->local ? weir_local_status(c->local) : 'I';
 }
 
@@ -50,6 +55,19 @@ static char status_of(const weir_client *c)
 static weir_time shortest(weir_time a, weir_time b)
 {
     return a <= 0 ? b : b <= 0 || a < b ? a : b;
+}
+
+/* A PostgreSQL server keeps its session's own setting itself. */
+static weir_time idle_in_transaction(const weir_client *c)
+{
+    weir_time ours = weir_gateway_config(c->worker->gateway)->timeouts.idle_in_transaction;
+    return c->local ? shortest(ours, weir_local_idle_in_transaction(c->local)) : ours;
+}
+
+static bool has_own_idle_limit(const weir_client *c)
+{
+    return c->local && weir_local_idle_in_transaction(c->local) > 0 &&
+           idle_in_transaction(c) == weir_local_idle_in_transaction(c->local);
 }
 
 /* What the client does now. */
@@ -62,12 +80,11 @@ static concern activity_of(const weir_client *c)
         return (concern){c->relay.first.started, c->relay.sent > 0 ? config->timeouts.statement : 0,
                          STATEMENT};
     if (busy(c)) /* keeps its statements' time itself: look again for idleness */
-        return (concern){
-            weir_loop_now(c->worker->loop),
-            shortest(config->timeouts.idle_in_transaction, config->timeouts.client_idle),
-            LOOK_AGAIN};
+        return (concern){weir_loop_now(c->worker->loop),
+                         shortest(idle_in_transaction(c), config->timeouts.client_idle),
+                         LOOK_AGAIN};
     if (status_of(c) != 'I')
-        return (concern){c->since, config->timeouts.idle_in_transaction, IDLE_IN_TRANSACTION};
+        return (concern){c->since, idle_in_transaction(c), IDLE_IN_TRANSACTION};
     return (concern){c->since, config->timeouts.client_idle, IDLE};
 }
 
@@ -82,11 +99,15 @@ static concern sooner(concern a, concern b)
 static concern concern_of(const weir_client *c)
 {
     const weir_config *config = weir_gateway_config(c->worker->gateway);
-    concern first = activity_of(c);
+    concern first = activity_of(c), over = {.kind = OVERTIME};
+    if (c->relays && c->relay.sent > 0 && weir_client_cached_limit(c, &over.since, &over.limit))
+        first = sooner(first, over);
     if (c->begun)
         first = sooner(first, (concern){c->begun, config->timeouts.transaction, TRANSACTION});
     if (c->relays && c->relay.waiting)
         first = sooner(first, (concern){c->looked_at, GONE_LOOK_EVERY, GONE});
+    if (c->local && weir_local_holds_snapshot(c->local))
+        first = sooner(first, (concern){c->looked_at, SNAPSHOT_LOOK_EVERY, SNAPSHOT});
     if (c->unread_since && c->session.conn)
         first = sooner(first, (concern){c->unread_since, config->timeouts.client_write, UNREAD});
     return first;
@@ -194,16 +215,27 @@ static void on_timer(weir_timer *timer, weir_loop *loop)
     case STATEMENT:
         cut_short(c);
         break;
+    case OVERTIME:
+        weir_client_cached_overdue(c);
+        weir_client_cancel(c);
+        weir_client_watch(c);
+        break;
     case LOOK_AGAIN: /* never due: it counts from now */
         break;
     case IDLE_IN_TRANSACTION:
-        end(c, "25P03", "the transaction was idle for too long", "timeouts.idle_in_transaction");
+        end(c, "25P03", "the transaction was idle for too long",
+            has_own_idle_limit(c) ? "idle_in_transaction_session_timeout"
+                                  : "timeouts.idle_in_transaction");
         break;
     case GONE:
         if (weir_stream_hung_up(c->stream))
             weir_client_close(c, 0);
         else
             weir_client_waits(c);
+        break;
+    case SNAPSHOT:
+        weir_local_look(c->local);
+        weir_client_waits(c);
         break;
     case TRANSACTION:
         end(c, "25P04", "the transaction took too long", "timeouts.transaction");

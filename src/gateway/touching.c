@@ -3,6 +3,12 @@
 #include "gateway/cached.h"
 #include "gateway/internal.h"
 
+#define WAIT 1
+/* A statement's first run waits until it is known what it touches, some milliseconds: what is not
+ * known would count as everything. */
+#define LEARN_MAX (50 * WEIR_MS)
+#define LOOK_AGAIN WEIR_MS
+
 /* What its kind and effects say; a statement that may write is looked at by its footprint. */
 static bool may_write(const weir_statement *s)
 {
@@ -20,6 +26,26 @@ static bool may_write(const weir_statement *s)
     default:
         return true;
     }
+}
+
+/* What fills it may write by a function, which its effects say, or by a WITH, which a word says. */
+bool weir_client_makes_temporary(const weir_statement *statement, weir_slice text)
+{
+    static const char *const words[] = {"insert", "update", "delete", "merge", "execute"};
+    const unsigned unseen = WEIR_EFFECT_WRITES | WEIR_EFFECT_UNKNOWN | WEIR_EFFECT_DO;
+    if (statement->kind != WEIR_KIND_DDL || statement->statements != 1 ||
+        !(statement->effects & WEIR_EFFECT_TEMP) || (statement->effects & unseen) ||
+        !weir_front_take_word(&text, "create"))
+        return false;
+    if (!weir_front_take_word(&text, "local"))
+        (void)weir_front_take_word(&text, "global");
+    if ((!weir_front_take_word(&text, "temp") && !weir_front_take_word(&text, "temporary")) ||
+        !weir_front_take_word(&text, "table"))
+        return false;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (weir_client_mentions(text, words[i]))
+            return false;
+    return true;
 }
 
 /* Its own text names all that it writes. */
@@ -57,42 +83,96 @@ bool weir_cached_params(const weir_prepared *p, const weir_pg_bind *bind,
     return true;
 }
 
-static void touch(weir_client *c, const weir_ask *ask)
+static int touch(weir_client *c, const weir_ask *ask, bool patient)
 {
-    weir_session_touch(&c->session, ask);
+#ifdef WEIR_TEST_FAULT_TOLD_LATE
+    if (c->relay.status == 'I')
+        weir_session_tell_outcome(&c->session, true);
+#endif
+    if (weir_session_touch(&c->session, ask, patient) == WEIR_TOUCH_LATER)
+        return WAIT;
     c->relay.sink.outcomes = weir_session_touches(&c->session);
+    return 0;
 }
+
+void weir_client_looks_again(weir_timer *timer, struct weir_loop *loop)
+{
+    weir_client *c = WEIR_CONTAINER_OF(timer, weir_cached, again)->client;
+    (void)loop;
+    if (!c->closed)
+        weir_stream_resume(c->stream);
+}
+
+/* Looked for now and then; nothing tells when it is there. */
+static int touch_known(weir_client *c, weir_cached *k, const weir_ask *ask)
+{
+    weir_time now = weir_loop_now(c->worker->loop);
+    bool patient = !k->learns_until || now < k->learns_until;
+    if (touch(c, ask, patient) == 0) {
+        k->learns_until = 0;
+        return 0;
+    }
+    if (!k->learns_until)
+        k->learns_until = weir_deadline(now, LEARN_MAX);
+    weir_timer_arm(c->worker->loop, &k->again, weir_deadline(now, LOOK_AGAIN));
+    weir_stream_pause(c->stream);
+    return WAIT;
+}
+
+#ifdef WEIR_TEST_FAULT_TOLD_LATE
+static void tell(weir_client *c, bool final)
+{
+    (void)c;
+    (void) final; /* but when it writes again, below */
+}
+#else
+static void tell(weir_client *c, bool final)
+{
+    weir_session_tell_outcome(&c->session, final);
+}
+#endif
 
 void weir_client_touches_anything(weir_client *c)
 {
     weir_statement unknown = {.template_id = UINT32_MAX, .kind = WEIR_KIND_UNKNOWN};
-    touch(c, &(weir_ask){.statement = &unknown});
+    int r = touch(c, &(weir_ask){.statement = &unknown}, false);
+    (void)r; /* it is not patient */
 }
 
-void weir_client_touches(weir_client *c, const weir_statement *statement, weir_slice text,
-                         const weir_prepared *prepared, const weir_pg_bind *bind)
+int weir_client_touches(weir_client *c, const weir_statement *statement, weir_slice text,
+                        const weir_prepared *prepared, const weir_pg_bind *bind)
 {
     weir_value values[WEIR_CACHED_PARAMS_MAX];
     uint32_t types[WEIR_CACHED_PARAMS_MAX];
     weir_surroundings at;
     weir_ask ask = {.statement = statement, .text = text, .params = values, .param_types = types};
-    if (!may_write(statement))
-        return;
+    weir_cached *k = c->cached;
+    bool reads = k && k->kept; /* whatever its words are */
+    if (reads || !may_write(statement))
+        return 0;
+    if (weir_client_makes_temporary(statement, text)) {
+        weir_temporary_making(c, text);
+        return 0;
+    }
+    if ((is_told_by_text(statement) && weir_temporary_takes(c, text)) ||
+        weir_temporary_drops(c, statement, text))
+        return 0;
     if (!is_told_by_text(statement) || !weir_session_may_ask(&c->session) ||
         (bind && !weir_cached_params(prepared, bind, values, types, &ask.param_count)) ||
-        !weir_client_cached_surroundings(c, &at)) {
+        !(k = weir_client_cached_surroundings(c, &at))) {
         weir_client_touches_anything(c);
-        return;
+        return 0;
     }
     ask.at = &at;
-    touch(c, &ask);
+    return touch_known(c, k, &ask);
 }
 
-void weir_client_touches_bound(weir_client *c, const weir_prepared *p, weir_slice bind)
+int weir_client_touches_bound(weir_client *c, const weir_prepared *p, weir_slice bind)
 {
     weir_pg_bind b;
-    if (may_write(&p->statement) && weir_pg_bind_read(bind, &b) == 0)
-        weir_client_touches(c, &p->statement, p->text, p, &b);
+    return may_write(&p->statement) && weir_pg_bind_read(bind, &b) == 0
+               ? weir_client_touches(c, &p->statement, p->text, p, &b)
+               : 0;
 }
 
 /* COMMIT and its like inside of a text or batch that goes on: what was done before it stands. */
@@ -111,9 +191,13 @@ void weir_client_on_outcome(weir_relay_sink *sink, uint8_t type, weir_slice body
     weir_conn *conn = c->session.conn;
     bool ready = type == WEIR_PG_B_READY;
     bool final = ready && body.len == 1 && body.data[0] == 'I' && conn->ops->owed(conn) == 0;
+#ifdef WEIR_TEST_FAULT_REFUSED_UNTOLD
+    if (type == WEIR_PG_B_ERROR || c->relay.erred)
+        return;
+#endif
     if (!ready && c->relay.status != 'I' &&
         !(type == WEIR_PG_B_COMMAND_COMPLETE && ends_transaction(body)))
         return;
-    weir_session_tell_outcome(&c->session, final);
+    tell(c, final);
     sink->outcomes = weir_session_touches(&c->session);
 }

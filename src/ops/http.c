@@ -6,6 +6,7 @@
  *
  * Invariants: only GET and HEAD, so nothing here changes state; a suspended connection is named by
  * exactly one report under way, and stop waits for all of them. */
+#include "engine/replica.h"
 #include "ops/json.h"
 #include "ops/listen.h"
 #include "ops/ops.h"
@@ -127,7 +128,8 @@ static enum MHD_Result ready(const weir_ops *ops, struct MHD_Connection *c)
     if (ops->host.draining(ops->host.user))
         return say(c, 503, "{\"ready\":false,\"reason\":\"shutting down\"}\n");
     for (unsigned i = 0; i < count; i++)
-        up += weir_database_up(weir_engine_database_at(e, i));
+        up += !weir_database_primary(weir_engine_database_at(e, i)) &&
+              weir_database_up(weir_engine_database_at(e, i));
     if (count > 0 && up == 0)
         return say(c, 503, "{\"ready\":false,\"reason\":\"no database can be reached\"}\n");
     return say(c, 200, "{\"ready\":true}\n");

@@ -2,8 +2,10 @@
  * figure is exact, together they are of about the same moment. Names and labels are fixed; the
  * values of labels come from the configuration and from enumerations, so their number is bounded.
  */
+#include "engine/replica.h"
 #include "ops/metrics_cache.h"
 #include "ops/metrics_catalog.h"
+#include "ops/metrics_embedded.h"
 #include "ops/metrics_listen.h"
 #include "ops/ops.h"
 #include "ops/process.h"
@@ -297,6 +299,18 @@ static void put_servers(scrape *s)
     }
 }
 
+static void put_lags(scrape *s)
+{
+    ops_family(&s->text, "weir_replication_lag_seconds", "gauge",
+               "How far behind a replica was when it was last asked to read.");
+    for (unsigned i = 0; i < weir_engine_database_count(s->engine); i++) {
+        weir_time lag;
+        if (weir_database_primary(database_at(s, i)) && weir_database_lag(database_at(s, i), &lag))
+            ops_seconds(&s->text, OPS_LABELS({"server", weir_database_shown(database_at(s, i))}),
+                        (uint64_t)lag);
+    }
+}
+
 /* ---- the process ---- */
 
 static void put_memory(scrape *s)
@@ -355,8 +369,10 @@ int weir_ops_metrics(const weir_ops_host *host, weir_time now, weir_buf *out)
     put_pool_connections(&s);
     put_pool_waits(&s);
     put_servers(&s);
+    put_lags(&s);
     ops_put_cache(&s.text, s.engine, now);
     ops_put_catalog(&s.text, s.engine, now);
+    ops_put_embedded(&s.text, s.engine);
     ops_put_listen(&s.text, s.engine);
     put_memory(&s);
     put_number(&s, "weir_statement_templates", "gauge", "Statement templates that are known.",

@@ -2,6 +2,8 @@
  * there from the start, so that a first one is seen as an increase. */
 #include "ops/metrics_cache.h"
 #include "engine/cache.h"
+#include <stddef.h>
+#include <stdio.h>
 
 #define TIER                                                                                       \
     {                                                                                              \
@@ -30,6 +32,62 @@ static void put_lookups(ops_text *t, const weir_cache_stats *c, const weir_engin
     for (unsigned n = 0; n < WEIR_MISSES; n++)
         if (n != (unsigned)WEIR_MISS_REFUSED + (unsigned)WEIR_REFUSAL_NONE)
             ops_count(t, OPS_LABELS({"reason", weir_miss_name(n)}), c->misses[n]);
+}
+
+static void put_strategies(ops_text *t, const weir_cache_stats *c)
+{
+    ops_family(t, "weir_cache_strategies_total", "counter",
+               "Answers given stale, reads in the background and what came of them; docs/cache.md, "
+               "Strategies.");
+    for (unsigned i = 0; i < WEIR_STRATEGIES; i++)
+        ops_count(t, OPS_LABELS({"strategy", weir_strategy_name((weir_strategy)i)}),
+                  c->strategies[i]);
+}
+
+/* By rules, of which a configuration has few; templates are in SHOW CACHE_TEMPLATES. */
+#define RULES_SHOWN 100u
+
+static void put_rule(ops_text *t, weir_engine *engine, const char *name, const char *help,
+                     size_t offset, bool seconds)
+{
+    weir_rule_stats s;
+    const weir_cache_rule *rule;
+    ops_family(t, name, "counter", help);
+    for (unsigned i = 0; i < RULES_SHOWN && weir_engine_rule_stats(engine, i, &s, &rule); i++) {
+        char number[16];
+        (void)snprintf(number, sizeof(number), "%u", i + 1);
+        const _Atomic uint64_t *figure =
+            (const _Atomic uint64_t *)(const void *)((const char *)&s + offset);
+        uint64_t value = atomic_load_explicit(figure, memory_order_relaxed);
+        if (seconds)
+            ops_seconds(t, OPS_LABELS({"rule", number}), value);
+        else
+            ops_count(t, OPS_LABELS({"rule", number}), value);
+    }
+}
+
+static void put_rules(ops_text *t, weir_engine *engine)
+{
+    put_rule(t, engine, "weir_cache_rule_hits_total",
+             "Hits of answers kept under a rule of cache.rules, by its place, up to 100.",
+             offsetof(weir_rule_stats, hits), false);
+    put_rule(t, engine, "weir_cache_rule_misses_total", "… and misses.",
+             offsetof(weir_rule_stats, misses), false);
+    put_rule(t, engine, "weir_cache_rule_bytes_total", "… and bytes of what was kept.",
+             offsetof(weir_rule_stats, fill_bytes), false);
+    put_rule(t, engine, "weir_cache_rule_saved_seconds_total",
+             "… and what these hits would have taken at the database.",
+             offsetof(weir_rule_stats, saved_ns), true);
+}
+
+static void put_saved(ops_text *t, const weir_cache_stats *c, const weir_engine_tier_figures *f)
+{
+    ops_family(t, "weir_cache_saved_seconds_total", "counter",
+               "What hits would have taken at the database, by where the answer lay.");
+    uint64_t below = f->name ? f->saved_ns : 0;
+    ops_seconds(t, OPS_LABELS(TIER), c->saved_ns > below ? c->saved_ns - below : 0);
+    if (f->name)
+        ops_seconds(t, OPS_LABELS({"tier", f->name}), below);
 }
 
 static void put_flights(ops_text *t, const weir_flights_stats *f)
@@ -188,6 +246,9 @@ void ops_put_cache(ops_text *t, weir_engine *engine, weir_time now)
     weir_engine_tier_stats(engine, &f);
     put_one(t, "weir_cache_enabled", "gauge", "cache.enabled.", OPS_NO_LABELS, c.enabled);
     put_lookups(t, &c, &f);
+    put_strategies(t, &c);
+    put_saved(t, &c, &f);
+    put_rules(t, engine);
     put_flights(t, &c.flights);
     put_store(t, &c.store, &f);
     put_tier(t, &f);

@@ -106,12 +106,16 @@ void weir_pool_conn_set_state(weir_pool_shard *s, weir_pool_conn *conn, weir_poo
         count_in(s, to);
 }
 
+bool weir_pool_conn_outdated(const weir_pool_conn *conn)
+{
+    return conn->opened_at <= atomic_load(&conn->shard->pool->reconnect_at);
+}
+
 bool weir_pool_conn_outlived(const weir_pool_shard *s, const weir_pool_conn *conn)
 {
     const weir_pool *pool = s->pool;
     return atomic_load(&pool->mode) == WEIR_POOL_MODE_DRAINING || conn->retire_at <= s->now ||
-           conn->opened_at <= atomic_load(&pool->reconnect_at) ||
-           weir_pool_surplus(pool, weir_pool_size_limit(pool));
+           weir_pool_conn_outdated(conn) || weir_pool_surplus(pool, weir_pool_size_limit(pool));
 }
 
 void weir_pool_conn_settle(weir_pool_shard *s, weir_pool_conn *conn)

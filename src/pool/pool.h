@@ -150,9 +150,11 @@ void weir_pool_arrived(weir_pool_shard *shard, weir_pool_conn *conn, weir_time n
 void weir_pool_nudged(weir_pool_shard *shard, weir_time now);
 
 /* A lent connection becomes pinned: it stops counting against size_max. -EAGAIN: pinned_max are
- * pinned. Unpinning takes a place of size_max again; while there is none, the connection goes on
- * counting as pinned, until it is released: then it takes a place or is closed. */
-WEIR_MUST_CHECK int weir_pool_pin(weir_pool_shard *shard, weir_pool_conn *conn, weir_time now);
+ * pinned, or fewer than `spare` could be besides. Unpinning takes a place of size_max again; while
+ * there is none, the connection goes on counting as pinned, until it is released: then it takes a
+ * place or is closed. */
+WEIR_MUST_CHECK int weir_pool_pin(weir_pool_shard *shard, weir_pool_conn *conn, unsigned spare,
+                                  weir_time now);
 void weir_pool_unpin(weir_pool_shard *shard, weir_pool_conn *conn, weir_time now);
 
 /* Time passes: timeouts, idle and old connections, size_min (kept by whichever shard notices, one
@@ -169,6 +171,9 @@ void weir_pool_drain(weir_pool *pool);
 /* Every connection opened before now is closed when it is idle (RECONNECT). Each shard must tick.
  */
 void weir_pool_reconnect(weir_pool *pool, weir_time now);
+
+/* Opened before the newest RECONNECT: it is replaced when it comes back. */
+bool weir_pool_conn_outdated(const weir_pool_conn *conn);
 
 /* ---- limits over several pools (quota.c) ---- */
 

@@ -109,7 +109,7 @@ static void give_up_place(weir_pool_shard *s)
     place_freed(s);
 }
 
-int weir_pool_pin(weir_pool_shard *shard, weir_pool_conn *conn, weir_time now)
+int weir_pool_pin(weir_pool_shard *shard, weir_pool_conn *conn, unsigned spare, weir_time now)
 {
     weir_pool *pool = shard->pool;
     assert(conn->state == WEIR_POOL_CONN_LENT && conn->shard == shard);
@@ -119,7 +119,7 @@ int weir_pool_pin(weir_pool_shard *shard, weir_pool_conn *conn, weir_time now)
     unsigned max = WEIR_POOL_LIMIT(pool, pinned_max);
     unsigned pinned = atomic_load(&pool->pinned);
     do {
-        if (pinned >= max)
+        if (pinned >= max || max - pinned <= spare)
             return -EAGAIN;
     } while (!atomic_compare_exchange_weak(&pool->pinned, &pinned, pinned + 1));
     conn->pinned = true;

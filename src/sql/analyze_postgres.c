@@ -132,3 +132,18 @@ int weir_sql_analyze_postgres(weir_slice text, const weir_lexed *lexed, weir_foo
 {
     return weir_pg_analyze(text, lexed, NULL, ret);
 }
+
+#define SHALLOW_MAX 2000u
+
+bool weir_sql_is_postgres(weir_slice text)
+{
+    char copy[SHALLOW_MAX + 1];
+    if (text.len == 0 || text.len > SHALLOW_MAX || memchr(text.data, 0, text.len))
+        return false;
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(copy);
+    bool takes = !parsed.error;
+    pg_query_free_protobuf_parse_result(parsed);
+    return takes;
+}

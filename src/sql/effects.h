@@ -17,7 +17,7 @@ enum {
     WEIR_EFFECT_LOAD = 1 << 7,     /* LOAD */
     WEIR_EFFECT_DISCARD = 1 << 8,  /* DISCARD, DEALLOCATE */
     WEIR_EFFECT_DO = 1 << 9,       /* DO, CALL: may do anything */
-    WEIR_EFFECT_NOTIFY = 1 << 10,  /* NOTIFY, pg_notify, pg_terminate_backend: other sessions hear
+    WEIR_EFFECT_NOTIFY = 1 << 10,  /* NOTIFY, pg_notify, pg_cancel_backend, …: other sessions hear
                                       it; leaves nothing behind */
     WEIR_EFFECT_SEED = 1 << 11,    /* setseed, SET seed: what random() gives from now on */
     WEIR_EFFECT_UNDO = 1 << 12,    /* takes state back and leaves none: RESET, UNLISTEN, CLOSE,

@@ -1,4 +1,4 @@
-/* See ending.h: `[schema.]pg_terminate_backend(whom[::type] [, timeout])`. */
+/* See ending.h: `[schema.]pg_terminate_backend(whom[::type] [, timeout])`, pg_cancel_backend. */
 #include "sql/ending.h"
 #include "sql/lex.h"
 
@@ -42,13 +42,15 @@ static bool read_arguments(weir_scan *scan, const weir_token *first, weir_sql_en
 
 bool weir_sql_find_ending(weir_slice text, weir_sql_ending *ret)
 {
-    static const char name[] = "pg_terminate_backend";
     weir_scan scan;
     weir_token t, before = {.type = TOKEN_END}, first = {.type = TOKEN_END};
     weir_scan_init(&scan, WEIR_DIALECT_POSTGRES, text);
     for (weir_scan_next(&scan, &t); t.type != TOKEN_END; weir_scan_next(&scan, &t)) {
         weir_slice word = weir_slice_make(t.start, (size_t)(t.end - t.start));
-        if (t.type == TOKEN_WORD && weir_slice_eq_nocase(word, name)) {
+        bool cancels = weir_slice_eq_nocase(word, "pg_cancel_backend");
+        if (t.type == TOKEN_WORD &&
+            (cancels || weir_slice_eq_nocase(word, "pg_terminate_backend"))) {
+            ret->cancels = cancels;
             if (before.type != TOKEN_DOT)
                 first = t;
             weir_scan_next(&scan, &before);

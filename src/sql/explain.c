@@ -29,8 +29,9 @@ int weir_footprint_explain(const weir_footprint *footprint, weir_buf *out)
 {
     int r = 0;
     if (footprint->refusal != WEIR_REFUSAL_NONE)
-        r = weir_buf_printf(out, "not kept (%s): %s\n", weir_refusal_name(footprint->refusal),
-                            footprint->reason);
+        r = weir_buf_printf(out, "not kept (%s): %s\nnext step: %s\n",
+                            weir_refusal_name(footprint->refusal), footprint->reason,
+                            weir_refusal_step(footprint->refusal));
     for (size_t i = 0; i < footprint->dependency_count && r == 0; i++)
         r = put_dependency(out, &footprint->dependencies[i]);
     if (r == 0 && footprint->kind != WEIR_KIND_READ)

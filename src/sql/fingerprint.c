@@ -3,7 +3,8 @@
  *
  * Two transactions cannot leave a row the same xmin and ctid, but for one that was 2^32
  * transactions ago. Of pg_class only what matters: its rows change often. Temporary relations and
- * what hangs on them come and go and are not looked at. */
+ * what hangs on them come and go and are not looked at. Of the settings, those that answers' bytes
+ * depend on, as a session begins with them: a new configuration file changes them for all. */
 #include "sql/fingerprint.h"
 #include "sql/row_values.h"
 #include "sql/server.h"
@@ -51,7 +52,12 @@ static const char select_text[] =
     " UNION ALL SELECT 's' || oid || ':' || xmin || ctid FROM pg_namespace"
     " WHERE nspname !~ '^pg_(toast_)?temp_'"
     " UNION ALL SELECT 'y' || oid || ':' || xmin || ctid FROM pg_type"
-    " WHERE oid >= 16384 AND typtype IN ('b', 'd', 'e', 'r') AND typcategory <> 'A'),"
+    " WHERE oid >= 16384 AND typtype IN ('b', 'd', 'e', 'r') AND typcategory <> 'A'"
+    " UNION ALL SELECT 'u' || name || ':' || reset_val FROM pg_settings WHERE name IN"
+    " ('array_nulls', 'bytea_output', 'DateStyle', 'default_text_search_config',"
+    " 'extra_float_digits', 'IntervalStyle', 'lc_monetary', 'lc_numeric', 'lc_time',"
+    " 'standard_conforming_strings', 'TimeZone', 'timezone_abbreviations', 'transform_null_equals',"
+    " 'xmlbinary', 'xmloption') UNION ALL SELECT '@' || pg_is_in_recovery()),"
     " defaults AS (SELECT setdatabase || ':' || setrole || ':' || setconfig::text AS it"
     " FROM pg_db_role_setting WHERE setdatabase IN (0, (SELECT oid FROM pg_database"
     " WHERE datname = current_database()))),"

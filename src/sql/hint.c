@@ -58,6 +58,19 @@ static bool duration(weir_slice text, weir_time *ret)
     return true;
 }
 
+/* A word that says how long something lasts; false: it is none. */
+static bool take_duration(weir_slice word, weir_hint *h)
+{
+    weir_slice value;
+    if (value_of(word, "ttl", &value))
+        return duration(value, &h->ttl);
+    if (value_of(word, "stale_if_error", &value))
+        return duration(value, &h->stale_if_error);
+    if (value_of(word, "stale_while_revalidate", &value))
+        return duration(value, &h->stale_while_revalidate);
+    return value_of(word, "refresh_ahead", &value) && duration(value, &h->refresh_ahead);
+}
+
 static bool take_word(weir_slice word, weir_hint *h)
 {
     weir_slice value;
@@ -69,14 +82,16 @@ static bool take_word(weir_slice word, weir_hint *h)
         h->target = WEIR_HINT_PRIMARY;
     else if (weir_slice_eq_nocase(word, "replica"))
         h->target = WEIR_HINT_REPLICA;
-    else if (value_of(word, "ttl", &value))
-        return duration(value, &h->ttl);
     else if (value_of(word, "tags", &value))
         h->tags = value;
+    else if (value_of(word, "namespace", &value))
+        h->name_space = value;
+    else if (value_of(word, "version", &value))
+        return true; /* the hint is part of the text, and the text of what an answer is found by */
     else if (value_of(word, "priority", &value) && weir_slice_eq_nocase(value, "critical"))
         h->critical = true;
     else
-        return false;
+        return take_duration(word, h);
     return true;
 }
 

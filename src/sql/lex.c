@@ -104,7 +104,7 @@ void weir_token_join_sign(weir_token *t, weir_scan *s, weir_token_type previous)
 }
 
 /* The inside of a comment that stands before anything else and begins with "weir:". */
-static weir_slice leading_hint(weir_slice text)
+weir_slice weir_sql_hint(weir_slice text)
 {
     static const char prefix[] = "weir:";
     const uint8_t *p = text.data, *end = p + text.len;
@@ -160,7 +160,7 @@ int weir_sql_lex(weir_dialect dialect, weir_slice text, weir_lexed *ret)
     if (r < 0)
         return r;
     if (text.len > 0)
-        ret->hint = leading_hint(text);
+        ret->hint = weir_sql_hint(text);
     weir_scan_init(&scan, dialect, text);
     weir_classifier_init(&classifier, dialect, ret);
     weir_builder_init(&builder, ret);

@@ -136,6 +136,12 @@ static unsigned effects_of_name(uint64_t name, bool written, const weir_server_c
     return name & WEIR_MENTION_CALL ? effects | ANYTHING : effects;
 }
 
+/* Event triggers run for it: not for SET and its like, which are frequent. */
+static bool may_be_ddl(weir_kind kind)
+{
+    return kind != WEIR_KIND_READ && kind != WEIR_KIND_WRITE && kind != WEIR_KIND_SESSION;
+}
+
 unsigned weir_mentions_effects(const weir_mentions *mentions, weir_kind kind,
                                const weir_server_catalog *catalog, bool stale)
 {
@@ -147,7 +153,7 @@ unsigned weir_mentions_effects(const weir_mentions *mentions, weir_kind kind,
         effects |= ANYTHING;
     if (mentions->over)
         effects |= weir_server_all(catalog);
-    if (kind != WEIR_KIND_READ && kind != WEIR_KIND_WRITE)
+    if (may_be_ddl(kind))
         effects |= weir_server_ddl(catalog);
     for (uint32_t i = 0; i < mentions->count; i++)
         effects |= effects_of_name(mentions->names[i], kind != WEIR_KIND_READ, catalog);

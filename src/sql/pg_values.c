@@ -89,6 +89,21 @@ static unsigned item_of(const weir_lexed *l, size_t literal)
     return item;
 }
 
+/* Of a row that was elided: what stands at its place in the row before. -1: nothing does. */
+static int home_of(const weir_lexed *l, size_t literal)
+{
+    size_t last = literal, items = 0;
+    while (last > 0 && l->literals[last].place == WEIR_PLACE_NONE)
+        last--;
+    if (l->literals[last].place == WEIR_PLACE_NONE)
+        return -1;
+    for (size_t i = 0; i <= last; i++)
+        items += l->literals[i].place == l->literals[last].place;
+    if (last == literal || items > last + 1)
+        return (int)literal;
+    return (int)(last + 1 - items + (literal - last - 1) % items);
+}
+
 /* ---- parameters ---- */
 
 /* $N: counted from 1; 0: none. */
@@ -109,6 +124,10 @@ static size_t number_of(weir_slice text)
 static bool is_received_as(const weir_pg_values *v, size_t literal, weir_key_type key, bool array)
 {
     const weir_footprint *f = v->footprint;
+    int home = home_of(v->arguments->lexed, literal);
+    if (home < 0)
+        return false;
+    literal = (size_t)home;
     uint32_t place = v->arguments->lexed->literals[literal].place;
     if (place >= f->place_count)
         return false;
@@ -262,16 +281,27 @@ static int add_literal(weir_pg_values *v, ids *to, size_t literal)
     return WEIR_KEY_ABSENT;
 }
 
+/* The literal is one of the dependency's. */
+static bool is_asked_for(const weir_lexed *l, const weir_read_dependency *d, size_t literal)
+{
+    if (l->literals[literal].place == WEIR_PLACE_NONE && d->rows) {
+        int home = home_of(l, literal);
+        return home >= 0 && l->literals[home].place == d->place &&
+               item_of(l, (size_t)home) == d->item;
+    }
+    return l->literals[literal].place == d->place &&
+           (d->item == 0 || item_of(l, literal) == d->item);
+}
+
 size_t weir_pg_values_ids(weir_pg_values *v, const weir_read_dependency *d, uint64_t *items)
 {
     const weir_lexed *l = v->arguments->lexed;
     ids to = {.values = v, .dependency = d, .items = items};
-    if (!l || !weir_literals_are_complete(l, d->place))
+    if (!l || !weir_literals_are_complete(l, d->place) ||
+        (d->rows && l->literal_count > WEIR_SQL_LITERALS_MAX))
         return 0;
     for (size_t i = 0; i < recorded(l); i++) {
-        if (l->literals[i].place != d->place || (d->item != 0 && item_of(l, i) != d->item))
-            continue;
-        if (add_literal(v, &to, i) != 0)
+        if (is_asked_for(l, d, i) && add_literal(v, &to, i) != 0)
             return 0;
     }
     return to.count;

@@ -22,6 +22,7 @@ static weir_pg_target *add_target(weir_pg_reader *r, const weir_schema_relation 
     if (!t)
         return NULL;
     t->relation = relation;
+    t->deletes = true;
     t->next = r->targets;
     r->targets = t;
     return t;
@@ -74,6 +75,8 @@ static void assignments(weir_pg_reader *r, weir_pg_target *t, PgQuery__Node *con
 static void update(weir_pg_reader *r, const PgQuery__UpdateStmt *s)
 {
     weir_pg_target *t = target(r, s->relation);
+    if (t)
+        t->deletes = false;
     target_leaf(r, s->relation, t);
     weir_pg_from(r, s->from_clause, s->n_from_clause);
     weir_pg_where(r, s->where_clause);
@@ -95,8 +98,6 @@ static void delete (weir_pg_reader *r, const PgQuery__DeleteStmt *s)
 static void merge(weir_pg_reader *r, const PgQuery__MergeStmt *s)
 {
     weir_pg_target *t = target(r, s->relation);
-    if (t)
-        t->unfixed = true;
     weir_pg_from(r, (PgQuery__Node *const *)&s->source_relation, 1);
     target_leaf(r, s->relation, t);
     r->survivors = false;
@@ -104,9 +105,11 @@ static void merge(weir_pg_reader *r, const PgQuery__MergeStmt *s)
     for (size_t i = 0; i < s->n_merge_when_clauses; i++) {
         const PgQuery__MergeWhenClause *when = s->merge_when_clauses[i]->merge_when_clause;
         weir_pg_expr(r, when->condition);
-        assignments(r, t, when->target_list, when->n_target_list);
+        if (when->command_type == PG_QUERY__CMD_TYPE__CMD_UPDATE)
+            assignments(r, t, when->target_list, when->n_target_list);
         weir_pg_exprs(r, when->values, when->n_values);
     }
+    weir_pg_merge(r, t, s);
 }
 
 void weir_pg_exprs_of_targets(weir_pg_reader *r, PgQuery__Node *const *targets, size_t count)
@@ -119,8 +122,10 @@ static void insert(weir_pg_reader *r, const PgQuery__InsertStmt *s)
     weir_pg_target *t = target(r, s->relation);
     const PgQuery__SelectStmt *select = s->select_stmt ? s->select_stmt->select_stmt : NULL;
     bool values = select && select->n_values_lists > 0 && !select->with_clause;
-    if (t)
+    if (t) {
         t->inserts = true;
+        t->deletes = false;
+    }
     target_leaf(r, s->relation, t);
     r->survivors = false;
     if (values) {

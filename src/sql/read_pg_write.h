@@ -8,6 +8,7 @@
 /* A value that rows have in a column, before or after. */
 typedef struct weir_pg_value {
     weir_operand operand;
+    bool rows; /* … and those of rows like its own, which the template elides */
     struct weir_pg_value *next;
 } weir_pg_value;
 
@@ -29,6 +30,7 @@ typedef struct weir_pg_target {
     bool inserts;
     bool updates; /* rows that are in an INSERT's way */
     bool unfixed; /* nothing is fixed */
+    bool deletes; /* or may */
     weir_pg_fixed *fixed;
     struct weir_pg_target *next;
 } weir_pg_target;
@@ -38,12 +40,20 @@ void weir_pg_exprs_of_targets(weir_pg_reader *r, PgQuery__Node *const *targets, 
 
 /* ---- touches.c ---- */
 
+/* The target's column, made if absent; NULL: it is of no interest. */
+weir_pg_fixed *weir_pg_fixed_of(weir_pg_reader *r, weir_pg_target *t, weir_slice column);
+void weir_pg_add_value(weir_pg_reader *r, weir_pg_value **list, const weir_operand *o);
+
 /* `value` NULL: not known. */
 void weir_pg_assign(weir_pg_reader *r, weir_pg_target *t, const char *column,
                     const PgQuery__Node *value);
 void weir_pg_insert_values(weir_pg_reader *r, weir_pg_target *t, const PgQuery__InsertStmt *s,
                            const PgQuery__SelectStmt *values);
 void weir_pg_conflict(weir_pg_reader *r, weir_pg_target *t, const PgQuery__OnConflictClause *c);
+/* ---- touches_merge.c ---- */
+/* Once its assignments are known. `t` NULL: nothing to do. */
+void weir_pg_merge(weir_pg_reader *r, weir_pg_target *t, const PgQuery__MergeStmt *s);
+/* ---- touches.c ---- */
 /* For weir_rules_target: a column of the reference has that value. */
 void weir_pg_found_fixed(void *reader, const weir_from *leaf, weir_slice column,
                          const weir_operand *value);

@@ -30,6 +30,33 @@ const char *weir_refusal_name(weir_refusal refusal)
     return "unknown";
 }
 
+const char *weir_refusal_step(weir_refusal refusal)
+{
+    switch (refusal) {
+    case WEIR_REFUSAL_UNKNOWN:
+        return "ask again in a moment if it is new; else write it in plainer SQL, one statement "
+               "with names of tables that exist";
+    case WEIR_REFUSAL_NO_READ:
+        return "only reads are kept: read in a statement of its own";
+    case WEIR_REFUSAL_LOCKS:
+        return "leave FOR UPDATE or FOR SHARE out where the rows are only read";
+    case WEIR_REFUSAL_EFFECTS:
+        return "leave out what reads or changes the session: pass the value as a parameter";
+    case WEIR_REFUSAL_SYSTEM:
+        return "the database's own tables are never kept: remember the answer in the application";
+    case WEIR_REFUSAL_VOLATILE:
+        return "pass what changes (the time, a random number) as a parameter, or say how old the "
+               "answer may be: /* weir: cache ttl=10s */";
+    case WEIR_REFUSAL_UNFOLLOWED:
+        return "have the table's changes followed (weir setup says what it lacks), or say how old "
+               "the answer may be: /* weir: cache ttl=10s */";
+    case WEIR_REFUSAL_NONE:
+    case WEIR_REFUSALS:
+        break;
+    }
+    return "";
+}
+
 /* Those that a TTL cannot override come first in the enum, and win. */
 void weir_refusals_add(weir_refusals *r, weir_refusal refusal, const char *format, ...)
 {

@@ -17,8 +17,8 @@
                                                     "e ON e.oid = d.refobjid "
 
 static const char query[] =
-    ";SELECT 'd', current_database(), session_user, pg_encoding_to_char(encoding)"
-    " FROM pg_database WHERE datname = current_database();"
+    ";SELECT 'd', current_database(), session_user, pg_encoding_to_char(encoding),"
+    " pg_is_in_recovery() FROM pg_database WHERE datname = current_database();"
     "SELECT 'n', nspname FROM pg_namespace WHERE NOT nspname" IS_TEMP ";"
     /* oid, schema, name, kind, persistence, policies, partition, identity, listed, whole, alters
      * (tgtype: 1 for each row, 2 before, 64 instead) */
@@ -42,8 +42,10 @@ static const char query[] =
     " AND relpersistence <> 't' ORDER BY attrelid, attnum;"
     "SELECT 'i', inhrelid, inhparent FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid"
     " WHERE relkind IN ('r', 'p', 'f') AND relpersistence <> 't';"
-    "SELECT DISTINCT 'k', confrelid, conrelid FROM pg_constraint WHERE contype = 'f'"
-    " AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'));"
+    /* what is referred to, by what, also when it is updated */
+    "SELECT 'k', confrelid, conrelid, bool_or(confupdtype IN ('c', 'n', 'd')) FROM pg_constraint"
+    " WHERE contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))"
+    " GROUP BY confrelid, conrelid;"
     /* oid, schema, name, kind, category, of, extension, checks; but for the rows of tables */
     "SELECT 'y', t.oid, n.nspname, t.typname, t.typtype, t.typcategory, CASE t.typtype"
     " WHEN 'd' THEN t.typbasetype WHEN 'c' THEN t.typrelid WHEN 'r' THEN rngsubtype"
@@ -105,6 +107,8 @@ weir_slice weir_schema_query(void)
 
 static int database_row(weir_schema_builder *b, const weir_slice *v)
 {
+    if (weir_row_is_yes(v[4]))
+        weir_schema_set_standby(b);
     return weir_schema_set_database(b, v[1], v[2], weir_slice_eq_cstr(v[3], "UTF8"));
 }
 
@@ -147,7 +151,8 @@ static int child_row(weir_schema_builder *b, const weir_slice *v)
 
 static int cascade_row(weir_schema_builder *b, const weir_slice *v)
 {
-    return weir_schema_add_cascade(b, weir_row_oid(v[1]), weir_row_oid(v[2]));
+    return weir_schema_add_cascade(b, weir_row_oid(v[1]), weir_row_oid(v[2]),
+                                   weir_row_is_yes(v[3]));
 }
 
 static int type_row(weir_schema_builder *b, const weir_slice *v)
@@ -248,8 +253,8 @@ int weir_schema_row(weir_schema_builder *builder, const weir_slice *values, unsi
         unsigned count;
         int (*read)(weir_schema_builder *b, const weir_slice *v);
     } rows[] = {{'a', 7, column_row},   {'c', 12, relation_row},
-                {'d', 4, database_row}, {'e', 1, event_trigger_row},
-                {'i', 3, child_row},    {'k', 3, cascade_row},
+                {'d', 5, database_row}, {'e', 1, event_trigger_row},
+                {'i', 3, child_row},    {'k', 4, cascade_row},
                 {'m', 3, member_row},   {'n', 2, namespace_row},
                 {'o', 6, operator_row}, {'p', 7, function_row},
                 {'r', 6, role_row},     {'u', 2, publication_row},

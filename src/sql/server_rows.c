@@ -68,7 +68,9 @@ static const char uses[] =
     " AND ev_class >= 16384;"
     "SELECT 'E', 'f', oid, 'W', '' FROM pg_proc p WHERE prosrc = '' AND oid >= 16384"
     " AND (to_jsonb(p) ->> 'prosqlbody') ~ ':commandType [2-9]';"
-    "SELECT DISTINCT 'E', 'e', 0, 'f', evtfoid FROM pg_event_trigger WHERE evtenabled <> 'D';"
+    "SELECT DISTINCT 'E', 'e', 0, 'f', evtfoid FROM pg_event_trigger WHERE evtenabled <> 'D'"
+    " AND NOT EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE"
+    " p.oid = evtfoid AND nspname = 'weir' AND proname IN ('tell_ddl', 'tell_drop'));"
     "SELECT DISTINCT 'E', 'f', aggfnoid::oid, 'f', f FROM pg_aggregate, unnest(ARRAY[aggtransfn,"
     " aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn, aggmtransfn, aggminvtransfn,"
     " aggmfinalfn]::oid[]) f WHERE aggfnoid::oid >= 16384 AND f <> 0;";

@@ -117,6 +117,8 @@ typedef enum weir_refusal {
     WEIR_REFUSALS
 } weir_refusal;
 const char *weir_refusal_name(weir_refusal refusal);
+/* What would make it kept, in words. */
+const char *weir_refusal_step(weir_refusal refusal);
 
 /* What an answer depends on, per reference of a relation: all of it, or its rows with
  * `column` = the values of a place. Also what a write touches. The ids of their values:
@@ -128,6 +130,7 @@ typedef struct weir_read_dependency {
     uint16_t item;  /* which of the place's values, counted from 1; 0: any of them */
     bool negated;   /* a minus stands before it */
     bool array;     /* the place's value is an array */
+    bool rows;      /* … and the same item of each row that was elided behind it */
     const char *relation_name, *column_name;
     const char *operand; /* for people: "= $1", "= ?", "in a list"; empty for the whole relation */
     const char *why;     /* the whole relation: why no key was found, in words */
@@ -239,6 +242,8 @@ void weir_template_publish(const weir_template *t, weir_epoch_member *member,
 const weir_footprint *weir_template_variant(const weir_template *t, uint64_t meaning);
 /* True for who asks first since another meaning was asked for: it shall have it analysed. */
 bool weir_template_ask_variant(const weir_template *t, uint64_t meaning);
+/* It could not: the next who asks shall. */
+void weir_template_unask_variant(const weir_template *t);
 /* Takes `footprint`, in any case. -ENOMEM: it can be asked for again. */
 WEIR_MUST_CHECK int weir_template_publish_variant(const weir_template *t, weir_epoch_member *member,
                                                   uint64_t meaning, weir_footprint *footprint);
@@ -251,13 +256,13 @@ unsigned weir_template_server_effects(const weir_template *t, weir_kind kind,
 
 /* ---- analysis ---- */
 
-/* PostgreSQL's grammar (libpg_query) on a text within the caps. Slow (10 us … 10 ms) and hungry for
- * stack (run it on the analysis thread: 64 MiB). -ENOMEM. A syntax error gives kind UNKNOWN with
- * the parser's words as reason. */
+/* PostgreSQL's grammar (libpg_query) on a text within the caps. Slow (10 us … 10 ms), and for the
+ * analysis thread (64 MiB of stack). A syntax error: kind UNKNOWN, its words as reason. -ENOMEM. */
 WEIR_MUST_CHECK int weir_sql_analyze_postgres(weir_slice text, const weir_lexed *lexed,
                                               weir_footprint **ret);
-/* Of accesses that the database itself reported (SQLite's authorizer, catalog/access.h) for `text`,
- * with what the schema says of the relations: the accesses say which relations, the text by which
+/* PostgreSQL's grammar takes it. False, too: over 2,000 bytes, no memory. Any thread. */
+bool weir_sql_is_postgres(weir_slice text);
+/* Of accesses that SQLite's authorizer reported for `text` (catalog/access.h), which says by which
  * keys. `catalog` NULL: whole relations, and its answers are not kept. */
 struct weir_access;
 WEIR_MUST_CHECK int weir_sql_analyze_accesses(const struct weir_access *accesses, size_t count,
@@ -269,16 +274,21 @@ WEIR_MUST_CHECK int weir_footprint_explain(const weir_footprint *footprint, weir
 
 /* ---- hints ---- */
 
-/* The inside of a leading comment (weir_lexed.hint): `nocache`, `cache ttl=60s tags=a,b`,
- * `primary`, `replica`, `priority=critical`. */
+/* The inside of a leading comment (weir_lexed.hint): `nocache`, `cache ttl=60s tags=a,b
+ * stale_if_error=1h stale_while_revalidate=30s refresh_ahead=10s`, `primary`, `replica`,
+ * `priority=critical`. */
 typedef struct weir_hint {
     enum { WEIR_HINT_UNSAID, WEIR_HINT_CACHE, WEIR_HINT_NOCACHE } cache;
-    weir_time ttl;   /* 0: unsaid */
-    weir_slice tags; /* a,b; borrowed */
+    weir_time ttl; /* 0: unsaid, as the next three */
+    weir_time stale_if_error, stale_while_revalidate, refresh_ahead;
+    weir_slice tags;       /* a,b; borrowed, as the next */
+    weir_slice name_space; /* empty: unsaid */
     enum { WEIR_HINT_ANYWHERE, WEIR_HINT_PRIMARY, WEIR_HINT_REPLICA } target;
     bool critical;
     weir_slice unknown; /* the first word that is none of these; empty: none */
 } weir_hint;
+/* The hint of a text; empty: it has none. */
+weir_slice weir_sql_hint(weir_slice text);
 /* Unknown words are skipped: a comment breaks nothing. */
 void weir_hint_read(weir_slice hint, weir_hint *ret);
 /* The next of `tags`; false at the end. */

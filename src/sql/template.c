@@ -379,6 +379,11 @@ bool weir_template_ask_variant(const weir_template *t, uint64_t meaning)
                                     memory_order_relaxed) != meaning;
 }
 
+void weir_template_unask_variant(const weir_template *t)
+{
+    atomic_store_explicit(&mutable_template(t)->variant_asked, 0, memory_order_relaxed);
+}
+
 /* Where it goes: a free place or its own; else one that its meaning picks, so that a few in use at
  * the same time need not drive one another out. */
 static unsigned variant_place(const weir_template *t, uint64_t meaning)
@@ -397,7 +402,7 @@ int weir_template_publish_variant(const weir_template *t, weir_epoch_member *mem
     weir_variant *v = malloc(sizeof(*v));
     if (!v) {
         weir_footprint_free(footprint);
-        atomic_store_explicit(&mutable_template(t)->variant_asked, 0, memory_order_relaxed);
+        weir_template_unask_variant(t);
         return -ENOMEM;
     }
     *v = (weir_variant){.meaning = meaning, .footprint = footprint};

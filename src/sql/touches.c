@@ -14,7 +14,7 @@ static weir_key_type key_of(const weir_schema_relation *relation, weir_slice col
 }
 
 /* The target's column, made if absent; NULL: it is of no interest. */
-static weir_pg_fixed *fixed_of(weir_pg_reader *r, weir_pg_target *t, weir_slice column)
+weir_pg_fixed *weir_pg_fixed_of(weir_pg_reader *r, weir_pg_target *t, weir_slice column)
 {
     weir_key_type key = t ? key_of(t->relation, column) : WEIR_KEY_NONE;
     if (key == WEIR_KEY_NONE)
@@ -31,7 +31,7 @@ static weir_pg_fixed *fixed_of(weir_pg_reader *r, weir_pg_target *t, weir_slice 
     return f;
 }
 
-static void add_value(weir_pg_reader *r, weir_pg_value **list, const weir_operand *o)
+void weir_pg_add_value(weir_pg_reader *r, weir_pg_value **list, const weir_operand *o)
 {
     weir_pg_value *v = weir_pg_alloc(r, sizeof(*v));
     if (!v)
@@ -49,17 +49,17 @@ void weir_pg_found_fixed(void *reader, const weir_from *leaf, weir_slice column,
                          const weir_operand *value)
 {
     weir_pg_reader *r = reader;
-    weir_pg_fixed *f = fixed_of(r, leaf->target, column);
+    weir_pg_fixed *f = weir_pg_fixed_of(r, leaf->target, column);
     weir_operand o = *value;
     o.item = 0; /* any of them */
     if (f && !f->values)
-        add_value(r, &f->values, &o);
+        weir_pg_add_value(r, &f->values, &o);
 }
 
 void weir_pg_assign(weir_pg_reader *r, weir_pg_target *t, const char *column,
                     const PgQuery__Node *value)
 {
-    weir_pg_fixed *f = fixed_of(r, t, weir_slice_cstr(column));
+    weir_pg_fixed *f = weir_pg_fixed_of(r, t, weir_slice_cstr(column));
     if (!f)
         return;
     weir_operand o = weir_pg_operand(r, value);
@@ -70,7 +70,7 @@ void weir_pg_assign(weir_pg_reader *r, weir_pg_target *t, const char *column,
     if (several || !fits(f, &o))
         f->after = NULL;
     else
-        add_value(r, &f->after, &o);
+        weir_pg_add_value(r, &f->after, &o);
 }
 
 /* The column that the nth value of a row goes into; empty: none. */
@@ -86,7 +86,7 @@ static void insert_row(weir_pg_reader *r, weir_pg_target *t, const PgQuery__Inse
 {
     for (size_t i = 0; i < row->n_items; i++) {
         weir_operand o = weir_pg_operand(r, row->items[i]);
-        weir_pg_fixed *f = fixed_of(r, t, column_at(t, s, i));
+        weir_pg_fixed *f = weir_pg_fixed_of(r, t, column_at(t, s, i));
         if (o.kind == WEIR_OPERAND_PLACE && o.place < r->place_count && !o.cast) {
             r->places[o.place] = (weir_receiver){.by_item = true, .taken = true};
         }
@@ -94,17 +94,61 @@ static void insert_row(weir_pg_reader *r, weir_pg_target *t, const PgQuery__Inse
             continue;
         bool whole = s->n_cols == 0 || s->cols[i]->res_target->n_indirection == 0;
         if (whole && fits(f, &o))
-            add_value(r, &f->values, &o);
+            weir_pg_add_value(r, &f->values, &o);
         else
             f->unknown = true;
     }
 }
 
+/* A row of nothing but values, which the lexer makes one place of. */
+static bool is_pure(weir_pg_reader *r, const PgQuery__List *row, uint32_t *ret_place)
+{
+    for (size_t i = 0; i < row->n_items; i++) {
+        weir_operand o = weir_pg_operand(r, row->items[i]);
+        if (o.kind != WEIR_OPERAND_PLACE || o.negated || o.cast || o.array || o.item != i + 1 ||
+            (i > 0 && o.place != *ret_place))
+            return false;
+        *ret_place = o.place;
+    }
+    return row->n_items > 0;
+}
+
+/* Likewise; it stands for as many as a statement of the template has. */
+static bool is_elided(weir_pg_reader *r, const PgQuery__List *row, size_t n_items)
+{
+    for (size_t i = 0; i < row->n_items; i++) {
+        const PgQuery__Node *n = row->items[i];
+        bool value = n->node_case == PG_QUERY__NODE__NODE_A_CONST ||
+                     n->node_case == PG_QUERY__NODE__NODE_PARAM_REF;
+        if (!value || weir_pg_operand(r, n).kind == WEIR_OPERAND_PLACE)
+            return false;
+    }
+    return row->n_items == n_items;
+}
+
+/* The first row's values are those of each row. */
+static void repeat_values(const weir_pg_target *t, uint32_t place)
+{
+    for (weir_pg_fixed *f = t->fixed; f; f = f->next)
+        for (weir_pg_value *v = f->values; v; v = v->next)
+            v->rows = v->rows || v->operand.place == place;
+}
+
 void weir_pg_insert_values(weir_pg_reader *r, weir_pg_target *t, const PgQuery__InsertStmt *s,
                            const PgQuery__SelectStmt *values)
 {
-    for (size_t i = 0; t && i < values->n_values_lists && !r->no_memory; i++)
-        insert_row(r, t, s, values->values_lists[i]->list);
+    const PgQuery__List *first = values->values_lists[0]->list;
+    uint32_t place = WEIR_PLACE_NONE;
+    bool pure = t && is_pure(r, first, &place), elided = false;
+    for (size_t i = 0; t && i < values->n_values_lists && !r->no_memory; i++) {
+        const PgQuery__List *row = values->values_lists[i]->list;
+        if (i > 0 && pure && is_elided(r, row, first->n_items))
+            elided = true;
+        else
+            insert_row(r, t, s, row);
+    }
+    if (elided)
+        repeat_values(t, place);
 }
 
 /* Rows in the way agree in the columns that the conflict is about, by these types' own equality; a
@@ -117,7 +161,7 @@ void weir_pg_conflict(weir_pg_reader *r, weir_pg_target *t, const PgQuery__OnCon
     for (size_t i = 0; c->infer && i < c->infer->n_index_elems; i++) {
         const PgQuery__IndexElem *e = c->infer->index_elems[i]->index_elem;
         bool plain = e->name[0] && !e->expr && e->n_collation == 0 && e->n_opclass == 0;
-        weir_pg_fixed *f = plain ? fixed_of(r, t, weir_slice_cstr(e->name)) : NULL;
+        weir_pg_fixed *f = plain ? weir_pg_fixed_of(r, t, weir_slice_cstr(e->name)) : NULL;
         if (f && f->key != WEIR_KEY_PG_TEXT)
             f->conflict = true;
     }
@@ -136,7 +180,8 @@ static bool is_fixed(const weir_pg_target *t, const weir_pg_fixed *f)
 static bool comes_back(const weir_pg_target *t)
 {
     bool inserts_only = t->inserts && !t->updates;
-    return !inserts_only && t->relation->comes_back;
+    const weir_schema_relation *own = t->relation;
+    return !inserts_only && (t->deletes ? own->comes_back : own->update_comes_back);
 }
 
 static void put(weir_pg_reader *r, weir_dependencies *to, const weir_read_dependency *item)
@@ -184,6 +229,7 @@ static void put_values(weir_pg_reader *r, weir_dependencies *to, weir_read_depen
         item->item = v->operand.item;
         item->negated = v->operand.negated;
         item->array = v->operand.array;
+        item->rows = v->rows;
         put(r, to, item);
     }
 }
@@ -241,7 +287,7 @@ static void put_target(weir_pg_reader *r, const weir_pg_target *t, weir_dependen
         if (put_relation(r, to, above) && fixed)
             put_fixed(r, to, t, above);
     }
-    for (uint32_t i = 0; i < own->cascade_count; i++) {
+    for (uint32_t i = 0; i < (t->deletes ? own->cascade_count : own->update_count); i++) {
         const weir_schema_relation *other = weir_schema_at(r->schema, own->cascades[i]);
         if (other->unknown_writes)
             weir_pg_touch_everything(r, "fires triggers or rules that may write anything");

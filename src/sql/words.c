@@ -139,6 +139,7 @@ static const weir_word len16[] = {
 static const weir_word len17[] = {
     {"foreign_key_check", WORD_PRAGMA_ASKS, 0},
     {"last_insert_rowid", WORD_CALL, WEIR_EFFECT_SEQUENCE},
+    {"pg_cancel_backend", WORD_CALL, WEIR_EFFECT_NOTIFY},
 };
 
 static const weir_word len18[] = {
@@ -185,7 +186,7 @@ static const struct bucket {
     [10] = BUCKET(len10, 0x00c010c), [11] = BUCKET(len11, 0x009010c),
     [13] = BUCKET(len13, 0x0080000), [14] = BUCKET(len14, 0x0400808),
     [15] = BUCKET(len15, 0x0000100), [16] = BUCKET(len16, 0x0008028),
-    [17] = BUCKET(len17, 0x0000820), [18] = BUCKET(len18, 0x0008100),
+    [17] = BUCKET(len17, 0x0008820), [18] = BUCKET(len18, 0x0008100),
     [20] = BUCKET(len20, 0x0008000), [21] = BUCKET(len21, 0x0008000),
     [22] = BUCKET(len22, 0x0008000), [23] = BUCKET(len23, 0x0008000),
     [25] = BUCKET(len25, 0x0008000), [27] = BUCKET(len27, 0x0008000),

@@ -79,7 +79,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--emphasis", default="none")
-    parser.add_argument("--hits", type=float, default=30)
+    parser.add_argument("--hits", type=float, default=25)
     parser.add_argument("--timeout", type=float, default=1800)
     parser.add_argument("--consistency", choices=["strict", "bounded"], default="strict")
     parser.add_argument("--set", action="append", default=[])

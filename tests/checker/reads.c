@@ -62,7 +62,7 @@ static const shape shapes[] = {
      3, false},
     {"o",
      "SELECT a.id, b.id AS pet FROM owner a FULL JOIN pet b ON b.owner = a.id AND a.id = $1"
-     " ORDER BY 1, 2",
+     " ORDER BY 1 NULLS LAST, 2 NULLS LAST",
      2, false},
     {"o",
      "SELECT a.id, a.name FROM owner a WHERE NOT EXISTS (SELECT 1 FROM pet b"

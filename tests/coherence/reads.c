@@ -1,6 +1,7 @@
 /* What is read, and what each answer has to be (coherence.h). Every shape is of a kind that may be
  * cached; some depend on a row, some on a table, some on several. */
 #include "coherence.h"
+#include <string.h>
 
 enum { ANY_FAMILY, OF_PLAIN, OF_TRIGGERED };
 enum { BY_KEY, BY_OWNER, OF_ALL, BY_PLACE, SINGLE };
@@ -84,7 +85,7 @@ static statement *read_place(client *c, const char *sql, int variant, int place,
     s->check = check_place;
     s->argument = variant * PLACES + place;
     for (int i = 0; i < MOVERS; i++)
-        s->least[i] = model_least(&movers[variant][i], c->way);
+        s->least[i] = model_least(&movers[variant][i], c);
     return s;
 }
 
@@ -147,9 +148,11 @@ statement *read_key(client *c, int64_t key)
 
 statement *read_something(client *c)
 {
-    unsigned number = (unsigned)choose(c, SHAPES + 2);
+    unsigned number = (unsigned)choose(c, SHAPES + 3);
     if (number == SHAPES)
         return read_place(c, NULL, 2, (int)choose(c, PLACES), true);
+    if (number == SHAPES + 1)
+        return read_side(c, choose(c, 2));
     if (number > SHAPES)
         return read_switch(c);
     c->family = choose(c, 4) ? PLAIN : TRIGGERED;
@@ -162,11 +165,24 @@ statement *read_something(client *c)
 
 /* ---- acts ---- */
 
+/* A replica may answer it, if there is one: it is to see the same. */
+static void hint(client *c, statement *s)
+{
+    static const char words[] = "/* weir: replica */ ";
+    size_t len = strlen(s->sql), more = sizeof(words) - 1;
+    if (!disturbed("replica") || c->way == AROUND || choose(c, 4) == 0)
+        return;
+    if (len + more >= sizeof(s->sql))
+        fail("a text is too long for a hint");
+    memmove(s->sql + more, s->sql, len + 1);
+    memcpy(s->sql, words, more);
+}
+
 static bool read_alone(client *c)
 {
     if (c->step > 0)
         return false;
-    read_something(c);
+    hint(c, read_something(c));
     return true;
 }
 
@@ -177,7 +193,7 @@ static bool read_several(client *c)
         return false;
     c->apart = choose(c, 2);
     for (int64_t n = 2 + choose(c, 3); n > 0; n--)
-        read_something(c);
+        hint(c, read_something(c));
     return true;
 }
 

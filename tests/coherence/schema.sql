@@ -98,3 +98,31 @@ INSERT INTO hidden VALUES (1);
 ALTER TABLE hidden FORCE ROW LEVEL SECURITY;
 CREATE TABLE typed (id int PRIMARY KEY, version int8 NOT NULL);
 INSERT INTO typed VALUES (1, 0);
+
+-- Who may see it changes.
+CREATE TABLE secret (id int PRIMARY KEY);
+CREATE TABLE shared_secret (id int PRIMARY KEY);
+CREATE TABLE policed (id int PRIMARY KEY);
+CREATE TABLE watched (id int PRIMARY KEY);
+CREATE SCHEMA vault;
+CREATE TABLE vault.kept (id int PRIMARY KEY);
+INSERT INTO secret VALUES (1);
+INSERT INTO shared_secret VALUES (1);
+INSERT INTO policed VALUES (1);
+INSERT INTO watched VALUES (1);
+INSERT INTO vault.kept VALUES (1);
+GRANT SELECT ON secret, policed, watched, vault.kept TO viewer;
+GRANT SELECT ON shared_secret TO readers;
+GRANT USAGE ON SCHEMA vault TO viewer;
+CREATE POLICY none ON policed USING (false);
+ALTER TABLE watched ENABLE ROW LEVEL SECURITY;
+CREATE POLICY narrow ON watched USING (true);
+
+-- One name leads to the one table or to the other.
+CREATE SCHEMA a;
+CREATE SCHEMA b;
+CREATE TABLE a.pathed (id int PRIMARY KEY, version int8 NOT NULL);
+CREATE TABLE b.pathed (id int PRIMARY KEY, version int8 NOT NULL);
+INSERT INTO a.pathed VALUES (1, 0);
+INSERT INTO b.pathed VALUES (1, 1000000000);
+CREATE VIEW swung AS SELECT id, version FROM a.pathed;

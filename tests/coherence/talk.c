@@ -1,4 +1,4 @@
-/* A client's connection: requests are written, answers are taken and judged (coherence.h).
+/* A client's talk: requests are written, answers are taken and judged (coherence.h).
  *
  * Invariant: what a read has to see is noted before its first byte goes out, what a write
  * acknowledged after its last byte has come. */
@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -93,6 +92,13 @@ void expect_exactly(statement *s, int64_t value)
     s->cells[s->expected++] = (cell){.least = value};
 }
 
+/* What cannot be sent is answered by the end of the connection. */
+static void send_all(const client *c, const void *bytes, size_t len)
+{
+    if (send(c->fd, bytes, len, MSG_NOSIGNAL) != (ssize_t)len && !*w.disturbances)
+        fail("client %d: send: %s", c->number, strerror(errno));
+}
+
 typedef struct output {
     uint8_t data[OUT_MAX];
     size_t len;
@@ -138,12 +144,12 @@ static void put_queries(client *c, output *out)
 }
 
 /* The name of this text; false: it is to be parsed first. */
-static bool name_of(client *c, const char *sql, char name[16])
+static bool name_of(client *c, const char *sql, char name[24])
 {
     uint32_t hash = 2166136261u;
     for (const char *at = sql; *at; at++)
         hash = (hash ^ (uint8_t)*at) * 16777619u;
-    snprintf(name, 16, "s%08x", hash);
+    snprintf(name, 24, "s%u_%08x", c->named_anew, hash);
     for (unsigned i = 0; i < c->named_count; i++)
         if (c->named[i] == hash)
             return true;
@@ -192,7 +198,7 @@ static void put_bind(wire_message *m, const char *name, const statement *s, bool
 static void put_extended(client *c, output *out, const statement *s)
 {
     wire_message m = {.len = 0};
-    char name[16] = "";
+    char name[24] = "";
     if (c->how != NAMED || !name_of(c, s->sql, name))
         put_parse(&m, name, s);
     put_bind(&m, name, s, c->how == BINARY);
@@ -225,9 +231,10 @@ void client_send(client *c)
     for (unsigned i = 0; i < c->count; i++) {
         statement *s = &c->st[i];
         s->sent = now;
+        s->doubtful = w.doubt;
         for (unsigned n = 0; n < s->expected; n++)
             if (s->cells[n].of && s->cells[n].least == 0)
-                s->cells[n].least = model_least(s->cells[n].of, c->way);
+                s->cells[n].least = model_least(s->cells[n].of, c);
     }
     if (c->how == SIMPLE) {
         put_queries(c, &out);
@@ -240,8 +247,7 @@ void client_send(client *c)
         if (!c->apart)
             put_sync(c, &out);
     }
-    if (send(c->fd, out.data, out.len, MSG_NOSIGNAL) != (ssize_t)out.len && !c->may_vanish)
-        fail("client %d: send: %s", c->number, strerror(errno));
+    send_all(c, out.data, out.len);
 }
 
 /* ---- the answer ---- */
@@ -304,10 +310,21 @@ static bool is_chance(const char *sqlstate)
            strcmp(sqlstate, "42P05") == 0 || strcmp(sqlstate, "25P02") == 0;
 }
 
+/* The server, the connection or the statement was ended: what it did is not known. Not so for what
+ * a session had prepared. */
+static bool is_loss(const char *sqlstate)
+{
+    return memcmp(sqlstate, "08", 2) == 0 || memcmp(sqlstate, "57", 2) == 0 ||
+           strcmp(sqlstate, "53300") == 0 || strcmp(sqlstate, "25006") == 0 ||
+           strcmp(sqlstate, "26000") == 0;
+}
+
 static void on_error(client *c, const uint8_t *body)
 {
-    statement *s = &c->st[c->at < c->count ? c->at : c->count - 1];
     const char *words = "";
+    if (c->count == 0)
+        return; /* last words to who asked for nothing */
+    statement *s = &c->st[c->at < c->count ? c->at : c->count - 1];
     s->failed = true;
     c->broken = true;
     for (const char *f = (const char *)body; *f; f += strlen(f) + 1) {
@@ -317,8 +334,14 @@ static void on_error(client *c, const uint8_t *body)
             words = f + 1;
     }
     w.refused++;
-    if (!is_chance(s->sqlstate) && !c->may_fail && !c->may_vanish)
+    if (*w.disturbances && is_loss(s->sqlstate)) {
+        w.lost++;
+        c->lost = true;
+        c->named_count = 0; /* some of them may not have been prepared */
+        c->named_anew++;
+    } else if (!is_chance(s->sqlstate) && !c->may_fail) {
         fail("client %d: %s: %s: %s", c->number, s->sqlstate, words, s->sql);
+    }
 }
 
 /* The copied rows, all at once. */
@@ -330,7 +353,7 @@ static void on_copy(client *c)
     wire_put(&m, data, strlen(data));
     wire_end(&m, at);
     wire_end(&m, wire_begin(&m, 'c'));
-    wire_send(c->fd, m.data, m.len);
+    send_all(c, m.data, m.len);
 }
 
 static void on_ready(client *c, const uint8_t *body)
@@ -347,8 +370,26 @@ static void on_ready(client *c, const uint8_t *body)
         judge(c, &c->st[i]);
 }
 
-static void on_message(client *c, uint8_t type, const uint8_t *body)
+/* FNV: of every byte that describes or holds the answer. */
+static void add_to_sum(client *c, const uint8_t *bytes, size_t len)
 {
+    statement *s = &c->st[c->at];
+    if (c->at >= c->count)
+        return;
+    for (size_t i = 0; i < len; i++)
+        s->sum = (s->sum ^ bytes[i]) * UINT64_C(0x100000001b3);
+}
+
+static void on_message(client *c, const uint8_t *message, size_t size)
+{
+    uint8_t type = message[0];
+    const uint8_t *body = message + 5;
+    if (c->entering) {
+        client_on_entering(c, type, body);
+        return;
+    }
+    if (type == 'T' || type == 'D' || type == 'C')
+        add_to_sum(c, message, size);
     switch (type) {
     case 'T':
         on_description(c, body);
@@ -373,52 +414,54 @@ static void on_message(client *c, uint8_t type, const uint8_t *body)
     }
 }
 
-void client_open(client *c)
+void client_lose(client *c)
 {
-    c->fd = wire_connect(w.ports[c->way]);
-    wire_login(c->fd, c->way == AROUND ? w.login : w.user, w.database);
-    c->in_len = c->named_count = 0;
-    c->status = 'I';
-    c->busy = c->lost = false;
-    if (!c->in) {
-        c->in_size = 1 << 16;
-        c->in = malloc(c->in_size);
-    }
-    struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
-    if (!c->in || epoll_ctl(w.epoll, EPOLL_CTL_ADD, c->fd, &e) < 0)
-        fail("client %d: %s", c->number, strerror(errno));
-}
-
-void client_close(client *c)
-{
-    close(c->fd);
-    c->fd = -1;
-}
-
-/* The outcome of what was under way is not known. */
-static void on_end(client *c)
-{
-    if (!c->may_vanish)
+    if (!*w.disturbances)
         fail("client %d: the connection was ended", c->number);
-    w.lost++;
-    client_close(c);
-    client_open(c);
-    c->lost = true;
+    if (c->entering) {
+        client_retry(c);
+        return;
+    }
+    w.lost += c->act != NULL;
+    c->lost = c->lost || c->act || c->busy;
+    close(c->fd);
+    client_enter(c);
 }
 
 void client_on_event(client *c)
 {
+    if (c->fd < 0)
+        return;
     ssize_t n = recv(c->fd, c->in + c->in_len, c->in_size - c->in_len, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
-        on_end(c);
+        client_lose(c);
         return;
     }
     c->in_len += (size_t)n;
     size_t pos = 0;
-    for (size_t size; (size = wire_whole(c->in + pos, c->in_len - pos)); pos += size)
-        on_message(c, c->in[pos], c->in + pos + 5);
+    int fd = c->fd;
+    for (size_t size; (size = wire_whole(c->in + pos, c->in_len - pos)); pos += size) {
+        on_message(c, c->in + pos, size);
+        if (c->fd != fd || c->in_len == 0)
+            return; /* it enters anew */
+    }
     memmove(c->in, c->in + pos, c->in_len - pos);
     c->in_len -= pos;
+}
+
+void client_ask(client *c, void (*what)(client *c, int64_t argument), int64_t argument)
+{
+    for (int tries = 0; tries < 1000; tries++) {
+        client_wait(c);
+        c->count = 0;
+        c->lost = false;
+        what(c, argument);
+        client_send(c);
+        client_wait(c);
+        if (!c->lost)
+            return;
+    }
+    fail("client %d is not answered: %s", c->number, c->st[0].sql);
 }

@@ -56,7 +56,7 @@ static bool write_alone(client *c)
         return true;
     }
     if (c->step == 1 && stands(c))
-        model_acked(&keys[c->family][c->memory[KEY]], c->way, c->st[0].value[0][0]);
+        model_acked(&keys[c->family][c->memory[KEY]], c, c->st[0].value[0][0]);
     if (c->step == 1 && choose(c, 2)) {
         read_key(c, c->memory[KEY]);
         return true;
@@ -100,11 +100,11 @@ static bool write_blindly(client *c)
         return true;
     }
     counter *k = &keys[c->family][c->memory[KEY]];
-    if (c->step == 1) {
+    if (c->step == 1 || c->step == LOST) {
         bool meant = c->memory[SPOILT] && (strcmp(c->st[0].sqlstate, "22012") == 0 ||
                                            strcmp(c->st[0].sqlstate, "P0001") == 0);
         if (!c->lost && (meant || !c->broken))
-            model_acked(k, c->way, k->total + 1);
+            model_acked(k, c, k->total + 1);
         else
             key_doubtful[c->family][c->memory[KEY]] = true;
         key_busy[c->family][c->memory[KEY]] = false;
@@ -145,7 +145,7 @@ static bool write_anew(client *c)
         return true;
     default:
         if (stands(c))
-            model_acked(&keys[c->family][key], c->way, keys[c->family][key].total + 1);
+            model_acked(&keys[c->family][key], c, keys[c->family][key].total + 1);
     }
     key_doubtful[c->family][key] = !stands(c);
     key_busy[c->family][key] = false;
@@ -160,7 +160,7 @@ static void transaction_step(client *c)
         say(c, "UPDATE @item SET mark = -1, version = version + 1 WHERE id = $1 RETURNING version",
             1, c->memory[KEY]);
         model_sends(&keys[c->family][c->memory[KEY]]);
-    } else if (choose(c, 4) == 0) {
+    } else if (choose(c, 4) == 0 && !*w.disturbances) { /* what follows a loss would stand alone */
         c->how = SIMPLE;
         c->apart = true;
         say(c, "SAVEPOINT s", 0);
@@ -208,9 +208,9 @@ static bool write_in_transaction(client *c)
     default:
         if (!stands(c) || c->memory[SPOILT])
             break;
-        model_acked(&keys[c->family][c->memory[KEY]], c->way, c->memory[VERSION]);
+        model_acked(&keys[c->family][c->memory[KEY]], c, c->memory[VERSION]);
         if (c->memory[KEY2] < SHARED)
-            model_acked(&keys[c->family][c->memory[KEY2]], c->way, c->memory[VERSION2]);
+            model_acked(&keys[c->family][c->memory[KEY2]], c, c->memory[VERSION2]);
     }
     if (c->step > 4)
         return false;
@@ -252,11 +252,11 @@ static bool write_and_read_on(client *c)
         c->memory[KEY] = any_key(c);
         raise(c, c->memory[KEY]);
         statement *s = say(c, "SELECT version, mark FROM @item WHERE id = $1", 1, c->memory[KEY]);
-        s->check = check_own;
+        s->check = w.level == BOUNDED ? NULL : check_own;
         return true;
     }
     if (stands(c))
-        model_acked(&keys[c->family][c->memory[KEY]], c->way, c->st[0].value[0][0]);
+        model_acked(&keys[c->family][c->memory[KEY]], c, c->st[0].value[0][0]);
     return false;
 }
 
@@ -277,11 +277,13 @@ static bool write_optimistically(client *c)
             "RETURNING version",
             2, c->memory[KEY], c->memory[VERSION]);
     } else if (c->st[0].rows == 1) {
-        model_acked(&keys[c->family][c->memory[KEY]], c->way, c->st[0].value[0][0]);
+        model_acked(&keys[c->family][c->memory[KEY]], c, c->st[0].value[0][0]);
         return false;
     } else {
         c->memory[COUNT]++;
-        read_key(c, c->memory[KEY])->cells[0].least = c->memory[VERSION] + 1;
+        statement *s = read_key(c, c->memory[KEY]);
+        if (w.level != BOUNDED)
+            s->cells[0].least = c->memory[VERSION] + 1;
     }
     return true;
 }
@@ -305,6 +307,8 @@ static bool make_or_find(client *c)
         if (c->lost || (c->broken && strcmp(c->st[0].sqlstate, "23505") != 0))
             return false;
         c->may_fail = false;
+        if (w.level == BOUNDED)
+            return false;
         expect_exactly(say(c, "SELECT count(*) FROM made WHERE id = $1", 1, c->memory[KEY]), 1);
         return true;
     default:
@@ -343,7 +347,7 @@ static bool write_locked(client *c)
         return true;
     default:
         if (stands(c))
-            model_acked(&keys[c->family][key], c->way, c->memory[VERSION]);
+            model_acked(&keys[c->family][key], c, c->memory[VERSION]);
         return false;
     }
 }
@@ -368,7 +372,7 @@ static bool move(client *c)
         return true;
     }
     if (stands(c) && c->st[0].rows == 1)
-        model_acked(&movers[c->memory[KEY2]][c->memory[KEY]], c->way, c->st[0].value[0][0]);
+        model_acked(&movers[c->memory[KEY2]][c->memory[KEY]], c, c->st[0].value[0][0]);
     return false;
 }
 
@@ -384,11 +388,12 @@ bool act_write(client *c)
                 {write_locked, 16},
                 {make_or_find, 32},
                 {write_and_read_on, 16},
+                {write_side, 12},
                 {write_anew, 3},
                 {write_in_vain, 2},
                 {write_blindly, 2},
                 {act_more, 3}}; /* the rarest touch everything */
-    enum { ACTS = sizeof(acts) / sizeof(acts[0]), SUM = 402 };
+    enum { ACTS = sizeof(acts) / sizeof(acts[0]), SUM = 414 };
     int64_t chosen = choose(c, SUM);
     unsigned i = 0;
     for (; i + 1 < ACTS && chosen >= acts[i].weight; i++)

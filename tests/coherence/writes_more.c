@@ -6,7 +6,8 @@
 enum { KEY, VERSION, WHICH };
 enum { PREPARED = 4 };
 
-static bool feed_busy, slate_busy, switching;
+static bool feed_busy, slate_busy;
+bool schema_busy;
 
 /* ---- one row more, by COPY; all rows gone and another there ---- */
 
@@ -25,7 +26,7 @@ static bool copy_in(client *c)
     }
     feed_busy = c->broken || c->lost;
     if (!feed_busy)
-        model_acked(&feeds, c->way, feeds.total + 1);
+        model_acked(&feeds, c, feeds.total + 1);
     return false;
 }
 
@@ -51,7 +52,7 @@ static bool wipe(client *c)
     default:
         slate_busy = c->broken || c->lost;
         if (!slate_busy)
-            model_acked(&slate, c->way, slate.total + 1);
+            model_acked(&slate, c, slate.total + 1);
         return false;
     }
 }
@@ -60,8 +61,10 @@ static bool wipe(client *c)
 
 static struct prepared {
     int64_t key, version;
-    unsigned name;
-    bool ready;
+    unsigned name; /* 0: none */
+    bool sent;     /* it is perhaps prepared */
+    bool ready;    /* to be completed */
+    bool doubtful; /* it is not known whether it is there */
 } prepared[PREPARED];
 static unsigned prepared_next;
 
@@ -86,42 +89,60 @@ static bool prepare(client *c)
             p->key);
         return true;
     case 2:
-        if (c->broken || c->lost)
+        if (c->broken)
             break;
         p->version = c->st[0].value[0][0];
+        p->sent = true;
         snprintf(sql, sizeof(sql), "PREPARE TRANSACTION 'p%u'", p->name);
         c->how = SIMPLE;
         say(c, sql, 0);
         return true;
     default:
-        p->ready = !c->broken && !c->lost;
+        p->doubtful = c->lost;
+        p->ready = p->sent && (c->lost || !c->broken);
     }
     if (!p->ready)
         p->name = 0;
     return false;
 }
 
+/* What was refused or lost is tried again, until it is not there any more. */
+static bool completed(client *c, struct prepared *p)
+{
+    bool gone = c->broken && strcmp(c->st[0].sqlstate, "42704") == 0;
+    if (gone && !p->doubtful && !w.lossy)
+        fail("client %d: what was prepared is not there: %s", c->number, c->st[0].sql);
+    p->doubtful = p->doubtful || c->lost;
+    p->ready = (c->lost || c->broken) && !gone;
+    if (p->ready)
+        return false;
+    if (!gone)
+        model_acked(&keys[PLAIN][p->key], c, p->version);
+    p->name = 0;
+    return true;
+}
+
 static bool complete(client *c)
 {
     struct prepared *p = &prepared[c->memory[WHICH] % PREPARED];
+    char sql[64];
     if (c->step > 0) {
-        if (!c->broken && !c->lost)
-            model_acked(&keys[PLAIN][p->key], c->way, p->version);
-        if (c->step == 1) {
-            c->memory[KEY] = p->key;
-            p->name = 0;
-            read_key(c, c->memory[KEY]);
-            return true;
-        }
-        return false;
+        int64_t key = p->key;
+        bool first = c->memory[KEY] == 0;
+        c->memory[KEY] = 1; /* what comes next is the answer of a read */
+        if (!first || !completed(c, p) || c->step != 1)
+            return false;
+        read_key(c, key);
+        return true;
     }
     for (int i = 0; i < PREPARED; i++) {
-        char sql[64];
         if (!prepared[i].ready)
             continue;
         prepared[i].ready = false;
         c->memory[WHICH] = i;
+        c->memory[KEY] = 0;
         c->how = SIMPLE;
+        c->may_fail = *w.disturbances != '\0';
         snprintf(sql, sizeof(sql), "COMMIT PREPARED 'p%u'", prepared[i].name);
         say(c, sql, 0);
         return true;
@@ -166,10 +187,14 @@ static counter toggled[TOGGLES];
 
 static void check_toggle(client *c, statement *s)
 {
-    const counter *of = &toggled[s->argument];
-    if (s->least[0] == of->sent && s->value[0][0] != toggles[s->argument].rows[s->least[0] % 2])
-        blame(c, s, "saw %lld rows after change %lld", (long long)s->value[0][0],
-              (long long)s->least[0]);
+    int64_t state = model_state(&toggled[s->argument], s->least[0], s->sent);
+    if (state >= 0 && s->value[0][0] != toggles[s->argument].rows[state % 2])
+        blame(c, s, "saw %lld rows after change %lld", (long long)s->value[0][0], (long long)state);
+}
+
+const char *switch_text(int number)
+{
+    return number < TOGGLES ? toggles[number].read : NULL;
 }
 
 statement *read_switch(client *c)
@@ -178,11 +203,11 @@ statement *read_switch(client *c)
     statement *s = say(c, toggles[which].read, 0);
     s->check = check_toggle;
     s->argument = which;
-    s->least[0] = model_least(&toggled[which], c->way);
+    s->least[0] = model_least_of_schema(&toggled[which], c);
     return s;
 }
 
-static bool change(client *c, counter *of, const char *sql)
+bool change_schema(client *c, counter *of, const char *sql)
 {
     if (c->step == 0) {
         model_sends(of);
@@ -190,31 +215,35 @@ static bool change(client *c, counter *of, const char *sql)
         say(c, sql, 0);
         return true;
     }
-    if (c->broken || c->lost)
+    if (c->lost)
+        return false; /* it stays busy until everything is settled */
+    if (!c->broken)
+        model_acked(of, c, of->total + 1);
+    else if (!*w.disturbances)
         fail("a change of the schema failed: %s", c->st[0].sqlstate);
-    model_acked(of, c->way, of->total + 1);
-    switching = false;
+    schema_busy = false;
     return false;
 }
 
 static bool toggle(client *c)
 {
     counter *of = &toggled[c->memory[WHICH]];
-    return change(c, of, toggles[c->memory[WHICH]].texts[of->total % 2]);
+    return change_schema(c, of, toggles[c->memory[WHICH]].texts[of->total % 2]);
 }
 
 static bool redefine(client *c)
 {
     char sql[128];
-    snprintf(sql, sizeof(sql),
-             "CREATE OR REPLACE VIEW shifted AS SELECT id, version + %lld AS version FROM p_item",
-             (long long)(shift.total + 1) * 1000000000);
-    return change(c, &shift, sql);
+    snprintf(
+        sql, sizeof(sql),
+        "CREATE OR REPLACE VIEW public.shifted AS SELECT id, version + %lld AS version FROM p_item",
+        (long long)(shift.total + 1) * 1000000000);
+    return change_schema(c, &shift, sql);
 }
 
 static bool retype(client *c)
 {
-    return change(c, &typed, "ALTER TABLE typed ALTER version TYPE int8 USING version + 1");
+    return change_schema(c, &typed, "ALTER TABLE typed ALTER version TYPE int8 USING version + 1");
 }
 
 static bool add_column(client *c)
@@ -222,7 +251,7 @@ static bool add_column(client *c)
     static unsigned serial;
     char sql[64];
     if (c->step > 0) {
-        switching = false;
+        schema_busy = c->lost;
         return false;
     }
     snprintf(sql, sizeof(sql), "ALTER TABLE p_item ADD COLUMN more_%u int", serial++);
@@ -234,24 +263,60 @@ static bool add_column(client *c)
 bool act_switch(client *c)
 {
     static bool (*const acts[])(client *) = {toggle, toggle, redefine, retype, add_column};
-    if (switching)
+    if (schema_busy)
         return false;
-    switching = true;
+    schema_busy = true;
+    c->may_fail = *w.disturbances != '\0';
     c->memory[WHICH] = choose(c, TOGGLES);
     c->act = acts[choose(c, sizeof(acts) / sizeof(acts[0]))];
+    if (disturbed("roles") && choose(c, 3) > 0)
+        return switch_something(c);
     return c->act(c);
 }
 
-/* The streams that both gateways follow end, and begin anew somewhere else. */
-static bool end_streams(client *c)
+/* ---- all is at rest: what is there is known again ---- */
+
+static void say_text(client *c, int64_t text)
 {
-    if (c->step == 0)
-        say(c, "SELECT pg_terminate_backend(pid) FROM pg_stat_replication", 0);
-    return c->step == 0;
+    say(c, (const char *)(intptr_t)text, 0);
 }
 
-bool act_disturb(client *c)
+static int64_t ask_number(client *direct, const char *sql)
 {
-    c->act = end_streams;
-    return c->act(c);
+    direct->how = SIMPLE;
+    client_ask(direct, say_text, (int64_t)(intptr_t)sql);
+    return direct->st[0].value[0][0];
+}
+
+/* Of one change that may or may not have been made, its parity tells. */
+void settle_parity(client *direct, counter *of, const char *sql)
+{
+    bool odd = ask_number(direct, sql) != 0;
+    model_settle(of, of->sent - ((of->sent % 2 != 0) != odd));
+}
+
+static void settle_mover(client *direct, int variant, int id)
+{
+    static const char *const tables[] = {"moved", "moved_full", "part"};
+    char sql[80];
+    snprintf(sql, sizeof(sql), "SELECT version FROM %s WHERE id = %d", tables[variant], id);
+    model_settle(&movers[variant][id], ask_number(direct, sql));
+}
+
+void settle_more(client *direct)
+{
+    for (int i = 0; i < 3 * MOVERS; i++)
+        settle_mover(direct, i / MOVERS, i % MOVERS);
+    model_settle(&feeds, ask_number(direct, "SELECT count(*) FROM feed"));
+    model_settle(&slate, ask_number(direct, "SELECT max(version) FROM slate"));
+    model_settle(&typed, ask_number(direct, "SELECT version FROM typed"));
+    model_settle(&shift, ask_number(direct, "SELECT min(version) / 1000000000 FROM shifted"));
+    for (int i = 0; i < TOGGLES; i++) {
+        char sql[120];
+        snprintf(sql, sizeof(sql), "SELECT ((SELECT n FROM (%s) AS t(n)) <> %lld)::int",
+                 toggles[i].read, (long long)toggles[i].rows[0]);
+        settle_parity(direct, &toggled[i], sql);
+    }
+    settle_roles(direct);
+    feed_busy = slate_busy = schema_busy = false;
 }

@@ -1,36 +1,68 @@
 """Fixtures: `weir` starts gateways, `postgres` is a server for the whole run, `own_postgres` one
 that a test may stop, `served` a gateway on an empty database of either kind."""
 
+import ctypes
 import faulthandler
 import signal
+import threading
 
 import pytest
 
 from support import Postgres, Served, Weir
 
-SECONDS_MAX = 60
+SECONDS_MAX = 150
+# They begin before the others, or the run would end with one of them alone.
+LONGEST = ["test_persist", "test_cache_drivers", "test_cache_postgres", "test_pg_footprints",
+           "test_bad_input", "test_tls", "test_replicas", "test_session_edges", "test_restart",
+           "test_follow", "test_cache_differential", "test_lending", "test_tier", "test_transfer"]
 
 
 @pytest.fixture(autouse=True)
 def bounded_time(request):
     """No test may hang: an exception first, and the end of the run if that does not help."""
     mark = request.node.get_closest_marker("seconds")
-    limit = mark.args[0] if mark else SECONDS_MAX
+    limit = max(mark.args[0], SECONDS_MAX) if mark else SECONDS_MAX
 
+    faulthandler.dump_traceback_later(limit + 90, exit=True)
+    cancel = (raise_by_signal if threading.current_thread() is threading.main_thread() else
+              raise_by_thread)(limit)
+    yield
+    cancel()
+    faulthandler.cancel_dump_traceback_later()
+
+
+def raise_by_signal(limit):
     def on_alarm(*_):
         raise TimeoutError(f"the test took more than {limit} s")
 
     old = signal.signal(signal.SIGALRM, on_alarm)
     signal.alarm(int(limit))
-    faulthandler.dump_traceback_later(limit + 90, exit=True)
-    yield
-    faulthandler.cancel_dump_traceback_later()
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, old)
+
+    def cancel():
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, old)
+
+    return cancel
+
+
+def raise_by_thread(limit):
+    """pytest-xdist now and then runs a worker's tests in another thread than the main one, where
+    signals cannot be had. This does not interrupt a system call."""
+    test = ctypes.c_ulong(threading.get_ident())
+    timer = threading.Timer(limit, ctypes.pythonapi.PyThreadState_SetAsyncExc,
+                            (test, ctypes.py_object(TimeoutError)))
+    timer.daemon = True
+    timer.start()
+    return timer.cancel
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "seconds(n): the test may take so long")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.module.__name__)
+               if item.module.__name__ in LONGEST else len(LONGEST))
 
 
 @pytest.fixture
@@ -99,3 +131,9 @@ def serve(request, weir, tmp_path):
 @pytest.fixture
 def served(serve):
     return serve()
+
+
+@pytest.fixture
+def sqlite(weir, tmp_path):
+    """The embedded database alone: for what is about SQLite."""
+    return Served("sqlite", weir(f"sqlite:{tmp_path}/e2e.db"))

@@ -4,6 +4,7 @@ ports of its own and ended by pid; psql and pgbench; the wire protocol by hand.
 Everything waits for a bounded time only. WEIR_BINARY names the program under test."""
 
 import contextlib
+import itertools
 import os
 import pathlib
 import pwd
@@ -20,6 +21,8 @@ import time
 
 import psycopg
 
+import cluster
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("WEIR_BINARY") or str(ROOT / "build/release/weir")
 RELEASE_BINARY = os.environ.get("WEIR_RELEASE_BINARY") or BINARY  # where many cases count
@@ -27,7 +30,7 @@ SECONDS = float(os.environ.get("WEIR_E2E_SECONDS", "8"))
 REPORT = re.compile(r"(Address|Leak|Thread)Sanitizer|runtime error:|Assertion .* failed")
 
 
-def wait_until(what, seconds=20.0, every=0.02):
+def wait_until(what, seconds=45.0, every=0.02):
     """The first true value of `what`, which is asked until then."""
     end = time.monotonic() + seconds
     while True:
@@ -67,7 +70,7 @@ class Weir:
         self.admin = None
         self.log = directory / f"weir-{secrets.token_hex(4)}.log"
 
-    def start(self, listen="127.0.0.1:0", ready_seconds=30, binary=BINARY):
+    def start(self, listen="127.0.0.1:0", ready_seconds=60, binary=BINARY):
         command = [binary, "serve", *self.arguments, "--listen", listen, "--admin", "127.0.0.1:0"]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=self.environment,
@@ -166,10 +169,26 @@ def pgbench(conninfo, script, clients, seconds, *arguments):
             capture_output=True, text=True, timeout=seconds + 60, env=clean_environment())
 
 
+PORTS = 4000  # of each process of a test run
+
+
+def ports():
+    """Below those that the kernel gives out by itself, so that nobody has one by chance between
+    our look and a server's start; each process of a test run has a range of its own."""
+    first = 12000 + PORTS * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 5)
+    start = secrets.randbelow(PORTS)
+    yield from (first + (start + i) % PORTS for i in itertools.count())
+
+
+PORT = ports()
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    for port in itertools.islice(PORT, PORTS):
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port on 127.0.0.1")
 
 
 # ---- PostgreSQL ----
@@ -179,14 +198,33 @@ host all scram_user 127.0.0.1/32 scram-sha-256
 host all md5_user 127.0.0.1/32 md5
 host all plain_user 127.0.0.1/32 password
 host all all 127.0.0.1/32 trust
+host replication all 127.0.0.1/32 trust
 """
 
 
 class Postgres:
-    """A PostgreSQL server of our own, made by initdb; `start` and `stop` as often as wanted.
-    `settings` are postgresql.conf's."""
+    """A PostgreSQL server of our own; `start` and `stop` as often as wanted. `settings` are
+    postgresql.conf's."""
 
     def __init__(self, **settings):
+        self.make_place(settings)
+        cluster.make(self)
+        (self.data / "pg_hba.conf").write_text(HBA)
+
+    def replica(self, name="standby", in_place_of=None):
+        """A standby that streams from this server, which runs; `in_place_of` one that is stopped:
+        on its port."""
+        standby = object.__new__(Postgres)
+        standby.make_place(self.settings)
+        if in_place_of:
+            standby.port = in_place_of.port
+            in_place_of.remove()
+        standby.run("pg_basebackup", "-D", standby.data, "-R", "-X", "stream", "-c", "fast",
+                    "--no-sync", "-d", f"host=127.0.0.1 port={self.port} user=postgres "
+                    f"application_name={name}")
+        return standby
+
+    def make_place(self, settings):
         self.settings = settings
         versions = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"),
                           key=lambda p: float(p.parent.name))
@@ -203,11 +241,12 @@ class Postgres:
             os.chown(self.directory, user.pw_uid, user.pw_gid)
             self.as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}",
                             "--clear-groups", "--"]
-        subprocess.run([*self.as_user, self.bin / "initdb", "-D", self.data, "-U", "postgres",
-                        "--auth=trust", "--no-sync", "--no-instructions", "-E", "UTF8",
-                        "--locale=C.UTF-8"], check=True, capture_output=True, timeout=120,
-                       cwd=self.directory, env=clean_environment())
-        (self.data / "pg_hba.conf").write_text(HBA)
+
+    def run(self, program, *arguments):
+        done = subprocess.run([*self.as_user, self.bin / program, *arguments], timeout=120,
+                              capture_output=True, text=True, cwd=self.directory,
+                              env=clean_environment())
+        assert done.returncode == 0, done.stderr
 
     def start(self, wait=True):
         settings = {"port": self.port, "listen_addresses": "127.0.0.1", "fsync": "off",

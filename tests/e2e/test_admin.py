@@ -18,8 +18,8 @@ import pytest
 from support import BINARY, Wire, clean_environment, console, message, rows, wait_until
 
 REPORTS = ["version", "config", "databases", "pools", "clients", "servers", "stats", "statements",
-           "cache", "cache_misses", "cache_entries", "lists", "help", "sockets", "active_sockets",
-           "dns_hosts", "mem"]
+           "cache", "cache_misses", "cache_strategies", "cache_entries", "cache_templates",
+           "cache_rules", "lists", "help", "sockets", "active_sockets", "dns_hosts", "mem"]
 
 # PgBouncer 1.18's columns, as `SHOW` of Debian's package gives them.
 SOCKETS = ("type user database state addr port local_addr local_port connect_time request_time "

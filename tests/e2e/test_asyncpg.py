@@ -111,13 +111,37 @@ def test_values_of_10_megabytes(served):
     run(story())
 
 
-def test_arrays_and_binary_copy_on_postgres(served):
-    if served.sqlite:
-        pytest.skip("SQLite has no arrays")
-
+def test_arrays(served):
     async def story():
         db = await asyncpg.connect(**served.weir.asyncpg())
         assert await db.fetchval("SELECT $1::int8[]", [1, 2, 3]) == [1, 2, 3]
+        await db.execute("CREATE TABLE t (a int8, b text)")
+        await db.executemany("INSERT INTO t VALUES ($1, $2)", [(i, str(i)) for i in range(9)])
+        assert await db.fetch("SELECT b FROM t WHERE a = ANY($1::int8[]) ORDER BY a", [2, 7]) == \
+            [("2",), ("7",)]
+        await db.close()
+    run(story())
+
+
+def test_types_are_introspected(served):
+    async def story():
+        db = await asyncpg.connect(**served.weir.asyncpg())
+        await db.set_type_codec("json", encoder=str, decoder=lambda s: ("json", s),
+                                schema="pg_catalog")
+        await db.execute("CREATE TABLE t (a json)")
+        await db.execute("INSERT INTO t VALUES ('[1]')")
+        assert await db.fetchval("SELECT a FROM t") == ("json", "[1]")
+        await db.reset()
+        await db.close()
+    run(story())
+
+
+def test_binary_copy_on_postgres(served):
+    if served.sqlite:
+        pytest.skip("COPY in the format binary is not part of the SQLite face")
+
+    async def story():
+        db = await asyncpg.connect(**served.weir.asyncpg())
         await db.execute("CREATE TABLE t (a int8, b text)")
         await db.copy_records_to_table("t", records=[(i, str(i)) for i in range(3000)])
         assert await db.fetchval("SELECT count(*) FROM t") == 3000

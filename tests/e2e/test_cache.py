@@ -87,7 +87,7 @@ ROW = (2**62, 0.1, "h\u00e9llo", b"\0\xff\x01", datetime.date(2024, 2, 29),
 
 def fill_types(gateway):
     with gateway.connect() as db:
-        db.execute("CREATE TABLE types (i INTEGER, r REAL, s TEXT, b BLOB, d DATE, ts TIMESTAMP, "
+        db.execute("CREATE TABLE types (i BIGINT, r REAL, s TEXT, b BLOB, d DATE, ts TIMESTAMP, "
                    "y BOOLEAN)")
         for row in (ROW, (None,) * 7):
             db.execute("INSERT INTO types VALUES (%s, %s, %s, %b, %s, %s, %s)", row)

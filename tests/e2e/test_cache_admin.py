@@ -165,7 +165,7 @@ def test_flush_tags_and_prefixes(gateway):
 
 
 @pytest.mark.parametrize("command, words", [
-    ("FLUSH", "CACHE is missing"), ("FLUSH CACHE ROWS", "knows TAG, TABLE and PREFIX"),
+    ("FLUSH", "CACHE is missing"), ("FLUSH CACHE ROWS", "knows TAG, TABLE, PREFIX and NAMESPACE"),
     ("FLUSH CACHE TAG", "a name"), ("FLUSH CACHE TAG a b", "unexpected"),
     ("EXPLAIN SELECT 1", "CACHE is missing"), ("EXPLAIN CACHE", "a statement is missing"),
 ])
@@ -174,7 +174,7 @@ def test_errors_name_the_commands(gateway, command, words):
         with pytest.raises(psycopg.errors.SyntaxError) as e:
             c.execute(command)
         assert words in str(e.value)
-        assert "FLUSH CACHE [TAG|TABLE|PREFIX name]" in e.value.diag.message_hint
+        assert "FLUSH CACHE [TAG|TABLE|PREFIX|NAMESPACE name]" in e.value.diag.message_hint
 
 
 def test_only_administrators_may(weir, tmp_path):

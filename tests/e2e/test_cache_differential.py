@@ -10,108 +10,23 @@ count (1): a failure says which one to give."""
 
 import os
 import random
-import struct
 import time
 import urllib.request
 
 import pytest
 
+from cached import PAST
 from cases import Case
+from replies import Pipe, extended_message, failed, framing, query_message, same, split
 from shapes import BREAKING, NAMED_SHAPES, SCHEMA
-from support import RELEASE_BINARY, Wire, message
+from support import RELEASE_BINARY
 
-SECONDS = float(os.environ.get("WEIR_DIFFERENTIAL_SECONDS", "45"))
+SECONDS = float(os.environ.get("WEIR_DIFFERENTIAL_SECONDS", "30"))
 FIRST_SEED = int(os.environ.get("WEIR_DIFFERENTIAL_SEED", "1"))
 CASES_MIN = 100  # however slow the machine is
 AGAIN = 3  # every so many-th case is played twice: then all statements are known
-CHUNK = 64  # replies that may be owed at once
 HITS_SHARE_MIN = 0.2
-ABORTED = b"E25P02"
-PAST = "/* weir: nocache */ "
 SETTINGS = {"sqlite.synchronous": "normal", "workers": 2}
-
-
-def query_message(sql):
-    return message(b"Q", sql.encode() + b"\0")
-
-
-def extended_message(sql, params, binary_results, binary_params):
-    """Parse, Bind, Describe, Execute and Sync."""
-    types = b"".join(struct.pack("!I", p.oid) for p in params)
-    parse = b"\0" + sql.encode() + b"\0" + struct.pack("!H", len(params)) + types
-    formats, values = b"", b""
-    for p in params:
-        value = p.text.encode()
-        binary = binary_params and p.oid in (20, 701)
-        if binary:
-            value = struct.pack(*(("!q", int(p.text)) if p.oid == 20 else ("!d", float(p.text))))
-        formats += struct.pack("!H", int(binary))
-        values += struct.pack("!I", len(value)) + value
-    count = struct.pack("!H", len(params))
-    bind = b"\0\0" + count + formats + count + values + struct.pack("!HH", 1, int(binary_results))
-    return (message(b"P", parse) + message(b"B", bind) + message(b"D", b"P\0")
-            + message(b"E", b"\0" + struct.pack("!I", 0)) + message(b"S"))
-
-
-class Pipe(Wire):
-    """A client that sends many messages at once and gets each one's reply as its bytes."""
-
-    def exchange(self, messages):
-        replies = []
-        for start in range(0, len(messages), CHUNK):
-            part = messages[start:start + CHUNK]
-            self.send(*part)
-            replies += [self.reply() for _ in part]
-        return replies
-
-    def reply(self):
-        """The bytes up to and with the next ReadyForQuery."""
-        end = 0
-        while True:
-            while len(self.bytes) >= end + 5:
-                size = int.from_bytes(self.bytes[end + 1:end + 5], "big") + 1
-                if len(self.bytes) < end + size:
-                    break
-                last = self.bytes[end] == ord("Z")
-                end += size
-                if last:
-                    whole, self.bytes = self.bytes[:end], self.bytes[end:]
-                    return whole
-            more = self.socket.recv(1 << 18)
-            assert more, f"the gateway hung up after {self.bytes[:200]!r}"
-            self.bytes += more
-
-
-def split(reply):
-    """The messages of a reply."""
-    got, at = [], 0
-    while at < len(reply):
-        end = at + int.from_bytes(reply[at + 1:at + 5], "big") + 1
-        got.append(reply[at:end])
-        at = end
-    return got
-
-
-def failed(reply):
-    return any(m[:1] == b"E" for m in split(reply))
-
-
-def framing(messages):
-    """Everything but rows; of an error its SQLSTATE, since the hint moves positions."""
-    return [b"E" + m.split(b"\0C")[1][:5] if m[:1] == b"E" else m
-            for m in messages if m[:1] != b"D"]
-
-
-def same(cached, truth, total):
-    if cached == truth:
-        return True
-    ours, theirs = split(cached), split(truth)
-    if ABORTED in framing(theirs) and failed(cached):
-        return True  # inside a transaction, which the first of the two aborted
-    if framing(ours) != framing(theirs):
-        return False
-    rows = [m for m in ours if m[:1] == b"D"], [m for m in theirs if m[:1] == b"D"]
-    return not total and sorted(rows[0]) == sorted(rows[1])
 
 
 class Difference(Exception):

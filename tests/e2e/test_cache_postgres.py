@@ -1,95 +1,27 @@
 """The cache in front of a PostgreSQL server that was set up for it: what is given without the
 server, to whom, and what is never given."""
 
-import subprocess
+import contextlib
 import threading
 import time
 
 import psycopg
 import pytest
 
-from support import (BINARY, Postgres, Wire, clean_environment, console, kinds, message, rows,
-                     wait_until)
-
-KEPT = "SELECT v FROM t WHERE id = {}"
+from followed import KEPT, SCHEMA, Front, following_server, front_of, is_followed, set_up
+from support import Postgres, Wire, kinds, message, wait_until
 
 
 @pytest.fixture(scope="module")
 def server():
-    postgres = Postgres(wal_level="logical")
-    try:
-        postgres.start()
-        with postgres.connect() as db:
-            db.execute("CREATE ROLE reader")
-            db.execute("CREATE ROLE writer LOGIN SUPERUSER")
+    with following_server() as postgres:
         yield postgres
-    finally:
-        postgres.remove()
-
-
-SCHEMA = """
-CREATE TABLE t (id int PRIMARY KEY, owner int, v text);
-INSERT INTO t SELECT g, g % 10, 'v' || g FROM generate_series(1, 1000) g;
-CREATE TABLE child (id int PRIMARY KEY, t int REFERENCES t ON DELETE CASCADE ON UPDATE CASCADE);
-INSERT INTO child SELECT g, g FROM generate_series(900, 910) g;
-CREATE TABLE log (id serial PRIMARY KEY, what text);
-CREATE TABLE watched (id int PRIMARY KEY, v text);
-INSERT INTO watched VALUES (1, 'a');
-CREATE FUNCTION write_log() RETURNS trigger LANGUAGE plpgsql AS
-    $$BEGIN INSERT INTO log (what) VALUES (new.v); RETURN NULL; END$$;
-CREATE TRIGGER write_log AFTER UPDATE ON watched FOR EACH ROW EXECUTE FUNCTION write_log();
-CREATE VIEW owners AS SELECT owner, count(*) AS n FROM t GROUP BY owner;
-CREATE FUNCTION poke(i int) RETURNS int LANGUAGE plpgsql AS
-    $$BEGIN UPDATE t SET v = 'poked' WHERE id = i; RETURN i; END$$;
-CREATE SCHEMA other;
-CREATE TABLE other.t (id int PRIMARY KEY, v text);
-INSERT INTO other.t VALUES (1, 'other');
-GRANT ALL ON ALL TABLES IN SCHEMA public, other TO PUBLIC;
-GRANT USAGE ON SCHEMA other TO PUBLIC;
-"""
-
-
-class Front:
-    """A gateway on a database of its own that is followed, and a way around it."""
-
-    def __init__(self, gateway, server, name):
-        self.gateway, self.direct = gateway, server.connect(name)
-
-    def hits(self):
-        with console(self.gateway) as db:
-            return sum(r["hits"] for r in rows(db, "CACHE") if r["database"] == "(all)")
-
-    def followed(self):
-        with console(self.gateway) as db:
-            return any(r["followed"] == 1 and r["looked_ms_ago"] is not None
-                       for r in rows(db, "CACHE") if r["database"] != "(all)")
-
-    def is_hit(self, run):
-        before = self.hits()
-        run()
-        return self.hits() > before
-
-    def until_hit(self, run):
-        """Runs it until its answer comes from the cache."""
-        wait_until(lambda: self.is_hit(run))
 
 
 @pytest.fixture
 def front(weir, server):
-    name = f"cache{server.names}"
-    server.names += 1
-    with server.connect() as db:
-        db.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
-    with server.connect(name) as db:
-        db.execute(SCHEMA)
-    subprocess.run([BINARY, "setup", server.dsn(name)], check=True, capture_output=True,
-                   env=clean_environment(), timeout=60)
-    gateway = weir(server.dsn(name), settings={"cache.bound": "2s", "catalog.poll": "1s"})
-    gateway.connect().close()
-    f = Front(gateway, server, name)
-    wait_until(f.followed)
-    yield f
-    f.direct.close()
+    with front_of(weir, server) as f:
+        yield f
 
 
 def test_a_repeated_read_comes_from_memory_in_either_protocol(front):
@@ -129,12 +61,36 @@ def test_others_see_it_as_soon_as_it_is_told(front):
             assert other.execute(KEPT.format(7)).fetchall() == [(f"n{i}",)]
 
 
+def test_a_transaction_that_was_lost_with_its_server_reads_nothing(front):
+    with front.gateway.connect() as db:
+        front.until_hit(lambda: db.execute(KEPT.format(7)).fetchall())
+        db.execute("BEGIN")
+        (pid,) = db.execute("SELECT pg_backend_pid()").fetchone()
+        front.direct.execute("SELECT pg_terminate_backend(%s, 20000)", (pid,))
+        for _ in range(2):
+            with pytest.raises((psycopg.OperationalError, psycopg.errors.InFailedSqlTransaction)):
+                db.execute(KEPT.format(7))
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+            db.execute("SELECT v FROM t WHERE id = %s", (8,))
+        db.execute("ROLLBACK")
+        front.until_hit(lambda: db.execute(KEPT.format(7)).fetchall())
+
+
 def test_a_write_to_another_row_leaves_an_answer_alone(front):
     with front.gateway.connect() as db:
         front.until_hit(lambda: db.execute(KEPT.format(7)).fetchall())
         # the first write of its kind is not understood yet, and forgets everything
         wait_until(lambda: (db.execute("UPDATE t SET v = v WHERE id = 100"),
                             front.is_hit(lambda: db.execute(KEPT.format(7)).fetchall()))[1])
+
+
+def test_somebody_s_settings_leave_answers_alone(front):
+    """Event triggers, ours too, run for changes of the schema and not for SET."""
+    with front.gateway.connect() as db, front.gateway.connect() as other:
+        front.until_hit(lambda: db.execute(KEPT.format(7)).fetchall())
+        for sql in ["SET work_mem = '5MB'", "SET ROLE none", "RESET work_mem", "SHOW work_mem"]:
+            other.execute(sql)
+            assert front.is_hit(lambda: db.execute(KEPT.format(7)).fetchall()), sql
 
 
 def test_who_writes_around_is_seen_within_the_bound(front):
@@ -208,12 +164,11 @@ def test_two_phase_commits_count_when_they_end(weir):
         own.start()
         with own.connect() as db:
             db.execute(SCHEMA)
-        subprocess.run([BINARY, "setup", own.dsn("postgres")], check=True, capture_output=True,
-                       env=clean_environment(), timeout=60)
+        set_up(own, "postgres")
         gateway = weir(own.dsn("postgres"))
         gateway.connect().close()
         f = Front(gateway, own, "postgres")
-        wait_until(f.followed)
+        wait_until(lambda: is_followed(gateway))
         with gateway.connect() as db, gateway.connect() as other:
             f.until_hit(lambda: other.execute(KEPT.format(7)).fetchall())
             for statement in ("BEGIN", "UPDATE t SET v = 'p' WHERE id = 7",
@@ -287,6 +242,21 @@ def test_what_is_never_kept(front, sql):
         for _ in range(3):
             assert not front.is_hit(lambda: db.execute(sql).fetchall())
             time.sleep(0.1)
+
+
+def test_times_of_day_with_a_zone_inside_of_other_types_are_never_kept(front):
+    """What '12:00' means for them depends on the day, where their zone has summer time."""
+    with front.gateway.connect() as db:
+        db.execute("CREATE DOMAIN tod AS timetz")
+        db.execute("CREATE TABLE shifts (id int PRIMARY KEY, starts tod)")
+        db.execute("CREATE TABLE plans (id int PRIMARY KEY, starts timetz[])")
+        front.until_hit(lambda: db.execute(KEPT.format(7)).fetchall())
+        for read in ("SELECT id FROM shifts WHERE starts = '12:00'", "SELECT starts FROM plans",
+                     "SELECT '12:00'::tod FROM t WHERE id = 1",
+                     "SELECT '{12:00}'::timetz[] FROM t WHERE id = 1"):
+            for _ in range(3):
+                assert not front.is_hit(lambda read=read: db.execute(read).fetchall()), read
+                time.sleep(0.05)
 
 
 def test_row_level_security_ends_keeping(front):
@@ -390,3 +360,68 @@ def test_explain_cache_on_the_clients_own_connection(front):
         assert "other.t: rows with id = " in said(db, "SELECT v FROM t WHERE id = 7")
         assert "cached: no" in said(db, "SELECT now()")
         assert "cached: no" in said(db, "SELECT FROM")
+
+
+# ---- waiting for somebody else's answer ----
+
+@contextlib.contextmanager
+def one_fetches(front, read):
+    """Somebody runs it, and does not get on."""
+    with front.gateway.connect() as leader, front.server.connect(front.name) as looks:
+        with front.direct.transaction():
+            front.direct.execute("LOCK TABLE t")
+            thread = threading.Thread(target=lambda: leader.execute(read).fetchall())
+            thread.start()
+            wait_until(lambda: looks.execute("SELECT count(*) FROM pg_stat_activity WHERE "
+                                             "wait_event_type = 'Lock'").fetchone()[0])
+            yield
+        thread.join()
+
+
+def test_who_waits_for_an_answer_waits_no_longer_than_its_statement_may_take(weir, server):
+    with front_of(weir, server, **{"cache.flight_wait": "60s", "cache.bound": "60s"}) as front, \
+            front.gateway.connect() as db:
+        front.until_hit(lambda: db.execute(KEPT.format(7)).fetchall())
+        began = time.monotonic()
+        db.execute("SET statement_timeout = '400ms'")
+        with one_fetches(front, KEPT.format(8)):
+            with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
+                db.execute(KEPT.format(8))
+            assert db.execute(KEPT.format(7)).fetchone() == ("v7",)
+            db.execute("BEGIN")
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                db.execute(KEPT.format(8))
+            with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+                db.execute(KEPT.format(7))
+            db.execute("ROLLBACK")
+        assert time.monotonic() - began < 50
+        assert db.execute(KEPT.format(8)).fetchone() == ("v8",)
+
+
+def test_what_was_waited_is_not_given_once_more_at_the_server(weir, server):
+    with front_of(weir, server, **{"cache.flight_wait": "1s", "cache.bound": "60s"}) as front, \
+            front.gateway.connect() as db:
+        front.until_hit(lambda: db.execute(KEPT.format(7)).fetchall())
+        db.execute("SET statement_timeout = '3s'")
+        with one_fetches(front, KEPT.format(8)):  # the server's own timeout would come after 4 s
+            with pytest.raises(psycopg.errors.QueryCanceled, match="user request"):
+                db.execute(KEPT.format(8))
+        assert db.execute(KEPT.format(8)).fetchone() == ("v8",)
+
+
+# ---- the first use ever of a statement that writes ----
+
+def test_the_first_write_of_its_kind_forgets_no_more_than_the_next(front):
+    """What it touches is found out before it is sent; here not even its words are known."""
+    with front.gateway.connect() as db, front.gateway.connect() as other:
+        front.until_hit(lambda: db.execute(KEPT.format(7)).fetchall())
+        front.until_hit(lambda: db.execute(KEPT.format(8)).fetchall())
+        wait_until(lambda: (db.execute("UPDATE t SET v = v WHERE id = 100"),  # its key is followed
+                            front.is_hit(lambda: db.execute(KEPT.format(7)).fetchall()))[1])
+        for n, write in enumerate((
+                "UPDATE t SET v = 'first' WHERE id = 8", "UPDATE t SET owner = 2 WHERE id = %s",
+                "DELETE FROM t WHERE id = 9 AND owner < 100", "INSERT INTO t VALUES (2001, 1, 'x')",
+                "INSERT INTO t (id, v) VALUES (%s, 'y') ON CONFLICT (id) DO NOTHING")):
+            other.execute(write, (100 + n,) if "%s" in write else None, prepare=n % 2 == 0)
+            assert front.is_hit(lambda: db.execute(KEPT.format(7)).fetchall()), write
+        assert db.execute(KEPT.format(8)).fetchall() == [("first",)]

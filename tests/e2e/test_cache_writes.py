@@ -299,7 +299,7 @@ CHANGES = [  # (what is done, what `SELECT * FROM t WHERE id = 1` gives then)
     ("UPDATE old SET other = 'through'", (["id", "other"], [(1, "through")])),
     ("DROP VIEW t; ALTER TABLE old RENAME TO t", (["other", "id"], [("through", 1)])),
     ("DROP TABLE t", None),
-    ("CREATE TABLE t (id TEXT)", (["id"], [])),
+    ("CREATE TABLE t (id NUMERIC)", (["id"], [])),
 ]
 
 

@@ -111,12 +111,19 @@ def test_a_hundred_users_need_fewer_than_ten_server_connections_and_none_fails(w
     with crowd(gateway) as users, postgres.connect() as admin:
         for _ in range(20):
             goes_on(users[:10])
-            (now,) = admin.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s",
-                                   (dbname,)).fetchone()
+            (now,) = admin.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s "
+                                   "AND backend_type = 'client backend'", (dbname,)).fetchone()
             most = max(most, now)
         goes_on(users)
     assert [repr(e) for u in users for e in u.errors] == []
     assert 0 < most < 10
+
+
+def of_a_lost_server(error):
+    """Also a session that ended with its server, because what its SET had set was not yet read
+    there; libpq forgets the SQLSTATE when the words and the end come in one read."""
+    return (error.sqlstate in ("57P01", "57P02", "57P03", "08006", "25P02") or
+            error.sqlstate is None and "The database server ended its connection" in str(error))
 
 
 @pytest.mark.seconds(180)
@@ -130,8 +137,7 @@ def test_a_restart_of_the_server_costs_a_crowd_only_what_was_in_flight(weir, own
         own_postgres.start()
         goes_on(users)
     assert before == 0
-    states = {e.sqlstate for u in users for e in u.errors}
-    assert states <= {"57P01", "57P02", "57P03", "08006", "25P02"}, states
+    assert [repr(e) for u in users for e in u.errors if not of_a_lost_server(e)] == []
     # A server connection dies once, with one statement or transaction on it; who waited, waits on.
     lost = [u for u in users if u.errors]
     assert len(lost) <= 8 + 8, [repr(e) for u in lost for e in u.errors]

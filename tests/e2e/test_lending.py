@@ -1,6 +1,7 @@
 """Lending server connections: pool modes, limits over several pools, the reserve, timeouts,
 who holds a connection for too long, servers that restart or play another role."""
 
+import concurrent.futures
 import contextlib
 import os
 import signal
@@ -152,13 +153,28 @@ def test_the_limit_of_a_server_is_over_its_databases(weir, postgres):
 def test_the_wait_at_a_limit_ends_and_names_it(weir, postgres):
     two_users(postgres)
     gateway = configured(weir, databases(postgres, {"app": postgres.database()},
-                                         "min_size: 0, acquire_timeout: 300ms",
+                                         "min_size: 0, acquire_timeout: 3s",
                                          "max_connections: 1"))
     with gateway.connect(user="ann", autocommit=False) as ann, gateway.connect(user="ann") as other:
         ann.execute("SELECT 1")
         with pytest.raises(psycopg.errors.TooManyConnections) as e:
             other.execute("SELECT 1")
         assert "databases.NAME.max_connections" in e.value.diag.message_hint
+
+
+def test_a_server_that_takes_no_more_clients_is_waited_for(weir, postgres):
+    with postgres.connect() as db, contextlib.suppress(psycopg.errors.DuplicateObject):
+        db.execute("CREATE ROLE alone LOGIN CONNECTION LIMIT 1")
+    gateway = configured(weir, databases(postgres, {"app": postgres.database()}, "min_size: 0"))
+    with gateway.connect(user="alone", autocommit=False) as alone, \
+            gateway.connect(user="alone") as other, console(gateway) as admin, \
+            concurrent.futures.ThreadPoolExecutor() as threads:
+        alone.execute("SELECT 1")
+        waiting = threads.submit(lambda: other.execute("SELECT 2").fetchone())
+        wait_until(lambda: any(int(p["open_failures"]) for p in rows(admin, "POOLS")))
+        assert not waiting.done()
+        alone.commit()
+        assert waiting.result(20) == (2,)
 
 
 def test_clients_of_a_user_and_of_a_database_are_limited(weir, postgres):
@@ -172,7 +188,13 @@ def test_clients_of_a_user_and_of_a_database_are_limited(weir, postgres):
         with gateway.connect(user="ann"):
             with pytest.raises(psycopg.OperationalError, match="too many clients of database"):
                 gateway.connect(user="ann")
-    gateway.connect(user="postgres").close()  # places come back
+
+    def is_let_in():
+        with contextlib.suppress(psycopg.OperationalError):
+            gateway.connect(user="postgres").close()
+            return True
+
+    wait_until(is_let_in)  # places come back, a moment after who had them left
 
 
 def test_the_reserve_opens_for_who_has_waited(weir, postgres):
@@ -263,7 +285,7 @@ def test_a_server_that_no_longer_takes_writes_is_left(weir, own_postgres, postgr
             admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
             admin.execute("SELECT pg_reload_conf()")
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-            for _ in range(200):  # until the server has read its settings
+            for _ in range(1500):  # until the server has read its settings
                 db.execute("CREATE TABLE IF NOT EXISTS failover (a int)")
                 db.execute("DROP TABLE IF EXISTS failover")
                 time.sleep(0.01)
@@ -295,11 +317,16 @@ def test_names_are_resolved(weir, postgres):
 
 def test_a_transaction_that_lasts_too_long_is_ended(weir, postgres):
     gateway = weir(postgres.dsn(postgres.database()), settings={"timeouts.transaction": "400ms"})
-    with gateway.connect(autocommit=False) as db:
-        with pytest.raises(psycopg.OperationalError, match="transaction took too long"):
-            for _ in range(100):  # never idle for long
-                db.execute("SELECT 1")
-                time.sleep(0.05)
+    for _ in range(10):  # psycopg loses the words of an end that comes amid a statement
+        with gateway.connect(autocommit=False) as db:
+            with pytest.raises(psycopg.OperationalError) as e:
+                for _ in range(100):  # never idle for long
+                    db.execute("SELECT 1")
+                    time.sleep(0.05)
+        if "transaction took too long" in str(e.value):
+            break
+    else:
+        pytest.fail(str(e.value))
     with gateway.connect() as db:
         assert db.execute("SELECT 1").fetchone() == (1,)
 
@@ -333,12 +360,18 @@ def test_a_statement_that_does_not_heed_its_cancellation_loses_its_connection(we
 
 # ---- leaks ----
 
+def holders(gateway):
+    """Clients that were named; our own errands may be as slow on a busy machine."""
+    return [x for x in gateway.stderr().splitlines()
+            if "held for too long" in x and "client=" in x]
+
+
 def test_who_holds_a_connection_for_too_long_is_named_without_literals(weir, postgres):
     gateway = weir(postgres.dsn(postgres.database()), settings={"pool.leak_after": "300ms"})
     with gateway.connect(autocommit=False, application_name="till") as db:
         db.execute("SELECT 'a secret', 4711")
-        wait_until(lambda: "held for too long" in gateway.stderr())
-        (line,) = [x for x in gateway.stderr().splitlines() if "held for too long" in x]
+        wait_until(lambda: holders(gateway))
+        (line,) = holders(gateway)
         assert "till" in line and "idle in transaction" in line and "select" in line.lower()
         assert "secret" not in line and "4711" not in line
         db.commit()
@@ -349,7 +382,7 @@ def test_who_holds_a_connection_for_too_long_is_ended_if_asked_for(weir, postgre
                    settings={"pool.leak_after": "300ms", "pool.leak_action": "end"})
     db = gateway.connect(autocommit=False)
     db.execute("SELECT 1")
-    wait_until(lambda: "held for too long" in gateway.stderr())
+    wait_until(lambda: holders(gateway))
     with pytest.raises(psycopg.OperationalError, match="held for too long"):
         db.execute("SELECT 1")
     db.close()

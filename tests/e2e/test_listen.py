@@ -2,6 +2,7 @@
 told as a direct server would tell it."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import threading
 import time
@@ -119,6 +120,17 @@ def test_a_client_sees_its_own_notification_before_it_is_ready(gateway):
             note = a.pgconn.notifies()
             assert note and note.extra.decode() == str(i)
             assert note.be_pid == a.pgconn.backend_pid
+
+
+def test_whoever_knows_of_a_notify_finds_its_notification_there(gateway):
+    """As directly, where the server signals listeners before it answers: the listener's next
+    statement brings it, with nothing to wait for."""
+    with connect(gateway) as listener, connect(gateway) as notifier:
+        listener.execute("LISTEN chat")
+        for n in range(200):
+            notifier.execute(f"NOTIFY chat, '{n}'" if n % 2 else f"SELECT pg_notify('chat', '{n}')")
+            listener.execute("SELECT 1")
+            assert said(poll(listener, 0)) == [("chat", str(n))]
 
 
 def test_another_clients_notification_carries_its_pid(gateway):
@@ -474,6 +486,25 @@ def test_a_pool_without_room_for_the_hub_says_so(weir, postgres):
         with pytest.raises(psycopg.errors.TooManyConnections, match="pinned"):
             a.execute("LISTEN x")
         assert a.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_transactions_that_hold_every_connection_may_all_begin_to_listen(weir, postgres):
+    """The hub has no connection yet, and there is none left: they make room for it."""
+    dbname = postgres.database()
+    gateway = weir(postgres.dsn(dbname), settings={"pool.max_size": 2, "pool.max_pinned": 2})
+    gateway.dbname = dbname
+    with connect(gateway) as a, connect(gateway) as b, direct(postgres, gateway) as other:
+        for one in (a, b):
+            one.execute("BEGIN")
+            one.execute("SELECT 1")
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda one: one.execute("LISTEN x"), (a, b)))
+        for one in (a, b):
+            one.execute("COMMIT")
+        other.execute("NOTIFY x, 'to both'")
+        assert said(gather(a, 1)) == said(gather(b, 1)) == [("x", "to both")]
+        with console(gateway) as admin:
+            assert not [s for s in rows(admin, "CLIENTS") if s["pinned"]]
 
 
 def test_session_pooling_listens_on_its_own_connection(weir, postgres):

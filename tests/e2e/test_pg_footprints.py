@@ -264,6 +264,22 @@ class Case:
         return self.pick("k = excluded.k", f"k = {self.value('k')}", "n = 1",
                          "s = excluded.s, aid = excluded.aid", "id = excluded.id, k = 1")
 
+    def merge_of_values(self, table):
+        source = (f"select {self.random.randint(0, 9)}::int as i, {self.value('k')}::int as j, "
+                  f"{self.value('k')}::bigint as l")
+        on = self.pick("x.id = s.i", "s.i = x.id and x.k = s.j", "x.k = s.j", "x.aid = s.j",
+                       "x.id = s.i or x.k = s.j", "x.k = s.l", "x.id = s.i and x.n is null")
+        done = [self.pick("", "when matched then delete ", "when matched then update set n = 5 ",
+                          "when matched and x.n = 1 then do nothing ",
+                          f"when matched then update set {self.assignment()} "),
+                self.pick("", "when not matched then insert (id, k) values (s.i, s.j) ",
+                          "when not matched then insert (k, id, aid) values (s.j, s.i - 5, 1) ",
+                          "when not matched then insert (id, aid) values (s.i, s.j) ",
+                          "when not matched then insert (id, k) values (s.i, s.l) ")]
+        self.random.shuffle(done)
+        return (f"merge into {table} x using ({source}) s on {on} "
+                f"{''.join(done) or 'when matched then delete'}")
+
     def write(self):
         table, other = self.pick(*TABLES), self.pick(*TABLES)
         shape = self.random.random()
@@ -282,7 +298,9 @@ class Case:
         if shape < 0.9:
             return (f"with w as (update {table} set n = 3 where id = 1 returning *) "
                     f"delete from {other} x{self.where_of('x')}")
-        if shape < 0.95:
+        if shape < 0.94:
+            return self.merge_of_values(table)
+        if shape < 0.96:
             return (f"merge into {table} x using {other} y on x.id = y.k and y.k = 2 when matched "
                     f"then update set k = y.aid when not matched then insert (id, k) "
                     f"values (y.id + 50, 1)")
@@ -390,6 +408,8 @@ EXPLAINED = """
 create table a (id int primary key, k int, s text);
 create table b (id int primary key, aid int references a on delete cascade);
 create table tree (id int primary key, up int references tree on delete cascade);
+create table moved (id int primary key, s text);
+create table follower (id int primary key, m int references moved on update cascade);
 create table stamped (id int primary key, k int);
 create function stamp() returns trigger language plpgsql as 'begin new.k := 5; return new; end';
 create trigger t before update on stamped for each row execute function stamp();
@@ -454,6 +474,13 @@ def test_explain_says_what_a_write_changes(explained):
     assert fixed(said, "public.a") == ["id"]
     said = explain(explained, "delete from a where id = 5")
     assert fixed(said, "public.a") == ["id"] and fixed(said, "public.b") == []
+    said = explain(explained, "insert into a (id, k) values (1, 2)")
+    # What a foreign key does on deletes is none of an UPDATE's or INSERT's.
+    assert fixed(said, "public.b") is None
+    assert fixed(explain(explained, "update a set k = 1 where id = 5"), "public.b") is None
+    assert fixed(explain(explained, "update tree set up = 1 where id = 2"), "public.tree") == ["id"]
+    assert fixed(explain(explained, "update moved set s = 'x'"), "public.follower") == []
+    assert fixed(explain(explained, "delete from moved"), "public.follower") == []
     said = explain(explained, "insert into a (id, k) values (1, 2)")
     assert fixed(said, "public.a") == ["id", "k"]
     # The action comes back to other rows of the table.

@@ -85,8 +85,6 @@ def test_a_failed_transaction_refuses_statements_until_its_end(served):
 
 
 def test_copy_in_and_out(served):
-    if served.sqlite:
-        pytest.skip("COPY is not part of the SQLite face")
     rows = "".join(f"{i}\tname {i}\n" for i in range(20_000))
     served.weir.psql("-c", "CREATE TABLE c (a int, b text)")
     served.weir.psql("-c", r"\copy c FROM pstdin", stdin=rows)

@@ -153,28 +153,37 @@ def test_clients_at_work_notice_nothing_of_five_restarts(line):
 def test_asyncpg_clients_go_on(line):
     line = line()
 
+    rounds_of = [0] * 20
+
     async def client(number, stop):
         db = await asyncpg.connect(**line.now.asyncpg(), server_settings={"DateStyle": "ISO, DMY"})
         statement = await db.prepare("SELECT $1::int8 AS same")
-        rounds = 0
         while not stop.is_set():
             assert await statement.fetchval(number) == number
+            rounds = rounds_of[number]
             assert await db.fetchval("SELECT $1::int8", rounds) == rounds
-            rounds += 1
+            rounds_of[number] += 1
             await asyncio.sleep(0.01)
         await db.close()
-        return rounds
+
+    async def each_has_a_round(clients):
+        before = list(rounds_of)
+        while any(now == was for now, was in zip(rounds_of, before)):
+            for c in clients:
+                if c.done():
+                    await c
+            await asyncio.sleep(0.01)
 
     async def main():
         stop = asyncio.Event()
         clients = [asyncio.create_task(client(n, stop)) for n in range(20)]
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(0.3)
+        await each_has_a_round(clients)
         for _ in range(3):
             await loop.run_in_executor(None, line.take_over)
-            await asyncio.sleep(0.2)
+            await each_has_a_round(clients)
         stop.set()
-        assert all(await asyncio.gather(*clients))
+        await asyncio.gather(*clients)
 
     asyncio.run(main())
 
@@ -226,6 +235,31 @@ def test_a_transaction_is_finished_where_it_began_and_then_its_client_moves(line
     assert db.execute("SELECT count(*) FROM t").fetchone() == (2,)
     db.close()
     idle.close()
+
+
+@pytest.mark.parametrize("line", ["sqlite"], indirect=True)
+def test_a_write_waits_for_a_transaction_in_the_other_process(line):
+    """SQLite's lock is then another process's, whose holder is waited for as at home."""
+    line = line(**{"sqlite.busy_timeout": "100ms"})
+    with line.connect() as db:
+        db.execute("CREATE TABLE t (a INT8)")
+    holder, waits = line.connect(autocommit=False), line.connect()
+    holder.execute("INSERT INTO t VALUES (1)")
+    old = line.take_over(wait=False)
+    with console(line.now) as admin:
+        wait_until(lambda: waits.execute("SELECT 1").fetchone() and "app" in
+                   [c["database"] for c in rows(admin, "CLIENTS")])
+    writer = threading.Thread(target=waits.execute, args=("INSERT INTO t VALUES (2)",))
+    writer.start()
+    writer.join(1)  # ten times busy_timeout
+    assert writer.is_alive()
+    holder.commit()
+    writer.join(20)
+    assert not writer.is_alive()
+    assert old.wait(20) == 0
+    assert waits.execute("SELECT count(*) FROM t").fetchone() == (2,)
+    for db in (holder, waits):
+        db.close()
 
 
 def test_the_old_process_ends_when_its_last_client_has_left(line):

@@ -93,6 +93,28 @@ def test_a_client_that_waits_for_an_answer_is_told(gateway, postgres, end):
             wait_until(lambda: sleeping(direct) == 0)
 
 
+@pytest.mark.parametrize("cancel", [
+    lambda db, pid: db.pgconn.exec_(f"SELECT pg_cancel_backend({pid})".encode()),
+    lambda db, pid: db.pgconn.exec_params(b"SELECT pg_cancel_backend($1)", [b"%d" % pid]),
+], ids=["query", "parameter"])
+def test_a_statement_is_cancelled_by_its_clients_number(gateway, cancel):
+    with gateway.connect() as a, gateway.connect() as b:
+        pid = a.pgconn.backend_pid
+        assert value(cancel(b, pid)) == ("pg_cancel_backend", "t")  # nothing is under way
+        a.pgconn.send_query(b"SELECT pg_sleep(61)")
+        wait_until(lambda: b.execute("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' "
+                                     "AND query = 'SELECT pg_sleep(61)'").fetchone() == (1,))
+        assert value(cancel(b, pid)) == ("pg_cancel_backend", "t")
+        assert a.pgconn.get_result().error_field(ord("C")) == b"57014"
+        while a.pgconn.get_result():
+            pass
+        assert a.execute("SELECT 1").fetchone() == (1,)
+        assert cancel(a, pid).error_field(ord("C")) == b"57014"
+        assert a.execute("SELECT 1").fetchone() == (1,)
+        with gateway.connect(user="one") as c:
+            assert value(cancel(c, pid)) == ("pg_cancel_backend", "f")
+
+
 def sleeping(direct):
     return direct.execute("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND "
                           "query = 'SELECT pg_sleep(60)'").fetchone()[0]

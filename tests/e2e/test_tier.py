@@ -13,7 +13,7 @@ from support import BINARY, Postgres, clean_environment, console, rows, wait_unt
 from tiers import Cluster, Redis
 
 ROWS = 40
-SMALL = {**CALM, "cache.entries": "2", "cache.tier.timeout": "10s"}
+SMALL = {"cache.by_benefit": "false", **CALM, "cache.entries": "2", "cache.tier.timeout": "10s"}
 
 
 @pytest.fixture

@@ -15,13 +15,12 @@ static void require(bool condition)
 static void drain(weir_pg_owed *q)
 {
     weir_slice bytes;
-    weir_pg_owed_kind kind;
-    uint64_t tag;
+    weir_pg_owed_skipped skipped;
     while (weir_pg_owed_next_interjection(q, &bytes))
         require(weir_slice_eq_cstr(bytes, "x"));
-    while (weir_pg_owed_next_skipped(q, &kind, &tag))
-        require(kind < WEIR_PG_OWED_INTERJECTION && tag == 7);
-    require(weir_pg_owed_count(q) >= weir_pg_owed_ready_count(q));
+    while (weir_pg_owed_next_skipped(q, &skipped))
+        require(skipped.tag == (skipped.kind == WEIR_PG_OWED_INTERJECTION ? 'x' : 7));
+    require(weir_pg_owed_count(q) + q->unentered >= weir_pg_owed_ready_count(q));
     require(!weir_pg_owed_is_empty(q) || weir_pg_owed_count(q) == 0);
     require(!weir_pg_owed_is_at_rest(q) || weir_pg_owed_is_empty(q));
 }

@@ -28,6 +28,7 @@ class Target:
         self.others = suite.others
         self.users = suite.users
         self.psql = suite.psql
+        self.embedded = suite.embedded
         self.server = self.gateway = None
 
     def __enter__(self):
@@ -53,6 +54,10 @@ class Target:
 
     def start_gateway(self):
         self.directory.mkdir(parents=True, exist_ok=True)
+        if self.embedded:
+            self.gateway = support.Weir(self.directory, [f"sqlite:{self.directory}/interop.db"])
+            self.gateway.start()
+            return
         # One database alone is reached by every name; with others, names that are none are refused.
         configuration = self.directory / "weir.yaml"
         text = "databases:\n" + "".join(

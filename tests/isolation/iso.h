@@ -118,6 +118,7 @@ struct client {
     size_t key_len;
     bool lost, refused, pin, cancelled, guard, forget_names, forget_channels;
     bool spoilt;        /* an error that nothing explains: its session is not what the model says */
+    bool failed_block;  /* it was lost with its server, and waits for its end */
     bool untold;        /* what the lost transaction set is gone, and was not reported back */
     bool was_reset;     /* settings of the startup packet come back with the next message */
     unsigned own_notes; /* received */

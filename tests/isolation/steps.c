@@ -419,12 +419,19 @@ static bool due(client *c)
         if (c->cancel_fd >= 0)
             return true; /* the end of the request is waited for */
         c->cancelled = false;
-        c->guard = true;
-        probe(c);
-        return true;
+        c->guard = !c->failed_block; /* what would be cancelled is gone */
+        if (c->guard) {
+            probe(c);
+            return true;
+        }
     }
     c->guard = false;
-    if (c->doubt) {
+    if (c->failed_block) {
+        c->failed_block = false;
+        query(c, "ROLLBACK");
+        want(c, 'C', "ROLLBACK");
+        want_ready(c);
+    } else if (c->doubt) {
         c->adopting = true;
         probe(c);
     } else if (c->forget_names) {

@@ -69,6 +69,7 @@ static bool run(fake_backend *b, const char *text, const char *under, bool descr
     r.describe = describe;
     r.called = b->hooks->called;
     r.odd = b->hooks->odd;
+    r.ended = b->hooks->ended;
     r.committed = b->hooks->committed;
     r.user = b->hooks->user;
     r.sqlstate[0] = '\0';
@@ -105,9 +106,9 @@ static void fail(fake_backend *b, const char *sqlstate, const char *message)
     b->skipping = true;
 }
 
-static bool is_aborted(fake_backend *b)
+static bool is_aborted(fake_backend *b, const char *text)
 {
-    if (b->state.status != 'E')
+    if (b->state.status != 'E' || fake_sql_ends(text))
         return false;
     fail(b, "25P02",
          "current transaction is aborted, commands ignored until end of transaction block");
@@ -120,7 +121,7 @@ static void on_parse(fake_backend *b, weir_slice body)
     char message[100];
     ok(weir_pg_parse_read(body, &p));
     const char *name = (const char *)p.name.data, *text = (const char *)p.text.data;
-    if (is_aborted(b))
+    if (is_aborted(b, text))
         return;
     if (strstr(text, "syntax")) {
         fail(b, "42601", "syntax");
@@ -170,7 +171,7 @@ static void on_bind(fake_backend *b, weir_slice body)
     bool null;
     ok(weir_pg_bind_read(body, &bind));
     const fake_statement *s = statement(b, bind.statement);
-    if (!s || is_aborted(b))
+    if (!s || is_aborted(b, s->text))
         return;
     fake_portal *p = portal(b, bind.portal);
     for (size_t pos = 0; n < 4 && weir_pg_value_next(bind.values, &pos, &values[n], &null);)

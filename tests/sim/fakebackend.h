@@ -16,6 +16,8 @@ typedef struct fake_backend_hooks {
     void (*called)(void *user, const char *token);
     /* What a client would not do. */
     void (*odd)(void *user, const char *words, const char *text);
+    /* A transaction block has ended, perhaps with more behind it in its Query. May be NULL. */
+    void (*ended)(void *user);
     /* The first `count` of the state's notes are notified. May write to `out`. */
     void (*committed)(void *user, unsigned count);
     /* Before ReadyForQuery: notifications go first. May be NULL. */

@@ -93,6 +93,12 @@ static void called(void *user, const char *token)
     }
 }
 
+static void ended(void *user)
+{
+    fake_session *s = user;
+    s->owner = 0;
+}
+
 /* ---- notifications ---- */
 
 static void hear(fake_session *s, const weir_pg_notification *n)
@@ -274,8 +280,12 @@ static void on_accept(weir_listener *listener, weir_stream *stream)
         abort();
     s->pg = pg;
     s->stream = stream;
-    s->hooks = (fake_backend_hooks){
-        .called = called, .odd = odd, .committed = committed, .ready = ready, .user = s};
+    s->hooks = (fake_backend_hooks){.called = called,
+                                    .odd = odd,
+                                    .ended = ended,
+                                    .committed = committed,
+                                    .ready = ready,
+                                    .user = s};
     fake_backend_init(&s->backend, &s->hooks);
     weir_buf_init(&s->heard, 1u << 24);
     weir_timer_init(&s->timer, on_timer);

@@ -115,6 +115,8 @@ static void run_commit(fake_parser *p)
     else
         fake_rollback(s);
     fake_tag(p->run, good ? "COMMIT" : "ROLLBACK");
+    if (p->run->ended)
+        p->run->ended(p->run->user);
     if (good && p->run->committed)
         p->run->committed(p->run->user, notes);
 }
@@ -126,10 +128,15 @@ static void run_rollback(fake_parser *p)
         fake_odd(p->run, "an end without a transaction", p->at);
     if (fake_accept(p, "to")) {
         fake_next(p); /* one name is enough: the innermost */
-        if (s->depth > 1)
-            fake_rollback_to(s);
+        if (s->depth <= 1) {
+            fake_fail(p->run, "3B001", "savepoint does not exist");
+            return;
+        }
+        fake_rollback_to(s);
     } else {
         fake_rollback(s);
+        if (p->run->ended)
+            p->run->ended(p->run->user);
     }
     fake_tag(p->run, "ROLLBACK");
 }
@@ -457,6 +464,15 @@ void fake_sql_run(fake_run *r, const char *text)
         while (*text == ' ' || *text == ';')
             text++;
     }
+}
+
+bool fake_sql_ends(const char *text)
+{
+    for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
+        if (statements[i].ends &&
+            strncmp(text, statements[i].word, strlen(statements[i].word)) == 0)
+            return true;
+    return false;
 }
 
 unsigned fake_sql_columns(const char *text)

@@ -48,6 +48,8 @@ typedef struct fake_run {
     /* A function that names a client was called; may be NULL. */
     void (*called)(void *user, const char *token);
     void (*odd)(void *user, const char *words, const char *text);
+    /* A transaction block has ended. May be NULL. */
+    void (*ended)(void *user);
     /* It is committed; `count` of the state's notes are notified. May be NULL. */
     void (*committed)(void *user, unsigned count);
     void *user;
@@ -57,6 +59,8 @@ typedef struct fake_run {
 
 /* Runs all statements of the text, up to an error. */
 void fake_sql_run(fake_run *r, const char *text);
+/* It ends a transaction: it works in a failed one too. */
+bool fake_sql_ends(const char *text);
 /* Its rows, if it has any, have this many columns. */
 unsigned fake_sql_columns(const char *text);
 /* $1, $2, … become the values; malloc'd. */

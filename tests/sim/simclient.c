@@ -51,8 +51,7 @@ static bool may_act(simclient *c)
 {
     if (c->closing || !c->stream || !c->logged_in || c->cancels_open > 0)
         return false;
-    bool may_pipeline = !c->options.faults && c->alone == SIM_PIPELINED && c->own.out.len < 16384;
-    return !sim_is_owed(c) || (may_pipeline && sim_percent(c, 50));
+    return !sim_is_owed(c) || (sim_may_pipeline(c) && sim_percent(c, 50));
 }
 
 static void act(simclient *c)
@@ -73,8 +72,8 @@ static void act(simclient *c)
         vanish(c);
         return;
     }
-    if (c->options.faults && sim_percent(c, 2) && sim_may_cancel(c)) /* one that waits: 57014 */
-        sim_cancel(c);
+    if (c->options.faults && !sim_is_owed(c) && sim_percent(c, 2) && sim_may_cancel(c))
+        sim_cancel(c); /* of one that waits: 57014 */
     sim_unit(c);
     if (c->out.len == 0)
         return;
@@ -244,6 +243,7 @@ simclient *simclient_new(simnet *sim, weir_loop *loop, const simclient_options *
     options->board->client[options->number] = c;
     weir_buf_init(&c->out, 1u << 20);
     weir_buf_init(&c->own.out, 1u << 20);
+    weir_buf_init(&c->sent_bytes, 1u << 20);
     weir_timer_init(&c->timer, on_timer);
     think(c);
     return c;
@@ -274,6 +274,7 @@ void simclient_describe(const simclient *c, char *out, size_t size)
 void simclient_free(simclient *c)
 {
     weir_buf_fini(&c->out);
+    weir_buf_fini(&c->sent_bytes);
     fake_backend_fini(&c->own);
     free(c);
 }

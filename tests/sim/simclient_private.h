@@ -6,10 +6,16 @@
 #include "fakebackend.h"
 #include "simclient.h"
 
-enum { SIM_TOKEN = 40, SIM_PIDS = 64 };
+enum { SIM_TOKEN = 40, SIM_PIDS = 64, SIM_SENT = 8 };
 
 /* The kinds of unit that cannot be in a pipeline: what is refused is done without. */
 typedef enum sim_alone { SIM_PIPELINED, SIM_ALONE, SIM_MAY_BE_REFUSED } sim_alone;
+
+/* A unit that is not answered yet. */
+typedef struct sim_sent {
+    fake_state before;
+    size_t len; /* in simclient.sent_bytes */
+} sim_sent;
 
 struct simclient {
     simnet *sim;
@@ -30,9 +36,12 @@ struct simclient {
     bool logged_in, closing, done, abandoned;
     sim_alone alone; /* the unit under way */
     bool pin;        /* of the board's */
-    /* Before the unit under way; what may stand after the loss of a server instead; what is then
-     * not known either. */
-    fake_state before, other;
+    /* With faults, or of a unit that is alone: those under way, the oldest first. */
+    sim_sent sent[SIM_SENT];
+    unsigned sent_count;
+    weir_buf sent_bytes;
+    /* What may stand after the loss of a server instead; what is then not known either. */
+    fake_state other;
     bool doubt, settling, forget_names, forget_channels;
     /* Names (bits) that the gateway knows to be taken: made since it was last at rest, and before.
      * An error meanwhile leaves it in doubt, and it lets them be made anew. */
@@ -75,6 +84,8 @@ void sim_check_init(simclient *c);
 void sim_expect(simclient *c);
 /* Something is to be answered yet. */
 bool sim_is_owed(simclient *c);
+/* Another unit may go out behind what is under way. */
+bool sim_may_pipeline(const simclient *c);
 void sim_on_answer(simclient *c, const weir_pg_frame *f);
 /* All notifications came that must. */
 bool sim_has_heard(const simclient *c);

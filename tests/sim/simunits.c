@@ -48,6 +48,13 @@ static bool alone(simclient *c, sim_alone how)
     return true;
 }
 
+/* What changes the session, or shows it: with faults one at a time, as nobody could say else how
+ * much of it was committed when a server is lost. */
+static bool singly(simclient *c)
+{
+    return !c->options.faults || alone(c, SIM_ALONE);
+}
+
 /* What only one connection can hold: so few clients at a time that the allowance is enough, but for
  * those that are just going. */
 static bool take_pin(simclient *c)
@@ -76,6 +83,8 @@ static bool unit_simple(simclient *c)
 static bool unit_probe(simclient *c)
 {
     char token[SIM_TOKEN];
+    if (!singly(c))
+        return false;
     query(c, "select probe('%s')", next_token(c, token));
     return true;
 }
@@ -127,6 +136,8 @@ static bool unit_set(simclient *c)
         return false;
     if (how < 2 && !is_outside(c) && c->started_with & 1u << setting)
         return false;
+    if (!singly(c))
+        return false;
     if (how == 0)
         query(c, "reset %s", name);
     else if (how == 1)
@@ -144,6 +155,8 @@ static bool unit_set(simclient *c)
 static bool unit_set_several(simclient *c)
 {
     char a[FAKE_TEXT], b[FAKE_TEXT], token[SIM_TOKEN];
+    if (!singly(c))
+        return false;
     query(c, "set work_mem to '%s';set app.a to '%s';select %s('%s')",
           value_of(c, FAKE_WORK_MEM, a), value_of(c, FAKE_CUSTOM_A, b),
           sim_percent(c, 40) ? "boom" : "probe", next_token(c, token));
@@ -152,6 +165,8 @@ static bool unit_set_several(simclient *c)
 
 static bool unit_role(simclient *c)
 {
+    if (!singly(c))
+        return false;
     if (sim_percent(c, 50))
         query(c, "set role r%d", c->options.number);
     else
@@ -161,7 +176,7 @@ static bool unit_role(simclient *c)
 
 static bool unit_reset_all(simclient *c)
 {
-    if (!is_outside(c))
+    if (!is_outside(c) || !singly(c))
         return false;
     query(c, sim_percent(c, 50) ? "reset all" : "discard all");
     return true;
@@ -169,14 +184,53 @@ static bool unit_reset_all(simclient *c)
 
 /* ---- transactions ---- */
 
+/* By a Query, or by a batch of its own. */
+static void command(simclient *c, const char *text)
+{
+    static const weir_pg_bind bind = {.value_count = 0};
+    if (sim_percent(c, 70)) {
+        query(c, "%s", text);
+        return;
+    }
+    (void)snprintf(c->last, sizeof(c->last), "batch: %s", text);
+    ok(weir_pg_write_parse(&c->out, (weir_slice){0}, weir_slice_cstr(text), (weir_slice){0}));
+    ok(weir_pg_write_bind(&c->out, &bind));
+    ok(weir_pg_write_execute(&c->out, (weir_slice){0}, 0));
+    ok(weir_pg_write_empty(&c->out, WEIR_PG_F_SYNC));
+}
+
+static void begin_next(simclient *c)
+{
+    c->transaction++;
+    c->left_in_transaction = sim_below(c, 6);
+}
+
 static bool unit_begin(simclient *c)
 {
     if (!is_outside(c))
         return false;
-    query(c, "begin");
-    c->transaction++;
-    c->left_in_transaction = sim_below(c, 6);
+    command(c, "begin");
+    begin_next(c);
     return true;
+}
+
+/* Alone, or with what comes behind it, outside or in the next one; that not where it listens or
+ * notifies (docs/pooling.md). */
+static void end_transaction(simclient *c, unsigned commits)
+{
+    const char *end = sim_percent(c, commits) ? "commit" : "rollback";
+    const fake_state *s = &c->own.state;
+    bool told = s->levels[s->depth].listens != s->levels[0].listens || s->levels[s->depth].notes;
+    unsigned how = sim_below(c, told ? 8 : 10);
+    if (how < 6) {
+        command(c, end);
+    } else if (how < 8) {
+        query(c, "%s;select echo('c%d-t0-%u', 1)", end, c->options.number, ++c->sequence);
+    } else {
+        begin_next(c);
+        query(c, "%s;begin;select echo('c%d-t%d-%u', 1)", end, c->options.number, c->transaction,
+              ++c->sequence);
+    }
 }
 
 static bool unit_savepoint(simclient *c)
@@ -202,7 +256,7 @@ static bool unit_in_failed(simclient *c)
     else if (sim_percent(c, 30))
         return unit_simple(c);
     else
-        query(c, sim_percent(c, 50) ? "rollback" : "commit");
+        end_transaction(c, 50);
     return true;
 }
 
@@ -309,7 +363,7 @@ static bool unit_names(simclient *c)
 {
     char token[SIM_TOKEN];
     unsigned i = sim_below(c, NAMES), how = sim_below(c, 20);
-    if (how < 6 && !may_make(c, i, false))
+    if (!singly(c) || (how < 6 && !may_make(c, i, false)))
         return false;
     if (how < 6)
         query(c, "prepare n%u as select %s", i,
@@ -425,6 +479,7 @@ static void setting_statement(simclient *c)
 static bool unit_batch(simclient *c)
 {
     batch b = {.failed = false};
+    bool plain = c->options.faults && sim_is_owed(c);
     (void)snprintf(c->last, sizeof(c->last), "batch:");
     for (unsigned i = 0; i < NAMES; i++) {
         char name[8];
@@ -432,9 +487,12 @@ static bool unit_batch(simclient *c)
         b.known[i] = fake_name_find(&c->own.names, name) != NULL;
     }
     for (unsigned n = 1 + sim_below(c, 4); n > 0; n--) {
-        if (b.failed || sim_percent(c, 50)) /* what the server skips is sent all the same */
+        if (plain || b.failed || sim_percent(c, 50)) { /* (what the server skips is sent, too) */
             unnamed_statement(c, &b);
-        else if (sim_percent(c, 85))
+            continue;
+        }
+        (void)singly(c);
+        if (sim_percent(c, 85))
             named_statement(c, &b);
         else
             setting_statement(c);
@@ -475,7 +533,7 @@ static bool unit_due(simclient *c)
     if (is_outside(c) || c->left_in_transaction-- > 0)
         return false;
     c->left_in_transaction = 0;
-    query(c, sim_percent(c, 70) ? "commit" : "rollback");
+    end_transaction(c, 70);
     return true;
 }
 

@@ -9,12 +9,13 @@ static void pg_stop(weir_backend *backend)
     pg_follow_end(WEIR_CONTAINER_OF(backend, pg_backend, base));
 }
 
-enum { FOLLOWING_TEXTS = 8 };
+enum { FOLLOWING_TEXTS = 9 };
 
 static void list_texts(weir_postgres_following *f, const char **ret[static FOLLOWING_TEXTS])
 {
-    const char **texts[FOLLOWING_TEXTS] = {&f->dbname, &f->user, &f->password, &f->ca,
-                                           &f->crl,    &f->cert, &f->key,      &f->min_version};
+    const char **texts[FOLLOWING_TEXTS] = {&f->dbname, &f->user,        &f->password,
+                                           &f->ca,     &f->crl,         &f->cert,
+                                           &f->key,    &f->min_version, &f->keep_name};
     memcpy(ret, texts, sizeof(texts));
 }
 
@@ -75,6 +76,7 @@ static const weir_backend_ops ops = {
     .open = pg_conn_open,
     .follow = pg_follow,
     .want = pg_follow_want,
+    .flush = pg_follow_flush,
     .resolved = pg_hosts_resolved,
     .stop = pg_stop,
     .destroy = pg_destroy,

@@ -23,19 +23,42 @@ static uint64_t shape_of_row(weir_slice body, uint64_t hash)
     return hash;
 }
 
+/* 0 says that there is none. */
+static uint64_t whole(uint64_t shape)
+{
+    return shape ? shape : 1;
+}
+
+uint64_t weir_postgres_shape(weir_slice description)
+{
+    weir_pg_frame f;
+    uint64_t shape = 0;
+    for (size_t pos = 0;
+         weir_pg_frame_next(weir_slice_skip(description, pos), WEIR_PG_MESSAGE_SIZE_MAX, &f) == 0;
+         pos += f.whole.len) {
+        if (f.type == WEIR_PG_B_PARAM_DESCRIPTION)
+            shape = mix(1, f.body);
+        else if (f.type == WEIR_PG_B_ROW_DESCRIPTION)
+            shape = shape_of_row(f.body, shape);
+    }
+    return whole(shape);
+}
+
 static void described(pg_conn *c, uint64_t tag)
 {
     weir_relay_sink *sink = c->base.sink;
-    uint64_t shape = c->shape ? c->shape : 1;
+    uint64_t shape = whole(c->shape);
+    const uint64_t *key = tag == PG_EXAMINED ? &c->examined : &tag;
+    pg_prepared *p = weir_map_find(&c->prepared.map, weir_slice_make(key, sizeof(*key)));
+    if (p)
+        p->shape = shape;
     if (tag != PG_EXAMINED) {
         if (sink && sink->events->on_described)
             sink->events->on_described(sink, tag, shape);
         return;
     }
-    pg_prepared *p = weir_map_find(&c->prepared.map, weir_slice_make(&c->examined, 8));
-    bool same = shape == c->expected;
     if (p)
-        p->faithful = same;
+        p->faithful = shape == c->expected;
     c->examined = 0;
     if (sink && sink->events->on_examined)
         sink->events->on_examined(sink, shape);
@@ -72,7 +95,9 @@ bool pg_faithful(weir_conn *conn, const weir_prepared *prepared)
     pg_conn *c = pg_conn_of(conn);
     uint64_t changes = atomic_load_explicit(&conn->backend->changes, memory_order_relaxed);
     pg_prepared *p = pg_prepared_find(&c->prepared, prepared->content);
-    return pg_relay_usable(c, p) ? p->faithful : changes == prepared->schema;
+    if (!pg_relay_usable(c, p))
+        return changes == prepared->schema && !prepared->recalled;
+    return p->shape ? p->shape == prepared->shape : p->faithful && !prepared->recalled;
 }
 
 int pg_examine(weir_conn *conn, const weir_prepared *prepared)

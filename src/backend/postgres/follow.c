@@ -2,8 +2,8 @@
  *
  *   open (follow_session.c) ──► run (follow_stream.c) ──► lost ── a pause ──► open …
  *
- * It has two connections: the stream, on a temporary slot that is gone with it, and the control
- * connection, for snapshots, heartbeats and questions. Nothing is kept for a restart: what came is
+ * It has two connections: the stream and the control connection, for snapshots, heartbeats and
+ * questions. Nothing is kept for a restart, unless a slot is (follow_slot.c): what came is
  * acknowledged at once, and each connection begins anew with a raised floor. */
 #include "backend/postgres/follow.h"
 #include <signal.h>
@@ -12,6 +12,7 @@
 
 #define PAUSE_FIRST (100 * WEIR_MS)
 #define PAUSE_MAX (10 * WEIR_SECOND)
+#define PAUSE_REACHED (500 * WEIR_MS) /* … while others reach the server */
 
 static void log_lost(const pg_following *g)
 {
@@ -29,16 +30,23 @@ static weir_time pause_of(const pg_following *g)
     return pause < PAUSE_MAX ? pause : PAUSE_MAX;
 }
 
-static void rest(pg_following *g)
+/* `opened`: when the attempt that failed began. */
+static void rest(pg_following *g, uint64_t opened)
 {
-    weir_time until = pg_link_now() + pause_of(g);
-    while (!atomic_load(&g->waker.stop) && pg_link_now() < until &&
-           g->place == atomic_load(&g->backend->newest))
+    weir_time began = pg_link_now(), until = began + pause_of(g);
+    atomic_store(&g->resting, true); /* before `opened` is looked at: pg_follow_reached */
+    while (!atomic_load(&g->waker.stop) && g->place == atomic_load(&g->backend->newest)) {
+        if (atomic_load(&g->opened) != opened && until > began + PAUSE_REACHED)
+            until = began + PAUSE_REACHED;
+        if (pg_link_now() >= until)
+            break;
         pg_waker_wait(&g->waker, NULL, false, NULL, until);
+    }
+    atomic_store(&g->resting, false);
 }
 
 /* Once, for the same reason of several in a row. */
-static void lose(pg_following *g, int error, char before[static PG_LINK_WORDS])
+static void lose(pg_following *g, int error, uint64_t opened, char before[static PG_LINK_WORDS])
 {
     if (error == -ENOMEM)
         pg_link_words("out of memory", g->words);
@@ -51,7 +59,7 @@ static void lose(pg_following *g, int error, char before[static PG_LINK_WORDS])
     if (strcmp(before, g->words) != 0)
         log_lost(g);
     memcpy(before, g->words, PG_LINK_WORDS);
-    rest(g);
+    rest(g, opened);
 }
 
 static void *run(void *user)
@@ -61,6 +69,7 @@ static void *run(void *user)
     while (!atomic_load(&g->waker.stop)) {
         g->renew = false;
         g->place = atomic_load(&g->backend->newest);
+        uint64_t opened = atomic_load(&g->opened);
         int r = pg_follow_open(g);
         if (r == 0) {
             g->failures = 0;
@@ -69,7 +78,7 @@ static void *run(void *user)
         }
         pg_follow_close(g);
         if (r != -EINTR)
-            lose(g, r, before);
+            lose(g, r, opened, before);
     }
     return NULL;
 }
@@ -152,10 +161,29 @@ void pg_follow_want(weir_backend *backend, bool at_once)
         pg_waker_wake(&g->waker);
 }
 
+void pg_follow_flush(weir_backend *backend, const weir_flush *flush)
+{
+    pg_following *g = atomic_load(&WEIR_CONTAINER_OF(backend, pg_backend, base)->following);
+    if (!g)
+        return;
+    pg_flushes_add(&g->flushes, flush);
+    pg_waker_wake(&g->waker);
+}
+
 void pg_follow_moved(pg_backend *b)
 {
     pg_following *g = atomic_load(&b->following);
     if (g)
+        pg_waker_wake(&g->waker);
+}
+
+void pg_follow_reached(pg_backend *b)
+{
+    pg_following *g = atomic_load(&b->following);
+    if (!g)
+        return;
+    atomic_fetch_add(&g->opened, 1);
+    if (atomic_load(&g->resting))
         pg_waker_wake(&g->waker);
 }
 

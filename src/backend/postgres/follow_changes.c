@@ -9,9 +9,10 @@
 #include <stdlib.h>
 
 #define IDS_MAX ((size_t)1 << 20)
-#define IDS_FIRST 256u /* as many are kept between transactions */
 #define RELATIONS_MAX ((size_t)1 << 20)
 #define ANCESTORS_MAX 64u
+#define IDENTITY_MAX 8u /* columns of one relation that are asked for by themselves */
+#define NAME_MAX_BYTES 512u
 #define INDEX_UNKNOWN UINT32_MAX
 
 typedef struct column {
@@ -43,6 +44,7 @@ void pg_changes_init(pg_changes *c, weir_hash_seed seed)
 {
     *c = (pg_changes){.plans = 1};
     weir_map_init(&c->relations, seed, RELATIONS_MAX);
+    weir_id_set_init(&c->set, IDS_MAX);
 }
 
 static void relation_free(relation *r)
@@ -66,69 +68,8 @@ void pg_changes_fini(pg_changes *c)
 {
     pg_changes_forget_relations(c);
     weir_map_fini(&c->relations);
-    free(c->ids);
-    free(c->slots);
+    weir_id_set_fini(&c->set);
     free(c->tracked);
-}
-
-/* ---- the set of ids ---- */
-
-static uint64_t *slot_of(const pg_changes *c, uint64_t id)
-{
-    size_t mask = 2 * c->cap - 1;
-    size_t i = (size_t)id & mask;
-    while (c->slots[i] != 0 && c->slots[i] != id)
-        i = (i + 1) & mask;
-    return &c->slots[i];
-}
-
-static bool grow(pg_changes *c)
-{
-    size_t cap = c->cap ? c->cap * 2 : IDS_FIRST;
-    if (cap > IDS_MAX)
-        return false;
-    uint64_t *ids = realloc(c->ids, cap * sizeof(*ids));
-    if (!ids)
-        return false;
-    c->ids = ids;
-    uint64_t *slots = calloc(2 * cap, sizeof(*slots));
-    if (!slots)
-        return false;
-    free(c->slots);
-    c->slots = slots;
-    c->cap = cap;
-    for (size_t i = 0; i < c->count; i++)
-        *slot_of(c, ids[i]) = ids[i];
-    return true;
-}
-
-static void add(pg_changes *c, uint64_t id)
-{
-    if (c->everything)
-        return;
-    if (c->count == c->cap && !grow(c)) {
-        c->everything = true;
-        return;
-    }
-    uint64_t *slot = slot_of(c, id);
-    if (*slot == id)
-        return;
-    *slot = id;
-    c->ids[c->count++] = id;
-}
-
-void pg_changes_clear(pg_changes *c)
-{
-    c->everything = false;
-    if (c->cap > IDS_FIRST) {
-        free(c->ids);
-        free(c->slots);
-        c->ids = c->slots = NULL;
-        c->cap = 0;
-    } else if (c->count > 0) {
-        memset(c->slots, 0, 2 * c->cap * sizeof(*c->slots));
-    }
-    c->count = 0;
 }
 
 /* ---- tracked columns ---- */
@@ -167,6 +108,29 @@ bool pg_changes_track(pg_changes *c, const weir_follower *follower)
     return !c->untracked;
 }
 
+/* By pg_type.oid: the types whose values have canonical bytes (DESIGN section 4). A domain is none
+ * of them. */
+static weir_key_type key_type(uint32_t type)
+{
+    switch (type) {
+    case 16:
+        return WEIR_KEY_PG_BOOL;
+    case 20:
+    case 21:
+    case 23:
+        return WEIR_KEY_PG_INTEGER;
+    case 25:
+    case 1043:
+        return WEIR_KEY_PG_TEXT;
+    case 1082:
+        return WEIR_KEY_PG_DATE;
+    case 2950:
+        return WEIR_KEY_PG_UUID;
+    default:
+        return WEIR_KEY_NONE;
+    }
+}
+
 /* ---- relations ---- */
 
 static weir_slice key_of(const uint32_t *oid)
@@ -179,19 +143,24 @@ static relation *find(const pg_changes *c, uint32_t oid)
     return weir_map_find(&c->relations, key_of(&oid));
 }
 
-static uint64_t id_of_name(weir_slice schema, weir_slice name)
+/* Each part of a name is at most 63 bytes, on a server built otherwise more. */
+static weir_slice full_name(weir_slice schema, weir_slice name, uint8_t full[NAME_MAX_BYTES])
 {
-    uint8_t
-        full[512]; /* each part of a name is at most 63 bytes, on a server built otherwise more */
     if (schema.len == 0)
         schema = WEIR_SLICE_LIT("pg_catalog");
-    if (schema.len + 1 + name.len > sizeof(full))
-        return weir_relation_id(name);
+    if (schema.len + 1 + name.len > NAME_MAX_BYTES)
+        return name;
     memcpy(full, schema.data, schema.len);
     full[schema.len] = '.';
     if (name.len > 0)
         memcpy(full + schema.len + 1, name.data, name.len);
-    return weir_relation_id(weir_slice_make(full, schema.len + 1 + name.len));
+    return weir_slice_make(full, schema.len + 1 + name.len);
+}
+
+static uint64_t id_of_name(weir_slice schema, weir_slice name)
+{
+    uint8_t full[NAME_MAX_BYTES];
+    return weir_relation_id(full_name(schema, name, full));
 }
 
 static relation *describe(const weir_pg_change *m)
@@ -218,12 +187,12 @@ static relation *describe(const weir_pg_change *m)
 static void add_wholly(pg_changes *c, const relation *r)
 {
     for (unsigned i = 0; i < r->id_count; i++) {
-        add(c, r->ids[i]);
+        weir_id_set_add(&c->set, r->ids[i]);
         for (size_t t = 0; t < c->tracked_count; t++)
             if (c->tracked[t].relation == r->ids[i])
-                add(c, c->tracked[t].column);
+                weir_id_set_add(&c->set, c->tracked[t].column);
     }
-    c->everything |= c->untracked;
+    c->set.everything |= c->untracked;
 }
 
 static bool same(const relation *a, const relation *b)
@@ -256,6 +225,31 @@ int pg_changes_relation(pg_changes *c, const weir_pg_change *message)
     }
     relation_free(old);
     return 0;
+}
+
+static bool is_changed(const pg_changes *c, uint64_t id)
+{
+    return c->set.everything || weir_id_set_has(&c->set, id);
+}
+
+bool pg_changes_ask_identity(const pg_changes *c, const weir_pg_change *message,
+                             const weir_follower *follower)
+{
+    uint8_t name[NAME_MAX_BYTES];
+    weir_pg_relation_column col;
+    weir_slice full = full_name(message->u.relation.schema, message->u.relation.name, name);
+    uint64_t id = weir_relation_id(full);
+    unsigned asked = 0;
+    if (find(c, message->u.relation.oid) || is_changed(c, id))
+        return false;
+    for (size_t pos = 0; asked < IDENTITY_MAX &&
+                         weir_pg_relation_column_next(message->u.relation.columns, &pos, &col);) {
+        if (!col.key || key_type(col.type) == WEIR_KEY_NONE)
+            continue;
+        follower->track(follower->user, id, weir_column_id(id, col.name), full, col.name);
+        asked++;
+    }
+    return asked > 0;
 }
 
 void pg_changes_forget_ancestors(pg_changes *c)
@@ -343,40 +337,17 @@ static bool plan(const pg_changes *c, relation *r)
 
 /* ---- values ---- */
 
-/* By pg_type.oid: the types whose values have canonical bytes (DESIGN section 4). A domain is none
- * of them. */
-static weir_key_type key_type(uint32_t type)
-{
-    switch (type) {
-    case 16:
-        return WEIR_KEY_PG_BOOL;
-    case 20:
-    case 21:
-    case 23:
-        return WEIR_KEY_PG_INTEGER;
-    case 25:
-    case 1043:
-        return WEIR_KEY_PG_TEXT;
-    case 1082:
-        return WEIR_KEY_PG_DATE;
-    case 2950:
-        return WEIR_KEY_PG_UUID;
-    default:
-        return WEIR_KEY_NONE;
-    }
-}
-
 static void add_value(pg_changes *c, const probe *p, const column *col,
                       const weir_pg_tuple_value *v)
 {
     uint64_t id;
     if (v->kind == WEIR_PG_VALUE_NULL)
         return; /* equal to nothing */
-    if (v->kind == WEIR_PG_VALUE_TEXT && c->count < PG_CHANGES_VALUES_MAX &&
+    if (v->kind == WEIR_PG_VALUE_TEXT && c->set.count < PG_CHANGES_VALUES_MAX &&
         weir_key_of_pg_row(p->column, key_type(col->type), v->bytes, &id) == 0)
-        add(c, id);
+        weir_id_set_add(&c->set, id);
     else
-        add(c, p->column);
+        weir_id_set_add(&c->set, p->column);
 }
 
 /* ---- rows ---- */
@@ -411,30 +382,33 @@ static void add_column(pg_changes *c, const relation *r, const probe *p, const w
     bool has_old = m->kind != WEIR_PG_CHANGE_INSERT;
     bool has_new = m->kind != WEIR_PG_CHANGE_DELETE;
     if (p->index == INDEX_UNKNOWN) {
-        add(c, p->column);
+        weir_id_set_add(&c->set, p->column);
         return;
     }
     const column *col = &r->columns[p->index];
+#ifdef WEIR_TEST_FAULT_FOLLOW_NEW_ALONE
+    has_old = has_old && !has_new;
+#endif
     if (has_old && old_value(r, m, p->index, &value))
         add_value(c, p, col, &value);
     else if (has_old)
-        add(c, p->column);
+        weir_id_set_add(&c->set, p->column);
     if (has_new && value_at(m->u.row.new, p->index, &value))
         add_value(c, p, col, &value);
     else if (has_new)
-        add(c, p->column);
+        weir_id_set_add(&c->set, p->column);
 }
 
 void pg_changes_row(pg_changes *c, const weir_pg_change *message)
 {
     relation *r = find(c, message->u.row.oid);
     if (!r || c->untracked || !plan(c, r)) {
-        c->everything = true;
+        c->set.everything = true;
         return;
     }
     for (unsigned i = 0; i < r->id_count; i++)
-        add(c, r->ids[i]);
-    for (size_t i = 0; i < r->probe_count && !c->everything; i++)
+        weir_id_set_add(&c->set, r->ids[i]);
+    for (size_t i = 0; i < r->probe_count && !c->set.everything; i++)
         add_column(c, r, &r->probes[i], message);
 }
 
@@ -442,7 +416,7 @@ void pg_changes_truncate(pg_changes *c, const weir_pg_change *message)
 {
     for (uint32_t i = 0; i < message->u.truncate.count; i++) {
         const relation *r = find(c, weir_pg_truncated(message->u.truncate.oids, i));
-        c->everything |= !r;
+        c->set.everything |= !r;
         if (r)
             add_wholly(c, r);
     }

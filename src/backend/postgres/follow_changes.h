@@ -7,6 +7,7 @@
 #ifndef WEIR_BACKEND_POSTGRES_FOLLOW_CHANGES_H
 #define WEIR_BACKEND_POSTGRES_FOLLOW_CHANGES_H
 
+#include "base/id_set.h"
 #include "base/map.h"
 #include "engine/backend.h"
 #include "proto/pg/replication.h"
@@ -20,10 +21,7 @@ typedef struct pg_tracked {
 } pg_tracked;
 
 typedef struct pg_changes {
-    uint64_t *ids;
-    size_t count, cap;
-    uint64_t *slots; /* open addressing over `ids`, twice as many; 0: empty */
-    bool everything; /* more than can be listed */
+    weir_id_set set;
     weir_map relations;
     pg_tracked *tracked;
     size_t tracked_count, tracked_cap;
@@ -34,8 +32,6 @@ typedef struct pg_changes {
 
 void pg_changes_init(pg_changes *c, weir_hash_seed seed);
 void pg_changes_fini(pg_changes *c);
-/* A transaction begins: nothing has changed yet. */
-void pg_changes_clear(pg_changes *c);
 /* A new stream: it describes its relations anew. */
 void pg_changes_forget_relations(pg_changes *c);
 /* Partitions may have been attached or detached. */
@@ -44,6 +40,11 @@ void pg_changes_forget_ancestors(pg_changes *c);
  * before, and what comes reports them. */
 bool pg_changes_track(pg_changes *c, const weir_follower *follower);
 
+/* A Relation message, before it is taken in: asks that the columns of its identity be reported. By
+ * this transaction nothing of the relation may have been changed; else nothing is asked for. True:
+ * something was. */
+bool pg_changes_ask_identity(const pg_changes *c, const weir_pg_change *message,
+                             const weir_follower *follower);
 /* A Relation message. -ENOMEM, -ENOSPC. */
 WEIR_MUST_CHECK int pg_changes_relation(pg_changes *c, const weir_pg_change *message);
 /* The first relation of the message of whose ancestors nothing is known yet; 0: none. */

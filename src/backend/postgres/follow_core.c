@@ -166,6 +166,11 @@ static void receive(pg_follow_core *f, uint64_t position)
 static void add_pending(pg_follow_core *f, uint64_t position)
 {
     f->received = position;
+#ifdef WEIR_TEST_FAULT_FOLLOW_UNCONFIRMED
+    f->ready = position;
+    publish(f);
+    return;
+#endif
     if (f->next - f->first < PG_FOLLOW_PENDING) {
         *pending_at(f, f->next++) = (pg_pending){.upto = position, .xid = f->xid};
         return;
@@ -234,31 +239,62 @@ void pg_follow_snapshot(pg_follow_core *f, const pg_snapshot *s)
 
 /* ---- connecting ---- */
 
-void pg_follow_connected(pg_follow_core *f, const pg_follow_session *session, weir_time now)
+/* Another history's positions have nothing to do with those before. */
+static bool is_another(const pg_follow_core *f, const pg_follow_session *s)
 {
-    assert(f->state == PG_FOLLOW_LOST);
+    return s->system != f->system || s->timeline != f->timeline;
+}
+
+/* All that has not been told yet is streamed. */
+static bool goes_on(const pg_follow_core *f, const pg_follow_session *s)
+{
+#ifdef WEIR_TEST_FAULT_FOLLOW_GOES_ON
+    return f->received > 0;
+#endif
+    uint64_t known = f->received > f->told ? f->received : f->told;
+    return s->kept && !is_another(f, s) && f->floor > 0 && s->start <= known;
+}
+
+static void begin_session(pg_follow_core *f, const pg_follow_session *session, weir_time now)
+{
     f->state = PG_FOLLOW_DRAINING;
     f->barrier = session->barrier;
+    f->system = session->system;
+    f->timeline = session->timeline;
+    f->kept = session->kept;
     f->first = f->next = 0;
     f->received = f->ready = session->start;
     f->asking = f->beating = f->in_transaction = false;
+    f->beat_came = f->beat_ended = 0;
     f->hurried = true; /* a heartbeat at once, once it is followed */
     f->snapshot_at = now;
     f->snapshot_every = SNAPSHOT_EVERY;
-    if (session->system != f->system || session->timeline != f->timeline)
-        f->visible = 0; /* another history: its positions have nothing to do with those before */
-    f->system = session->system;
-    f->timeline = session->timeline;
-    f->floor = session->start > f->visible ? session->start : f->visible + 1;
-    pg_changes_clear(&f->changes);
+    weir_id_set_clear(&f->changes.set);
     pg_changes_forget_relations(&f->changes);
+}
+
+void pg_follow_connected(pg_follow_core *f, const pg_follow_session *session, weir_time now)
+{
+    bool on = goes_on(f, session);
+    assert(f->state == PG_FOLLOW_LOST);
+    if (!on)
+        f->told = 0;
+    else if (f->received > f->told)
+        f->told = f->received;
+    if (is_another(f, session))
+        f->visible = 0;
+    if (!on)
+        f->floor = session->start > f->visible ? session->start : f->visible + 1;
+    begin_session(f, session, now);
     f->follower.lineage(f->follower.user, session->system, session->timeline);
 #ifdef WEIR_TEST_FAULT_FOLLOW_NO_FLOOR
     f->floor = 0;
     return;
 #endif
-    f->follower.forgot(f->follower.user, f->floor);
-    f->follower.altered(f->follower.user, 0); /* nobody told of the schema meanwhile */
+    if (!on) {
+        f->follower.forgot(f->follower.user, f->floor);
+        f->follower.altered(f->follower.user, 0); /* nobody told of the schema meanwhile */
+    }
     f->follower.following(f->follower.user, draining_words);
 }
 
@@ -266,6 +302,7 @@ void pg_follow_lost(pg_follow_core *f, const char *words)
 {
     f->state = PG_FOLLOW_LOST;
     f->asking = f->beating = f->in_transaction = false;
+    f->beat_came = f->beat_ended = 0;
     memset(f->beats, 0, sizeof(f->beats));
     f->follower.following(f->follower.user, words);
 }
@@ -274,8 +311,22 @@ void pg_follow_lost(pg_follow_core *f, const char *words)
 
 static void track(pg_follow_core *f)
 {
-    if (!f->in_transaction && pg_changes_track(&f->changes, &f->follower))
-        f->follower.confirmed(f->follower.user, f->changes.serial, f->received);
+    if (f->in_transaction || (!pg_changes_track(&f->changes, &f->follower) && !f->untold))
+        return;
+    f->untold = false;
+    f->follower.confirmed(f->follower.user, f->changes.serial,
+                          f->received > f->told ? f->received : f->told);
+}
+
+/* With a slot that is kept there may be answers from before, behind memory: what of a relation
+ * changes is reported by what tells its rows apart, whether this process asked for that or not. */
+static int describe(pg_follow_core *f, const weir_pg_change *m)
+{
+    if (!f->in_transaction)
+        return -EPROTO;
+    if (f->kept && pg_changes_ask_identity(&f->changes, m, &f->follower))
+        f->untold |= pg_changes_track(&f->changes, &f->follower);
+    return pg_changes_relation(&f->changes, m);
 }
 
 static int begin(pg_follow_core *f, const weir_pg_change *m)
@@ -283,24 +334,47 @@ static int begin(pg_follow_core *f, const weir_pg_change *m)
     if (f->in_transaction)
         return -EPROTO;
     track(f);
-    pg_changes_clear(&f->changes);
+    weir_id_set_clear(&f->changes.set);
     f->in_transaction = true;
     f->schema_changed = false;
     f->beat_in_transaction = 0;
+    f->flushes_in_transaction = 0;
     f->xid = m->u.begin.xid;
     return 0;
+}
+
+static void tell_flushes(const pg_follow_core *f, uint64_t position)
+{
+    static const weir_flush all = {.kind = WEIR_FLUSH_ALL};
+    const weir_follower *to = &f->follower;
+    if (f->flushes_in_transaction > PG_FLUSHES_BATCH)
+        to->flushed(to->user, position, &all);
+    else
+        for (unsigned i = 0; i < f->flushes_in_transaction; i++)
+            to->flushed(to->user, position, &f->flushes[i]);
 }
 
 /* Of the transaction under way: first what changed, then that it is there. */
 static void tell(pg_follow_core *f, uint64_t position)
 {
     const weir_follower *to = &f->follower;
-    if (f->changes.count > 0)
-        to->changed(to->user, position, f->changes.ids, f->changes.count);
-    if (f->changes.everything || f->schema_changed)
+    if (position <= f->told)
+        return;
+    if (f->changes.set.count > 0)
+        to->changed(to->user, position, f->changes.set.ids, f->changes.set.count);
+    if (f->changes.set.everything || f->schema_changed)
         to->forgot(to->user, position);
     if (f->schema_changed)
         to->altered(to->user, position);
+    tell_flushes(f, position);
+}
+
+static void hear_both(pg_follow_core *f)
+{
+    if (f->beat_came == 0 || f->beat_came > f->beat_ended || f->state != PG_FOLLOW_FOLLOWING)
+        return;
+    f->follower.heard(f->follower.user, f->beat_came, f->beat_position, f->beat_outcomes);
+    f->beat_came = 0;
 }
 
 static int commit(pg_follow_core *f, const weir_pg_change *m)
@@ -322,8 +396,12 @@ static int commit(pg_follow_core *f, const weir_pg_change *m)
         f->alterations++;
         pg_changes_forget_ancestors(&f->changes);
     }
-    if (f->beat_in_transaction != 0 && f->state == PG_FOLLOW_FOLLOWING)
-        f->follower.heard(f->follower.user, f->beat_in_transaction);
+    if (f->beat_in_transaction != 0) {
+        f->beat_came = f->beat_in_transaction;
+        f->beat_position = position;
+        f->beat_outcomes = f->outcomes_in_transaction;
+    }
+    hear_both(f);
     track(f);
     return 0;
 }
@@ -349,6 +427,16 @@ static void hear(pg_follow_core *f, weir_slice text)
         f->beat_serial - serial >= PG_FOLLOW_BEATS)
         return;
     f->beat_in_transaction = f->beats[serial % PG_FOLLOW_BEATS];
+    f->outcomes_in_transaction = f->outcomes[serial % PG_FOLLOW_BEATS];
+}
+
+static void note_flush(pg_follow_core *f, weir_slice text)
+{
+    unsigned at = f->flushes_in_transaction;
+    if (at >= PG_FLUSHES_BATCH)
+        f->flushes_in_transaction = PG_FLUSHES_BATCH + 1;
+    else if (pg_flush_read(text, f->flush_names[at], &f->flushes[at]))
+        f->flushes_in_transaction++;
 }
 
 /* Not transactional ones come at any time, and say nothing of commits. */
@@ -362,6 +450,8 @@ static void on_message(pg_follow_core *f, const weir_pg_change *m)
         hear(f, content);
     else if (take_prefix(&content, "ddl"))
         f->schema_changed = true;
+    else if (take_prefix(&content, "flush:"))
+        note_flush(f, content);
 }
 
 /* ---- the stream ---- */
@@ -388,7 +478,7 @@ static int on_change(pg_follow_core *f, const weir_pg_change *m, uint32_t *ret_o
     case WEIR_PG_CHANGE_COMMIT:
         return commit(f, m);
     case WEIR_PG_CHANGE_RELATION:
-        return f->in_transaction ? pg_changes_relation(&f->changes, m) : -EPROTO;
+        return describe(f, m);
     case WEIR_PG_CHANGE_MESSAGE:
         on_message(f, m);
         return 0;
@@ -428,7 +518,7 @@ int pg_follow_ancestors(pg_follow_core *f, uint32_t oid, const weir_slice *names
 void pg_follow_inheritance_changed(pg_follow_core *f)
 {
     pg_changes_forget_ancestors(&f->changes);
-    f->changes.everything |= f->in_transaction;
+    f->changes.set.everything |= f->in_transaction;
     f->follower.forgot(f->follower.user, f->received);
 }
 
@@ -440,19 +530,27 @@ void pg_follow_wanted(pg_follow_core *f, bool at_once)
     f->hurried |= at_once;
 }
 
-void pg_follow_beat(pg_follow_core *f, char out[static PG_FOLLOW_BEAT_SIZE], weir_time now)
+void pg_follow_beat(pg_follow_core *f, uint64_t outcomes, char out[static PG_FOLLOW_BEAT_SIZE],
+                    weir_time now)
 {
     f->wanted = f->hurried = false;
     f->beating = true;
     f->beat_at = now;
     f->beats[++f->beat_serial % PG_FOLLOW_BEATS] = now;
+    f->outcomes[f->beat_serial % PG_FOLLOW_BEATS] = outcomes;
     (void)snprintf(out, PG_FOLLOW_BEAT_SIZE, "heartbeat:%llu:%llu", (unsigned long long)f->nonce,
                    (unsigned long long)f->beat_serial);
 }
 
-void pg_follow_beaten(pg_follow_core *f)
+void pg_follow_beaten(pg_follow_core *f, bool same)
 {
     f->beating = false;
+    f->beat_ended = f->beat_at;
+    if (!same) {
+        f->follower.forgot(f->follower.user, f->received);
+        f->follower.altered(f->follower.user, 0);
+    }
+    hear_both(f);
 }
 
 /* ---- what to do ---- */

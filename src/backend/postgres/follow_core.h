@@ -16,12 +16,19 @@
  *    xmax of the first snapshot would not do: a commit that waits may have that very id.)
  *    Commits that changed nothing that is published are not streamed, and nothing is said of them.
  *  - What a commit changed is told before any position that covers it.
+ *  - A heartbeat is heard when both have come: its message by the stream, with everything before
+ *    it, and the end of its own statement, which looked at what no stream tells (roles and their
+ *    defaults) as it was when it was sent.
  *  - Whatever may have been missed is forgotten: each connection raises the floor past everything
- *    that was ever told to be visible in this history; another history is told by its lineage. */
+ *    that was ever told to be visible in this history; another history is told by its lineage.
+ *  - A slot that is kept misses nothing: all commits that end after its start are streamed (again).
+ *    For a process that begins, the floor is that start, which its predecessor was told before; in
+ *    one that goes on, what it has told already is not told again. */
 #ifndef WEIR_BACKEND_POSTGRES_FOLLOW_CORE_H
 #define WEIR_BACKEND_POSTGRES_FOLLOW_CORE_H
 
 #include "backend/postgres/follow_changes.h"
+#include "backend/postgres/follow_flush.h"
 
 #define PG_FOLLOW_BEAT_SIZE 64u
 #define PG_FOLLOW_BEATS 8u       /* heartbeats under way that are remembered */
@@ -55,10 +62,12 @@ typedef struct pg_follow_core {
     weir_follower follower;
     pg_follow_state state;
     pg_changes changes;
-    uint64_t system; /* of the newest connection */
-    uint32_t timeline;
+    uint64_t system, timeline; /* of the newest connection */
     uint64_t barrier;
     uint64_t floor;
+    uint64_t told;     /* what ends there or before was told on an earlier connection; 0: nothing */
+    bool kept;         /* the slot is */
+    bool untold;       /* columns that are reported since this transaction are not confirmed yet */
     uint64_t received; /* all that ends there or before has come */
     uint64_t ready;    /* … and is visible */
     uint64_t visible;  /* … and was told to be; stays when the stream is lost */
@@ -75,8 +84,16 @@ typedef struct pg_follow_core {
     bool wanted, hurried; /* since the newest heartbeat was sent */
     bool beating;         /* it has not come back from the server */
     weir_time beat_at;    /* when it was sent; 0: none yet */
+    weir_time beat_came;  /* … the newest that came by the stream and is not heard yet; 0: none */
+    uint64_t beat_position, beat_outcomes; /* … its commit's end, and what was known */
+    weir_time beat_ended;                  /* … the newest whose statement has come to its end */
     uint64_t nonce, beat_serial;
-    weir_time beats[PG_FOLLOW_BEATS]; /* when they were sent, by serial */
+    weir_time beats[PG_FOLLOW_BEATS];   /* when they were sent, by serial */
+    uint64_t outcomes[PG_FOLLOW_BEATS]; /* what was known then */
+    uint64_t outcomes_in_transaction;
+    unsigned flushes_in_transaction;      /* more than there is room for forget everything */
+    weir_flush flushes[PG_FLUSHES_BATCH]; /* their names are below */
+    uint8_t flush_names[PG_FLUSHES_BATCH][WEIR_FLUSH_NAME_MAX];
 } pg_follow_core;
 
 /* `nonce`: random, so that nodes tell their heartbeats apart. -ENOMEM. */
@@ -88,9 +105,10 @@ void pg_follow_fini(pg_follow_core *f);
 
 typedef struct pg_follow_session {
     uint64_t system;
-    uint32_t timeline;
-    uint64_t start;   /* the slot's consistent point */
-    uint64_t barrier; /* pg_current_xact_id(), asked after the slot was made */
+    uint64_t timeline; /* and the server's run: another one may have lost commits that were seen */
+    uint64_t start;    /* the slot's consistent point, or what is acknowledged of a kept one */
+    bool kept;         /* the slot outlives the connection */
+    uint64_t barrier;  /* pg_current_xact_id(), asked after the slot was made */
 } pg_follow_session;
 
 void pg_follow_connected(pg_follow_core *f, const pg_follow_session *session, weir_time now);
@@ -114,10 +132,13 @@ void pg_follow_snapshot(pg_follow_core *f, const pg_snapshot *s);
 
 /* Somebody uses the cache. `at_once`: and waits for a position. */
 void pg_follow_wanted(pg_follow_core *f, bool at_once);
-/* The next heartbeat's content: call before it is sent. */
-void pg_follow_beat(pg_follow_core *f, char out[static PG_FOLLOW_BEAT_SIZE], weir_time now);
-/* Its statement has come to its end. */
-void pg_follow_beaten(pg_follow_core *f);
+/* The next heartbeat's content: call before it is sent. `outcomes`: what the follower knew before
+ * that. */
+void pg_follow_beat(pg_follow_core *f, uint64_t outcomes, char out[static PG_FOLLOW_BEAT_SIZE],
+                    weir_time now);
+/* Its statement has come to its end. `same`: roles and their defaults are as they were when it was
+ * looked before; else what was read until now is forgotten first. */
+void pg_follow_beaten(pg_follow_core *f, bool same);
 
 /* ---- what to do ---- */
 

@@ -1,11 +1,12 @@
-/* How following begins: both connections to the primary, what stands in the way in words, the slot,
- * and the transaction id that was given out after it (follow_core.h: the barrier). */
+/* How following begins: both connections to the primary, what stands in the way in words, and the
+ * transaction id that was given out after the slot (follow_core.h: the barrier). */
 #include "backend/postgres/follow.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ASK_TIME (30 * WEIR_SECOND)
+#define APPLICATION "weir follower"
 #define OLDEST 140000 /* pgoutput has logical messages since 14 */
 #define PAIRS_MAX 24u
 
@@ -20,7 +21,21 @@
     " (SELECT md5(string_agg(concat(inhrelid, ':', inhparent, ':', xmin, ctid), ','"               \
     " ORDER BY inhrelid, inhparent)) FROM pg_inherits)"
 
-const char pg_follow_look_query[] = "SELECT " MARKS;
+/* What roles may do, whose members they are and what their sessions begin with: no event trigger
+ * and no stream tells of it. */
+#define RIGHTS                                                                                     \
+    "(SELECT md5(concat((SELECT string_agg(concat_ws(':', oid, rolname, rolsuper, rolbypassrls,"   \
+    " rolinherit), ',' ORDER BY oid) FROM pg_roles), '/', (SELECT string_agg(concat(roleid, ':',"  \
+    " member, ':', m.xmin, m.ctid), ',' ORDER BY roleid, member, m.ctid) FROM pg_auth_members m)," \
+    " '/', (SELECT string_agg(concat(setdatabase, ':', setrole, ':', setconfig::text), ','"        \
+    " ORDER BY setdatabase, setrole) FROM pg_db_role_setting))))"
+
+/* And whether commits wait for us, which an acknowledgement that is held back must not cause. */
+const char pg_follow_look_query[] =
+    "SELECT " MARKS ", (SELECT count(*) FROM pg_stat_replication WHERE usename = current_user"
+    " AND application_name = '" APPLICATION "' AND sync_state <> 'async')";
+
+const char pg_follow_rights[] = RIGHTS;
 
 /* Settings of roles and databases may be anything. */
 static const char settings[] =
@@ -33,7 +48,9 @@ static const char facts[] =
     " current_setting('wal_level'), current_setting('max_replication_slots'),"
     " (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user),"
     " (SELECT concat(pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot)"
-    " FROM pg_publication WHERE pubname = '" PG_FOLLOW_PUBLICATION "'), current_user, " MARKS;
+    " FROM pg_publication WHERE pubname = '" PG_FOLLOW_PUBLICATION "'), current_user,"
+    " hashtext(concat(extract(epoch FROM pg_postmaster_start_time()), '/',"
+    " (SELECT extract(epoch FROM stats_reset) FROM pg_stat_bgwriter))), " MARKS ", " RIGHTS;
 
 enum {
     FACT_VERSION,
@@ -43,7 +60,9 @@ enum {
     FACT_RIGHT,
     FACT_PUBLICATION,
     FACT_USER,
-    FACT_MARKS
+    FACT_RUN, /* another one: the server has begun anew, or lost what was not flushed */
+    FACT_MARKS,
+    FACT_RIGHTS = FACT_MARKS + 2
 };
 
 static int refuse(pg_following *g, const char *words)
@@ -112,7 +131,7 @@ static void put_all(pairs *p, const pg_place *place)
     put(p, "channel_binding", o->must_bind ? "require" : o->binds ? "prefer" : "disable");
     put(p, "target_session_attrs", "primary");
     put(p, "client_encoding", "UTF8");
-    put(p, "application_name", "weir follower");
+    put(p, "application_name", APPLICATION);
     put(p, "keepalives_idle", "30");
     put(p, "keepalives_interval", "10");
     put(p, "keepalives_count", "3");
@@ -221,25 +240,7 @@ static int explain(pg_following *g, const PGresult *f, int r)
     return r;
 }
 
-/* ---- the slot ---- */
-
-/* Waits for all transactions that write now. */
-static int make_slot(pg_following *g, uint64_t *ret_start)
-{
-    char text[160];
-    PGresult *result;
-    (void)snprintf(g->slot, sizeof(g->slot), "weir_%016llx_%llu", (unsigned long long)g->nonce,
-                   (unsigned long long)++g->sessions);
-    (void)snprintf(text, sizeof(text),
-                   "CREATE_REPLICATION_SLOT \"%s\" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT",
-                   g->slot);
-    int r = ask(g, g->stream, text, WEIR_TIME_NEVER, &result);
-    if (r == 0 && (PQntuples(result) != 1 || PQnfields(result) < 2 ||
-                   weir_pg_position_read(weir_slice_cstr(PQgetvalue(result, 0, 1)), ret_start)))
-        r = refuse(g, "the server's answer about its replication slot is not understood");
-    PQclear(result);
-    return r;
-}
+/* ---- who it is ---- */
 
 static int identify(pg_following *g, pg_follow_session *s)
 {
@@ -249,7 +250,7 @@ static int identify(pg_following *g, pg_follow_session *s)
         r = refuse(g, "the server does not say who it is");
     if (r == 0) {
         s->system = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
-        s->timeline = (uint32_t)strtoul(PQgetvalue(result, 0, 1), NULL, 10);
+        s->timeline |= (uint32_t)strtoul(PQgetvalue(result, 0, 1), NULL, 10);
     }
     PQclear(result);
     return r;
@@ -285,23 +286,37 @@ static int start_stream(pg_following *g)
 
 /* ---- all of it ---- */
 
+/* Commits that were seen and not flushed are gone after a crash, and others take their positions
+ * (proofs, row 7). The server resets its statistics then, also where only its processes have begun
+ * anew. */
+static uint64_t run_of(const PGresult *f)
+{
+    return (uint64_t)(uint32_t)atoi(text_at(f, FACT_RUN)) << 32;
+}
+
 static int begin(pg_following *g, const PGresult *f)
 {
-    pg_follow_session session = {0};
+    pg_follow_session session = {.timeline = run_of(f)};
     int r = check(g, f);
     if (r == 0)
         r = explain(g, f, open_stream(g));
     if (r == 0)
         r = identify(g, &session);
     if (r == 0)
-        r = explain(g, f, make_slot(g, &session.start));
+        r = explain(g, f, pg_slot_open(g, &session));
     if (r == 0)
         r = find_barrier(g, &session);
     if (r == 0)
         r = start_stream(g);
     if (r == 0)
-        pg_follow_connected(&g->core, &session, pg_link_now());
-    return r;
+        r = pg_slot_started(g, &session);
+    if (r != 0)
+        return r;
+    pg_hold_begin(&g->hold, g->keep_bytes, g->place->options.following.keep_time, session.start,
+                  pg_link_now());
+    pg_follow_connected(&g->core, &session, pg_link_now());
+    atomic_fetch_add_explicit(&g->backend->followed, 1, memory_order_release);
+    return 0;
 }
 
 int pg_follow_open(pg_following *g)
@@ -318,6 +333,8 @@ int pg_follow_open(pg_following *g)
         r = refuse(g, "the server does not say how it is set up");
     if (r == 0) {
         pg_follow_marks(f, FACT_MARKS, g->published, g->inherited);
+        if (!*g->rights) /* else the first heartbeat finds what has changed meanwhile */
+            (void)snprintf(g->rights, sizeof(g->rights), "%s", PQgetvalue(f, 0, FACT_RIGHTS));
         r = begin(g, f);
     }
     PQclear(f);

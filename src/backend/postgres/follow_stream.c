@@ -1,8 +1,9 @@
 /* The stream while it lasts: messages go to the core in order; what the core wants to know is asked
  * on the control connection, one thing at a time.
  *
- * Everything is acknowledged when it has come: the server need keep nothing for us. A row of a
- * relation whose ancestors are not known holds the stream until they are. */
+ * Everything is acknowledged when it has come, but for what a kept slot holds back
+ * (follow_hold.h). A row of a relation whose ancestors are not known holds the stream until they
+ * are. */
 #include "backend/postgres/follow.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,7 +104,10 @@ static int acknowledge(pg_following *g, weir_time now)
     uint8_t status[WEIR_PG_STATUS_SIZE];
     if (next_ack(g) > now)
         return 0;
-    weir_pg_write_status(status, g->core.received, server_clock(), false);
+    if (g->hurries)
+        pg_hold_drop(&g->hold, g->core.received);
+    uint64_t done = pg_hold_release(&g->hold, g->core.received, now);
+    weir_pg_write_status(status, g->core.received, done, server_clock(), false);
     int sent = PQputCopyData(g->stream, (const char *)status, (int)sizeof(status));
     if (sent < 0)
         return failed(g, g->stream);
@@ -151,14 +155,26 @@ static int on_look(pg_following *g, const PGresult *answer)
 {
     char published[PG_FOLLOW_MARK], inherited[PG_FOLLOW_MARK];
     pg_follow_marks(answer, 0, published, inherited);
+    g->hurries = strcmp(PQgetvalue(answer, 0, 2), "0") != 0;
     if (strcmp(inherited, g->inherited) != 0) {
         memcpy(g->inherited, inherited, sizeof(inherited));
         pg_follow_inheritance_changed(&g->core);
     }
-    if (strcmp(published, g->published) == 0)
+    bool same = strcmp(published, g->published) == 0;
+    if (same && (!g->envies || strcmp(PQgetvalue(answer, 0, 3), "0") != 0))
         return 0;
     g->renew = true;
-    return refuse(g, "the publication has changed: following begins anew");
+    return refuse(g, same ? "the slot is free: following begins anew"
+                          : "the publication has changed: following begins anew");
+}
+
+/* The look before the first was made before the schema was last read. */
+static void on_beaten(pg_following *g, const PGresult *answer)
+{
+    const char *rights = PQgetvalue(answer, 0, 1);
+    bool same = strcmp(rights, g->rights) == 0;
+    (void)snprintf(g->rights, sizeof(g->rights), "%s", rights);
+    pg_follow_beaten(&g->core, same);
 }
 
 static int on_answer(pg_following *g, pg_errand errand, const PGresult *answer)
@@ -174,10 +190,13 @@ static int on_answer(pg_following *g, pg_errand errand, const PGresult *answer)
     case PG_ERRAND_SNAPSHOT:
         return on_snapshot(g, answer);
     case PG_ERRAND_BEAT:
-        pg_follow_beaten(&g->core);
+        on_beaten(g, answer);
         return 0;
     case PG_ERRAND_ANCESTORS:
         return on_ancestors(g, answer);
+    case PG_ERRAND_FLUSH:
+        pg_flushes_done(&g->flushes, &g->flushing);
+        return 0;
     case PG_ERRAND_LOOK:
         return on_look(g, answer);
     case PG_ERRAND_NONE:
@@ -235,13 +254,33 @@ static int ask_snapshot(pg_following *g, weir_time now)
     return ask(g, PG_ERRAND_SNAPSHOT, "SELECT pg_current_snapshot()", now);
 }
 
+static int flush(pg_following *g, weir_time now)
+{
+    char text[PG_FLUSHES_BATCH * (PG_FLUSH_SIZE + 3) + 120];
+    if (!pg_flushes_next(&g->flushes, &g->flushing))
+        return 0;
+    size_t len = (size_t)snprintf(text, sizeof(text),
+                                  "SELECT count(pg_logical_emit_message(true, '%s', m)) FROM"
+                                  " unnest(ARRAY[",
+                                  PG_FOLLOW_PUBLICATION);
+    for (unsigned i = 0; i < g->flushing.count; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s'%s'", i ? "," : "",
+                                g->flushing.text[i]);
+    (void)snprintf(text + len, sizeof(text) - len, "]) m");
+    return ask(g, PG_ERRAND_FLUSH, text, now);
+}
+
 static int beat(pg_following *g, weir_time now)
 {
-    char content[PG_FOLLOW_BEAT_SIZE], text[PG_FOLLOW_BEAT_SIZE + 80];
+    char content[PG_FOLLOW_BEAT_SIZE], text[PG_FOLLOW_BEAT_SIZE + 800];
+    const weir_follower *to = &g->core.follower;
+    uint64_t outcomes = to->outcomes(to->user);
+    if (pg_flushes_wait(&g->flushes)) /* one of those outcomes, perhaps: it goes first */
+        return flush(g, now);
     (void)atomic_exchange(&g->wanted, 0); /* who wants it from here on wants another */
-    pg_follow_beat(&g->core, content, now);
-    (void)snprintf(text, sizeof(text), "SELECT pg_logical_emit_message(true, '%s', '%s')",
-                   PG_FOLLOW_PUBLICATION, content);
+    pg_follow_beat(&g->core, outcomes, content, now);
+    (void)snprintf(text, sizeof(text), "SELECT pg_logical_emit_message(true, '%s', '%s'), %s",
+                   PG_FOLLOW_PUBLICATION, content, pg_follow_rights);
     if (g->look_at > now + LOOK_EVERY)
         g->look_at = now + LOOK_EVERY;
     return ask(g, PG_ERRAND_BEAT, text, now);
@@ -249,8 +288,10 @@ static int beat(pg_following *g, weir_time now)
 
 static int look(pg_following *g, weir_time now)
 {
+    char text[1600];
     g->look_at = now + LOOK_AT_LEAST;
-    return ask(g, PG_ERRAND_LOOK, pg_follow_look_query, now);
+    pg_slot_look(g, text, sizeof(text));
+    return ask(g, PG_ERRAND_LOOK, text, now);
 }
 
 /* The stream waits for ancestors, and a change of the schema may be one of the publication. */
@@ -265,6 +306,8 @@ static int ask_next(pg_following *g, weir_time now)
         g->alterations = g->core.alterations;
         return look(g, now);
     }
+    if (pg_flushes_wait(&g->flushes))
+        return flush(g, now);
     if (next.snapshot)
         return ask_snapshot(g, now);
     if (next.beat)
@@ -279,12 +322,12 @@ static weir_time earliest(weir_time a, weir_time b)
     return a < b ? a : b;
 }
 
-static weir_time next_turn(const pg_following *g, weir_time now)
+static weir_time next_turn(pg_following *g, weir_time now)
 {
     weir_time at = next_ack(g);
     if (g->errand != PG_ERRAND_NONE)
         return earliest(at, g->errand_until);
-    if (g->held || g->core.alterations != g->alterations)
+    if (g->held || g->core.alterations != g->alterations || pg_flushes_wait(&g->flushes))
         return now;
     return earliest(earliest(at, g->look_at), pg_follow_plan(&g->core, now).at);
 }

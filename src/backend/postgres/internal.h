@@ -19,7 +19,8 @@
 #define PG_ASKED 3u
 #define PG_NAMES 4u
 #define PG_EXAMINED 5u
-#define PG_STALE 6u /* the client's, but its error is another than the server gives */
+#define PG_STALE 6u     /* the client's, but its error is another than the server gives */
+#define PG_TEMPORARY 7u /* the client's, and makes a temporary table alone */
 
 /* What a host's name stood for when it was last looked up. */
 typedef struct pg_host {
@@ -50,6 +51,7 @@ typedef struct pg_backend {
     pg_place *first;
     pg_place *_Atomic newest;
     struct pg_following *_Atomic following; /* NULL: not asked for yet */
+    _Atomic uint32_t followed;              /* counts the times that following began */
 } pg_backend;
 
 /* A name of ours on one server connection. It is forgotten when the server has no such statement
@@ -58,6 +60,7 @@ typedef struct pg_prepared {
     weir_list lru;
     uint64_t content[2];
     bool faithful;    /* it describes as when clients parsed it: no change of the schema since */
+    uint64_t shape;   /* of its description since it was parsed; 0: it was not described */
     uint32_t batch;   /* of the newest Parse: the batch (up to a Sync) that it was sent in */
     uint32_t pending; /* Parses and Closes of it that are not answered yet */
     bool on_server;   /* as of the newest answer */
@@ -132,9 +135,12 @@ typedef struct pg_conn {
     uint8_t key[WEIR_PG_CANCEL_KEY_MAX];
     size_t key_len;
     weir_buf welcome;
-    uint64_t adopted;     /* fingerprint of the session parameters set now; 0: none are */
-    weir_buf set;         /* these: pairs, sorted by name (weir_parameters) */
-    weir_list questions;  /* of ours, in order of asking */
+    uint64_t adopted;        /* fingerprint of the session parameters set now; 0: none are */
+    weir_buf set;            /* these: pairs, sorted by name (weir_parameters) */
+    weir_list questions;     /* of ours, in order of asking */
+    weir_question asked_who; /* it is, while `identifying` */
+    bool identifying;
+    uint32_t identified;  /* the backend's `followed` when it was last asked */
     weir_list aliases;    /* names of clients' own that mean something here */
     weir_buf names_error; /* why one could not be made: an ErrorResponse to be given instead */
     bool aliases_unknown; /* ... and perhaps others: making one failed */
@@ -189,10 +195,16 @@ void pg_conn_look_roomy(pg_conn *c);
 /* Sends a Query of our own, whose replies nobody sees; `tag`: PG_ADOPTS, … */
 WEIR_MUST_CHECK int pg_conn_query(pg_conn *c, weir_slice text, uint64_t tag);
 
+/* ---- follow.c: harmless when nothing is followed ---- */
+/* The backend's newest place is another. */
+void pg_follow_moved(pg_backend *b);
+/* A connection was opened: what could not be followed is perhaps there again. */
+void pg_follow_reached(pg_backend *b);
+
 /* ---- relay.c ---- */
 int pg_relay(weir_conn *conn, const weir_relay *m);
 int pg_relay_more(weir_conn *conn, weir_slice bytes);
-int pg_interject(weir_conn *conn, weir_slice bytes);
+int pg_interject(weir_conn *conn, weir_slice bytes, bool skippable);
 /* Parses it under our name for it, hidden, in front of an extended message, and has it described.
  */
 WEIR_MUST_CHECK int pg_relay_examine(pg_conn *c, const weir_prepared *s);
@@ -244,6 +256,11 @@ void pg_question_answered(pg_conn *c);
 /* The connection is gone: so are they. */
 void pg_questions_lost(pg_conn *c, const weir_error *err);
 
+/* ---- identify.c ---- */
+/* Asks the server who it is, once its history is followed, if that is not known of this connection.
+ * Between lendings only. -ENOMEM, …: as pg_ask. */
+WEIR_MUST_CHECK int pg_identify(pg_conn *c);
+
 /* ---- aliases.c ---- */
 int pg_name(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
 int pg_named(weir_conn *conn, weir_slice name, const weir_prepared *prepared);
@@ -271,5 +288,11 @@ WEIR_MUST_CHECK int pg_tls_answer(pg_place *p, unsigned host, weir_stream *strea
 void pg_cancel(weir_conn *conn);
 /* The connection goes: cancels toward it fly on without it. */
 void pg_cancel_detach(pg_conn *c);
+
+/* ---- tag.c ---- */
+bool pg_starts_with(weir_slice s, const char *prefix);
+/* Which half of the backend's `changes` a tag counts in; 0: none. What only tables and what hangs
+ * on them are about counts low. */
+uint64_t pg_change_of(weir_slice tag);
 
 #endif

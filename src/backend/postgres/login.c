@@ -127,6 +127,14 @@ static void refuse(pg_conn *c, const weir_error *err)
     weir_stream_close(c->stream, 0);
 }
 
+/* It passes without anybody's doing: the server is starting or stopping, or has as many clients as
+ * it takes (a Weir that takes over from another needs its connections while that one still has
+ * them). Whoever waits goes on waiting, for a free connection or the next attempt. */
+static bool is_passing(const char state[static 6])
+{
+    return memcmp(state, "57P03", 5) == 0 || memcmp(state, "53300", 5) == 0;
+}
+
 static void on_error_response(pg_conn *c, const weir_pg_frame *f)
 {
     weir_pg_error_fields e;
@@ -149,7 +157,7 @@ static void on_error_response(pg_conn *c, const weir_pg_frame *f)
                                   "know: its secret there is another one."
                                 : "Check the user and password of this database in Weir's "
                                   "configuration.");
-        if (memcmp(state, "57P03", 5) != 0) {
+        if (!is_passing(state)) {
             weir_error err = c->lost;
             refuse(c, &err);
             return;
@@ -189,6 +197,7 @@ static void on_ready(pg_conn *c)
     c->announced = true;
     c->lost.sqlstate[0] = '\0'; /* what kept us from servers that were tried before */
     pg_conn_forget_login(c);
+    pg_follow_reached(pg_backend_of(c));
     b->events->opened(b->engine, &c->base);
 }
 

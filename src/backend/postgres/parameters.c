@@ -286,6 +286,8 @@ unsigned pg_ours_set(pg_ours *b, const weir_prepared *prepared)
     bool locally = c->status != 'I' || !weir_pg_owed_is_at_rest(&c->owed); /* SET LOCAL, perhaps */
     unsigned which = 0;
     weir_buf sql;
+    if (prepared->statement.kind == WEIR_KIND_TRANSACTION)
+        return 0; /* it has no constants, and an isolation level must come before any query */
     if (prepared->unsettled)
         return 0; /* not known; what stands here is most likely what it was parsed under */
     weir_buf_init(&sql, SQL_MAX);
@@ -351,14 +353,15 @@ static int forget(pg_conn *c)
 int pg_adopt(weir_conn *conn, const weir_parameters *parameters)
 {
     pg_conn *c = pg_conn_of(conn);
-    if (c->adopted == parameters->fingerprint || c->state != PG_READY)
-        return 0;
+    int r = c->state == PG_READY ? pg_identify(c) : 0;
+    if (r < 0 || c->adopted == parameters->fingerprint || c->state != PG_READY)
+        return r;
 #ifdef WEIR_TEST_FAULT_KEEP_SETTINGS /* a build that the checkers must see through */
     static unsigned count;
     if (++count % 20 == 0)
         return pg_adopted(conn, parameters);
 #endif
-    int r = c->adopted == WEIR_PARAMETERS_UNKNOWN ? forget(c) : 0;
+    r = c->adopted == WEIR_PARAMETERS_UNKNOWN ? forget(c) : 0;
     if (r == 0)
         r = change(c, weir_buf_slice(&c->set), parameters->pairs);
     return r < 0 ? r : pg_adopted(conn, parameters);

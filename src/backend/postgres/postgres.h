@@ -38,6 +38,11 @@ typedef struct weir_postgres_following {
     const char *password;
     const char *ca, *crl, *cert, *key; /* NULL: none */
     const char *min_version;           /* "TLSv1.2"; NULL: libpq's own */
+    const char *keep_name; /* of this Weir, in the slot's name: a-z, 0-9, _; NULL: nothing is kept,
+                              and nothing dropped that was */
+    bool keep;             /* else what was kept is dropped */
+    uint64_t keep_bytes;   /* of the server's log that are held back at most, */
+    weir_time keep_time;   /* … and for how long */
 } weir_postgres_following;
 
 typedef struct weir_postgres_options {
@@ -77,5 +82,8 @@ void weir_postgres_settle(weir_backend *backend, void *place);
 /* Its files were read anew: connections made from now on go by it. From any thread.
  * A backend of another kind is left alone. */
 void weir_postgres_set_tls(weir_backend *backend, weir_tls_context *context);
+/* Of a statement's description (ParameterDescription, and RowDescription or NoData): what
+ * weir_relay_events.on_described tells of it. Never 0. */
+uint64_t weir_postgres_shape(weir_slice description);
 
 #endif

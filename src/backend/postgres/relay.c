@@ -29,6 +29,18 @@ static void give(pg_conn *c, weir_slice bytes)
         c->base.sink->events->on_bytes(c->base.sink, bytes);
 }
 
+static void tell_parsed(pg_conn *c, weir_parsing outcome)
+{
+    if (c->base.sink && c->base.sink->events->on_parsed)
+        c->base.sink->events->on_parsed(c->base.sink, outcome);
+}
+
+/* Bytes in the server's stead answer a Parse, or a Close of a statement. */
+static bool answers_naming(uint64_t type)
+{
+    return type == WEIR_PG_B_PARSE_COMPLETE || type == WEIR_PG_B_CLOSE_COMPLETE;
+}
+
 static void give_held(pg_conn *c)
 {
     for (unsigned i = 0; i < c->held_len; i++) {
@@ -43,8 +55,24 @@ static void give_interjections(pg_conn *c)
     weir_slice bytes;
     while (weir_pg_owed_next_interjection(&c->owed, &bytes)) {
         give_held(c);
+        if (bytes.len > 0 && answers_naming(bytes.data[0]))
+            tell_parsed(c, WEIR_PARSING_DONE);
         give(c, bytes);
     }
+}
+
+/* 0 also where it is swallowed. */
+static int interject(pg_conn *c, weir_slice bytes, bool skippable)
+{
+    if (skippable && weir_pg_owed_is_skipping(&c->owed)) {
+        if (bytes.len > 0 && answers_naming(bytes.data[0]))
+            tell_parsed(c, WEIR_PARSING_SKIPPED);
+        return 0;
+    }
+    int r = weir_pg_owed_interject(&c->owed, bytes, skippable);
+    if (r == 0)
+        give_interjections(c);
+    return r;
 }
 
 /* A reply that the server would have given and that we give in its stead. Like the server we keep
@@ -55,12 +83,10 @@ static int fake(pg_conn *c, uint8_t type)
     const uint8_t message[] = {type, 0, 0, 0, 4};
     if (weir_pg_owed_is_at_rest(&c->owed) && c->held_len < PG_HELD) {
         c->held[c->held_len++] = type;
+        tell_parsed(c, WEIR_PARSING_DONE);
         return 0;
     }
-    int r = weir_pg_owed_interject(&c->owed, weir_slice_make(message, sizeof(message)), true);
-    if (r == 0)
-        give_interjections(c);
-    return r;
+    return interject(c, weir_slice_make(message, sizeof(message)), true);
 }
 
 static int send_hidden_close(pg_conn *c, pg_prepared *p)
@@ -83,6 +109,7 @@ static void note_parse(pg_conn *c, const weir_prepared *s, pg_prepared *p)
     p->pending++;
     p->outdated = false;
     p->batch = c->batch;
+    p->shape = 0;
     p->faithful =
         s->schema == atomic_load_explicit(&c->base.backend->changes, memory_order_relaxed);
 }
@@ -180,6 +207,14 @@ static int relay_parse(pg_conn *c, const weir_relay *m)
     return send_named_parse(c, s, p, PARSE_CLIENTS);
 }
 
+/* The client has no unnamed statement, whatever another one may have left: so the server says. */
+static int ensure_no_unnamed(pg_conn *c)
+{
+    static const uint8_t close[] = {WEIR_PG_F_CLOSE, 0, 0, 0, 6, 'S', 0};
+    c->prepared.unnamed[0] = c->prepared.unnamed[1] = 0;
+    return send(c, WEIR_PG_OWED_CLOSE, true, 0, weir_slice_make(close, sizeof(close)));
+}
+
 /* The statement under a name of ours on this connection; `*ret_as_is`: the client's own words will
  * do. */
 static int ensure_prepared(pg_conn *c, const weir_relay *m, bool *ret_as_is)
@@ -187,7 +222,7 @@ static int ensure_prepared(pg_conn *c, const weir_relay *m, bool *ret_as_is)
     const weir_prepared *s = m->prepared;
     *ret_as_is = !s;
     if (!s)
-        return 0;
+        return m->unnamed ? ensure_no_unnamed(c) : 0;
     pg_prepared *p = pg_prepared_find(&c->prepared, s->content);
     if (usable(c, p))
         return 0;
@@ -223,7 +258,7 @@ static int relay_bind(pg_conn *c, const weir_relay *m)
         return relay_stale(c, WEIR_PG_OWED_BIND);
     int r = ensure_prepared(c, m, &as_is);
     if (r < 0 || as_is)
-        return r < 0 ? r : send(c, WEIR_PG_OWED_BIND, false, 0, m->whole);
+        return r < 0 ? r : send(c, WEIR_PG_OWED_BIND, m->hidden, 0, m->whole);
     weir_pg_reader reader = weir_pg_reader_make(weir_slice_skip(m->whole, 5));
     weir_slice portal = weir_pg_read_cstr(&reader);
     (void)weir_pg_read_cstr(&reader);
@@ -236,7 +271,7 @@ static int relay_bind(pg_conn *c, const weir_relay *m)
     for (unsigned i = 0; i < 4; i++)
         head[1 + i] = (uint8_t)(size >> (24 - 8 * i));
     size_t at_once = portal.len == 0 ? 6 + renamed.len + 1 : 5;
-    r = send(c, WEIR_PG_OWED_BIND, false, 0, weir_slice_make(head, at_once));
+    r = send(c, WEIR_PG_OWED_BIND, m->hidden, 0, weir_slice_make(head, at_once));
     if (r < 0)
         return r;
     if (portal.len > 0) {
@@ -273,7 +308,7 @@ static int relay_query(pg_conn *c, const weir_relay *m)
 {
     /* A simple Query ends the unnamed statement's life. */
     c->prepared.unnamed[0] = c->prepared.unnamed[1] = 0;
-    return send(c, WEIR_PG_OWED_QUERY, false, 0, m->whole);
+    return send(c, WEIR_PG_OWED_QUERY, false, m->temporary ? PG_TEMPORARY : 0, m->whole);
 }
 
 static int relay_message(pg_conn *c, const weir_relay *m)
@@ -291,7 +326,7 @@ static int relay_message(pg_conn *c, const weir_relay *m)
         return m->target == 'P' ? send(c, WEIR_PG_OWED_CLOSE, false, 0, m->whole)
                                 : fake(c, WEIR_PG_B_CLOSE_COMPLETE);
     case WEIR_RELAY_EXECUTE:
-        return send(c, WEIR_PG_OWED_EXECUTE, false, 0, m->whole);
+        return send(c, WEIR_PG_OWED_EXECUTE, m->hidden, m->temporary ? PG_TEMPORARY : 0, m->whole);
     case WEIR_RELAY_SYNC:
         c->batch++;
         return send(c, WEIR_PG_OWED_SYNC, false, 0, m->whole);
@@ -313,11 +348,26 @@ static int relay_message(pg_conn *c, const weir_relay *m)
     return -EINVAL;
 }
 
+/* The connection is being lost: on_lost follows and answers what is owed, this message too. */
+static void owe_all_the_same(pg_conn *c, weir_relay_kind kind)
+{
+    int r = 0;
+    if (kind == WEIR_RELAY_QUERY)
+        r = weir_pg_owed_push(&c->owed, WEIR_PG_OWED_QUERY, false, 0);
+    else if (kind == WEIR_RELAY_SYNC)
+        r = weir_pg_owed_push(&c->owed, WEIR_PG_OWED_SYNC, false, 0);
+    else if (kind == WEIR_RELAY_FUNCTION)
+        r = weir_pg_owed_push(&c->owed, WEIR_PG_OWED_FUNCTION, false, 0);
+    (void)r; /* what finds no room is counted all the same */
+}
+
 int pg_relay(weir_conn *conn, const weir_relay *m)
 {
     pg_conn *c = pg_conn_of(conn);
-    if (c->state != PG_READY)
-        return 0; /* being lost: on_lost follows and answers */
+    if (c->state != PG_READY) {
+        owe_all_the_same(c, m->kind);
+        return 0;
+    }
     int r = relay_message(c, m);
     if (r < 0) {
         weir_error err;
@@ -337,13 +387,9 @@ int pg_relay_more(weir_conn *conn, weir_slice bytes)
     return 0;
 }
 
-int pg_interject(weir_conn *conn, weir_slice bytes)
+int pg_interject(weir_conn *conn, weir_slice bytes, bool skippable)
 {
-    pg_conn *c = pg_conn_of(conn);
-    int r = weir_pg_owed_interject(&c->owed, bytes, false);
-    if (r == 0)
-        give_interjections(c);
-    return r;
+    return interject(pg_conn_of(conn), bytes, skippable);
 }
 
 /* ---- from the server ---- */
@@ -365,9 +411,15 @@ static bool is_statement(weir_pg_owed_kind kind)
  * counts. */
 static void on_skipped(pg_conn *c)
 {
-    weir_pg_owed_kind kind;
-    uint64_t tag;
-    while (weir_pg_owed_next_skipped(&c->owed, &kind, &tag)) {
+    weir_pg_owed_skipped skipped;
+    while (weir_pg_owed_next_skipped(&c->owed, &skipped)) {
+        weir_pg_owed_kind kind = skipped.kind;
+        uint64_t tag = skipped.tag;
+        if (kind == WEIR_PG_OWED_INTERJECTION ? answers_naming(tag)
+                                              : kind == WEIR_PG_OWED_PARSE && !skipped.hidden)
+            tell_parsed(c, WEIR_PARSING_SKIPPED);
+        if (kind == WEIR_PG_OWED_INTERJECTION)
+            continue;
         if (tag == PG_ASKED || tag == PG_NAMES) {
             if (tag == PG_NAMES)
                 pg_aliases_doubt(c);
@@ -388,32 +440,6 @@ static void on_skipped(pg_conn *c)
     }
 }
 
-static bool starts_with(weir_slice s, const char *prefix)
-{
-    size_t n = strlen(prefix);
-    return s.len >= n && memcmp(s.data, prefix, n) == 0;
-}
-
-/* Which half of the backend's `changes` a tag counts in; 0: none. What only tables and what hangs
- * on them are about counts low. */
-static uint64_t change_of(weir_slice tag)
-{
-    static const char *const tables[] = {"TABLE", "INDEX", "SEQUENCE", "MATERIALIZED VIEW"};
-    weir_slice rest;
-    if (starts_with(tag, "CREATE "))
-        rest = weir_slice_skip(tag, 7);
-    else if (starts_with(tag, "ALTER "))
-        rest = weir_slice_skip(tag, 6);
-    else if (starts_with(tag, "DROP "))
-        rest = weir_slice_skip(tag, 5);
-    else
-        return starts_with(tag, "IMPORT FOREIGN SCHEMA") ? 1 : 0;
-    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
-        if (starts_with(rest, tables[i]))
-            return 1;
-    return (uint64_t)1 << 32;
-}
-
 static void count_change(pg_conn *c, uint64_t change)
 {
     weir_backend *b = c->base.backend;
@@ -423,18 +449,18 @@ static void count_change(pg_conn *c, uint64_t change)
         watcher->changed(watcher);
 }
 
-static void on_complete(pg_conn *c, weir_slice tag)
+static void on_complete(pg_conn *c, weir_slice tag, bool temporary)
 {
-    uint64_t change = change_of(tag);
+    uint64_t change = temporary ? 0 : pg_change_of(tag);
     c->rows += weir_pg_tag_rows(tag);
     if (change) {
         count_change(c, change);
         c->change = change > c->change ? change : c->change; /* once more when it is committed */
     }
-    if (starts_with(tag, "DISCARD ALL") || starts_with(tag, "DEALLOCATE ALL")) {
+    if (pg_starts_with(tag, "DISCARD ALL") || pg_starts_with(tag, "DEALLOCATE ALL")) {
         pg_prepared_clear(&c->prepared);
         pg_aliases_ended(c);
-        if (starts_with(tag, "DISCARD"))
+        if (pg_starts_with(tag, "DISCARD"))
             pg_parameters_clear(c);
     }
 }
@@ -487,11 +513,13 @@ static bool on_error(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
     c->error_told = false;
     c->rows = c->passed = 0;
     if ((strcmp(c->sqlstate, "0A000") == 0 &&
-         starts_with(e.message, "cached plan must not change")) ||
-        (strcmp(c->sqlstate, "XX000") == 0 && starts_with(e.message, "cache lookup failed")))
+         pg_starts_with(e.message, "cached plan must not change")) ||
+        (strcmp(c->sqlstate, "XX000") == 0 && pg_starts_with(e.message, "cache lookup failed")))
         count_change(c, 1); /* somebody else's: what is parsed from now on is another statement */
     if (v->completes && v->kind == WEIR_PG_OWED_PARSE && v->tag)
         pg_prepared_parsed(&c->prepared, v->tag, false);
+    if (v->completes && v->kind == WEIR_PG_OWED_PARSE && !v->hidden)
+        tell_parsed(c, WEIR_PARSING_FAILED);
     if (v->completes && v->kind == WEIR_PG_OWED_EXECUTE && v->tag != PG_NAMES) {
         on_statement(c, c->sqlstate);
         c->error_told = true;
@@ -598,7 +626,8 @@ static bool on_frame(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
     case WEIR_PG_B_COMMAND_COMPLETE:
         c->passed = 0;
         if (v->forward)
-            on_complete(c, weir_slice_head(f->body, f->body.len ? f->body.len - 1 : 0));
+            on_complete(c, weir_slice_head(f->body, f->body.len ? f->body.len - 1 : 0),
+                        v->tag == PG_TEMPORARY);
         if (v->completes && v->kind == WEIR_PG_OWED_EXECUTE)
             on_statement(c, "");
         return v->forward;
@@ -611,6 +640,8 @@ static bool on_frame(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
     case WEIR_PG_B_PARSE_COMPLETE:
         if (v->tag)
             pg_prepared_parsed(&c->prepared, v->tag, true);
+        if (!v->hidden)
+            tell_parsed(c, WEIR_PARSING_DONE);
         return v->forward;
     case WEIR_PG_B_CLOSE_COMPLETE:
         if (v->tag)

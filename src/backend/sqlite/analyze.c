@@ -16,18 +16,19 @@ static void on_accesses(void *user, weir_slice text, const weir_access *accesses
     a->result = weir_sql_analyze_accesses(accesses, count, catalog, text, a->lexed, &a->footprint);
 }
 
-int weir_sqlite_analyze(const char *path, weir_slice text, const weir_lexed *lexed,
-                        weir_footprint **ret, weir_error *err)
+int weir_sqlite_analyze(const char *path, const weir_face *face, weir_slice text,
+                        const weir_lexed *lexed, weir_footprint **ret, weir_error *err)
 {
     analysis a = {.lexed = lexed, .result = -ENOBUFS};
     weir_sqlite_options options = {
-        .path = path, .read_only = true, .on_accesses = on_accesses, .user = &a};
+        .path = path, .face = face, .read_only = true, .on_accesses = on_accesses, .user = &a};
     weir_sqlite_db *db = NULL;
     int r = weir_sqlite_db_open(&options, false, &db, err);
     if (r < 0)
         return r;
     weir_sqlite_stmt *stmt = NULL;
-    r = weir_sqlite_prepare(db, text, &stmt, err);
+    weir_exec exec = {.text = text};
+    r = weir_sqlite_prepare(db, &exec, &stmt, err);
     if (r == 0)
         weir_sqlite_stmt_cache_give(&db->cache, stmt);
     weir_sqlite_db_close(db);

@@ -75,8 +75,8 @@ void weir_sqlite_collector_reset(weir_sqlite_collector *c)
 {
     weir_arena_reset(&c->strings);
     c->count = 0;
-    c->incomplete = c->transaction = c->schema = c->pragma = c->pragma_write = c->whole_table =
-        false;
+    c->incomplete = c->transaction = c->schema = c->pragma = c->pragma_write = c->sequence =
+        c->whole_table = false;
     c->refused = c->refused_hint = NULL;
     c->savepoint = WEIR_SQLITE_SAVEPOINT_NONE;
     c->savepoint_name = "";
@@ -174,6 +174,7 @@ static int judge_function(weir_sqlite_collector *c, const char *name)
 {
     if (strcasecmp(name, "load_extension") == 0 || strcasecmp(name, "fts3_tokenizer") == 0)
         return refuse(c, "weir: this function could run code of the client's in the gateway", NULL);
+    c->sequence |= strcasecmp(name, "nextval") == 0 || strcasecmp(name, "setval") == 0;
     if (strcasecmp(name, "count") == 0)
         c->whole_table = true;
     return SQLITE_OK;
@@ -243,6 +244,10 @@ int weir_sqlite_authorize(void *user, int action, const char *a, const char *b,
     weir_sqlite_collector *c = user;
     if (c->trusted)
         return SQLITE_OK;
+    if (c->denies && !c->preparing) {
+        c->stale = true;
+        return SQLITE_DENY;
+    }
     int verdict = judge(c, action, a, b);
     if (verdict != SQLITE_OK)
         return verdict;

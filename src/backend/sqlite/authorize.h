@@ -22,8 +22,12 @@ typedef struct weir_sqlite_collector {
     bool pragma;      /* any */
     weir_sqlite_savepoint_op savepoint;
     const char *savepoint_name;
-    bool pragma_write;   /* one that writes although sqlite3_stmt_readonly may say otherwise */
-    bool whole_table;    /* reads a table as such, as count(*) does: one step may take long */
+    bool pragma_write; /* one that writes although sqlite3_stmt_readonly may say otherwise */
+    bool whole_table;  /* reads a table as such, as count(*) does: one step may take long */
+    bool sequence;     /* counts one: a SELECT that does is a write */
+    bool denies; /* a statement that was translated with the schema's types runs: it must not be
+                    prepared again behind our back, by another schema */
+    bool stale;  /* … and was about to be */
     const char *refused; /* words for what was refused; NULL: nothing */
     const char *refused_hint;
 } weir_sqlite_collector;

@@ -1,5 +1,6 @@
 /* The SQLite backend as a whole: opening the file, starting the threads, and the end. */
 #include "backend/sqlite/backend.h"
+#include "engine/embedded.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@ void weir_sqlite_upgrade(weir_backend *backend, weir_conn *base, weir_claim *cla
 {
     weir_sqlite_conn *conn = WEIR_CONTAINER_OF(base, weir_sqlite_conn, base);
     assert(!conn->running && !conn->busy && !conn->claimed);
+    conn->busy = true; /* the writer's thread touches it before `granted` */
     weir_sqlite_writer_claim(weir_sqlite_backend_of(backend), base->loop, claim, conn);
 }
 
@@ -44,6 +46,30 @@ static void backend_destroy(weir_backend *backend)
     free(b);
 }
 
+static uint64_t get(const _Atomic uint64_t *figure)
+{
+    return atomic_load_explicit(figure, memory_order_relaxed);
+}
+
+static void backend_figures(const weir_backend *backend, weir_embedded *ret)
+{
+    const weir_sqlite_backend *b = (const weir_sqlite_backend *)backend; /* `base` comes first */
+    const weir_sqlite_writer *w = &b->writer;
+    *ret = (weir_embedded){.path = b->path,
+                           .writer_waiting = get(&w->waiting),
+                           .groups = get(&w->groups),
+                           .grouped = get(&w->grouped),
+                           .regrouped = get(&w->regrouped),
+                           .wal_bytes = get(&w->wal.bytes),
+                           .wal_size = w->wal.size_soft,
+                           .wal_max = w->wal.size_max,
+                           .checkpoints = get(&w->wal.checkpoints),
+                           .emptied = get(&w->wal.emptied),
+                           .held = get(&w->wal.held),
+                           .ended = get(&w->wal.ended)};
+    weir_hist_merge(&ret->writer_waits, &w->waits);
+}
+
 static const weir_backend_ops ops = {
     .name = "sqlite",
     .dialect = WEIR_DIALECT_SQLITE,
@@ -53,8 +79,10 @@ static const weir_backend_ops ops = {
     .cancel_write = weir_sqlite_cancel_write,
     .claim = backend_claim,
     .drop_claim = weir_sqlite_writer_drop_claim,
+    .upgrade = weir_sqlite_upgrade,
     .unclaim = weir_sqlite_writer_unclaim,
     .follow = weir_sqlite_writer_follow,
+    .figures = backend_figures,
     .stop = backend_stop,
     .destroy = backend_destroy,
 };

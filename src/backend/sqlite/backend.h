@@ -4,6 +4,7 @@
 
 #include "backend/sqlite/follow.h"
 #include "backend/sqlite/run.h"
+#include "base/hist.h"
 
 typedef struct weir_sqlite_backend weir_sqlite_backend;
 
@@ -37,6 +38,7 @@ typedef struct weir_sqlite_writer {
     pthread_cond_t wake;
     weir_list queue;           /* items in order of arrival */
     weir_sqlite_conn *holder;  /* of the claim that is served */
+    bool admitting;            /* … which is not that far yet */
     weir_sqlite_conn *request; /* the holder wants its statement run */
     bool release;              /* the holder gives back */
     weir_exec *current;        /* the write that is stepped: for cancel */
@@ -49,7 +51,10 @@ typedef struct weir_sqlite_writer {
     weir_sqlite_db *db;            /* of the writer's thread */
     weir_sqlite_conn conn;         /* what claims are lent */
     weir_sqlite_follow follow;     /* of the writer's thread */
-    int checkpointed;              /* pages that were in the WAL when it was last tried */
+    weir_sqlite_wal wal;
+    weir_hist waits;                             /* recorded by the writer's thread */
+    _Atomic uint64_t waiting;                    /* items in `queue` */
+    _Atomic uint64_t groups, grouped, regrouped; /* batch.c */
     pthread_t thread;
 } weir_sqlite_writer;
 
@@ -88,6 +93,8 @@ int weir_sqlite_conn_open(weir_backend *backend, weir_loop *loop, const weir_con
 void weir_sqlite_conn_work(weir_sqlite_conn *conn);
 /* `after` is called on the connection's loop, soon. */
 void weir_sqlite_conn_post(weir_sqlite_conn *conn, void (*after)(weir_sqlite_conn *conn));
+/* Closes it if that was asked meanwhile, or says that it can be lent again. On its loop. */
+void weir_sqlite_conn_settle(weir_sqlite_conn *conn);
 /* The writer's thread is through with an upgraded reader. On its loop. */
 void weir_sqlite_conn_restored(weir_sqlite_conn *conn);
 

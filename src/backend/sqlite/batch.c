@@ -63,7 +63,7 @@ static traits traits_of(weir_sqlite_writer *w, const weir_exec *exec)
     if (exec->mode == WEIR_EXEC_DESCRIBE)
         return t;
     weir_sqlite_guard_begin(w->db, WEIR_TIME_NEVER, false, false);
-    if (weir_sqlite_prepare(w->db, exec->text, &stmt, &ignored) == 0) {
+    if (weir_sqlite_prepare(w->db, exec, &stmt, &ignored) == 0) {
         t.alone = stmt->alone;
         t.returns = stmt->writes && stmt->handle && sqlite3_column_count(stmt->handle) > 0;
         if (stmt->handle)
@@ -111,10 +111,16 @@ static void run_alone(weir_sqlite_writer *w, weir_exec *exec)
     weir_sqlite_writer_tell(exec);
 }
 
+static size_t members_max(const weir_sqlite_writer *w)
+{
+    unsigned max = w->db->options->group_max;
+    return max == 0 || max > MEMBERS_MAX ? MEMBERS_MAX : max;
+}
+
 /* The next write, if it may join a group that has `count` members since `start`. */
 static weir_exec *next_member(weir_sqlite_writer *w, size_t count, weir_time start)
 {
-    if (count == MEMBERS_MAX || weir_sqlite_now() - start > GROUP_TIME_MAX)
+    if (count == members_max(w) || weir_sqlite_now() - start > GROUP_TIME_MAX)
         return NULL;
     weir_exec *exec = weir_sqlite_writer_take_write(w);
     if (exec && traits_of(w, exec).alone) {
@@ -124,12 +130,30 @@ static weir_exec *next_member(weir_sqlite_writer *w, size_t count, weir_time sta
     return exec;
 }
 
+/* A write that would fail alone must not be saved by what a neighbour inserts or deletes. */
+static bool owes_keys(weir_sqlite_db *db)
+{
+    int owed = 0, highest = 0;
+    int rc = sqlite3_db_status(db->handle, SQLITE_DBSTATUS_DEFERRED_FKS, &owed, &highest, 0);
+    return rc == SQLITE_OK && owed != 0;
+}
+
 /* False: the group's transaction is gone, or holds what must not be committed. */
 static bool survives(weir_sqlite_writer *w, const weir_exec *exec)
 {
     if (!exec->outcome.ok && exec->outcome.returned_rows)
         return false; /* its rows could not be given; its changes stand */
-    return weir_sqlite_db_in_transaction(w->db);
+    return weir_sqlite_db_in_transaction(w->db) && !owes_keys(w->db);
+}
+
+static void note_group(weir_sqlite_writer *w, size_t count, bool whole)
+{
+    if (count < 2)
+        return;
+    atomic_fetch_add_explicit(&w->groups, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->grouped, count, memory_order_relaxed);
+    if (!whole)
+        atomic_fetch_add_explicit(&w->regrouped, count, memory_order_relaxed);
 }
 
 static void run_group(weir_sqlite_writer *w, weir_exec *first)
@@ -154,6 +178,7 @@ static void run_group(weir_sqlite_writer *w, weir_exec *first)
         whole = command(w->db, "COMMIT", WEIR_TIME_NEVER) == SQLITE_OK;
     roll_back(w->db);
     weir_sqlite_follow_settle(&w->follow, w->db);
+    note_group(w, count, whole);
     for (size_t i = 0; i < count; i++) {
         if (whole) {
             members[i]->outcome.in_transaction = false;
@@ -166,7 +191,7 @@ static void run_group(weir_sqlite_writer *w, weir_exec *first)
 
 void weir_sqlite_batch(weir_sqlite_writer *w, weir_exec *first)
 {
-    if (weir_sqlite_writer_next_is_write(w) && !traits_of(w, first).alone)
+    if (members_max(w) > 1 && weir_sqlite_writer_next_is_write(w) && !traits_of(w, first).alone)
         run_group(w, first);
     else
         run_alone(w, first);

@@ -214,9 +214,11 @@ static int load_kind(loading *l)
         info->kind = WEIR_RELATION_SYSTEM;
         return 0;
     }
-    sqlite3_stmt *s =
-        ask(l->handle, &l->catalog->ask_relation,
-            "SELECT type, wr, strict FROM pragma_table_list(?1) WHERE schema = 'main'", info->name);
+    sqlite3_stmt *s = ask(
+        l->handle, &l->catalog->ask_relation,
+        "SELECT type, wr, strict, (SELECT rowid FROM sqlite_schema AS s WHERE s.name = l.name AND "
+        "s.type IN ('table', 'view')) FROM pragma_table_list(?1) AS l WHERE schema = 'main'",
+        info->name);
     if (!s)
         return -EIO;
     int rc = sqlite3_step(s);
@@ -225,6 +227,7 @@ static int load_kind(loading *l)
         info->kind = kind_of(type ? type : "");
         info->rowid = info->kind == WEIR_RELATION_TABLE && sqlite3_column_int(s, 1) == 0;
         l->strict = sqlite3_column_int(s, 2) != 0;
+        info->number = sqlite3_column_int64(s, 3);
     }
     return end(s, rc);
 }
@@ -237,9 +240,10 @@ static uint64_t fold(uint64_t sum, const void *bytes, size_t len)
     return weir_hash(seed, weir_slice_make(bytes, len));
 }
 
+/* The hash takes in the length. */
 static uint64_t fold_slice(uint64_t sum, weir_slice s)
 {
-    return fold(fold(sum, &s.len, sizeof(s.len)), s.data, s.len);
+    return fold(sum, s.data, s.len);
 }
 
 static uint64_t fold_number(uint64_t sum, uint64_t n)
@@ -343,6 +347,20 @@ static int list_relation(weir_sqlite_catalog *c, sqlite3 *handle, const char *na
     c->excerpt[list->count++] = found->info;
     list->fingerprint = fold_number(list->fingerprint, found->fingerprint);
     return 0;
+}
+
+weir_sqlite_origin weir_sqlite_catalog_origin(const weir_sqlite_catalog *c, const char *table,
+                                              const char *column)
+{
+    weir_sqlite_origin origin = {0};
+    const relation *found = weir_map_find(&c->by_name, weir_slice_cstr(table));
+    for (size_t i = 0; found && i < found->info.column_count; i++) {
+        if (weir_slice_eq_nocase(found->info.columns[i].name, column)) {
+            origin.relation = found->info.number;
+            origin.column = (uint16_t)(i + 1);
+        }
+    }
+    return origin;
 }
 
 /* Before anything is read: what was kept under another version, or is too much, goes. */

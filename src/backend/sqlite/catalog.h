@@ -28,6 +28,15 @@ void weir_sqlite_catalog_fini(weir_sqlite_catalog *c);
 WEIR_MUST_CHECK int weir_sqlite_catalog_read(weir_sqlite_catalog *c, sqlite3 *handle,
                                              const weir_access *accesses, size_t count,
                                              weir_catalog *ret);
+/* Where a result's column comes from. */
+typedef struct weir_sqlite_origin {
+    int64_t relation; /* its row in sqlite_schema; 0: not known */
+    uint16_t column;  /* from 1 */
+} weir_sqlite_origin;
+
+/* As the newest read left it. */
+weir_sqlite_origin weir_sqlite_catalog_origin(const weir_sqlite_catalog *c, const char *table,
+                                              const char *column);
 /* How values of a column of that declared type compare, under collation BINARY. */
 weir_key_type weir_sqlite_key_type(const char *declared, bool strict);
 

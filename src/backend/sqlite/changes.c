@@ -34,7 +34,8 @@ typedef struct weir_sqlite_plan {
 
 void weir_sqlite_changes_init(weir_sqlite_changes *c, weir_hash_seed seed)
 {
-    *c = (weir_sqlite_changes){.generation = 1};
+    *c = (weir_sqlite_changes){.unmarked = false};
+    weir_id_set_init(&c->set, IDS_MAX);
     weir_map_init(&c->plans, seed, TABLES_MAX);
     weir_arena_init(&c->names, PLANS_SIZE_MAX);
     weir_arena_init(&c->plan_facts, PLANS_SIZE_MAX);
@@ -46,84 +47,18 @@ void weir_sqlite_changes_fini(weir_sqlite_changes *c)
     weir_arena_fini(&c->names);
     weir_arena_fini(&c->plan_facts);
     free(c->tracked);
-    free(c->ids);
-    free(c->slots);
-}
-
-/* ---- the set of ids ---- */
-
-static void empty_slots(weir_sqlite_changes *c)
-{
-    if (++c->generation != 0)
-        return;
-    if (c->slots)
-        memset(c->slots, 0, 2 * c->cap * sizeof(*c->slots));
-    c->generation = 1;
-}
-
-/* Where the id is, or the empty slot for it. */
-static weir_sqlite_id_slot *slot_of(weir_sqlite_changes *c, uint64_t id)
-{
-    size_t mask = 2 * c->cap - 1;
-    for (size_t i = id & mask;; i = (i + 1) & mask) {
-        weir_sqlite_id_slot *slot = &c->slots[i];
-        if (slot->generation != c->generation || c->ids[slot->at] == id)
-            return slot;
-    }
-}
-
-static void fill_slots(weir_sqlite_changes *c)
-{
-    empty_slots(c);
-    for (size_t i = 0; i < c->count; i++)
-        *slot_of(c, c->ids[i]) = (weir_sqlite_id_slot){c->generation, (uint32_t)i};
-}
-
-static bool grow(weir_sqlite_changes *c)
-{
-    size_t cap = c->cap ? c->cap * 2 : 256;
-    if (cap > IDS_MAX)
-        return false;
-    uint64_t *ids = realloc(c->ids, cap * sizeof(*ids));
-    if (!ids)
-        return false;
-    c->ids = ids;
-    weir_sqlite_id_slot *slots = calloc(2 * cap, sizeof(*slots));
-    if (!slots)
-        return false;
-    free(c->slots);
-    c->slots = slots;
-    c->cap = cap;
-    fill_slots(c);
-    return true;
-}
-
-static void add(weir_sqlite_changes *c, uint64_t id)
-{
-    if (c->everything)
-        return;
-    if (c->count == c->cap && !grow(c)) {
-        c->everything = true;
-        return;
-    }
-    weir_sqlite_id_slot *slot = slot_of(c, id);
-    if (slot->generation == c->generation)
-        return;
-    *slot = (weir_sqlite_id_slot){c->generation, (uint32_t)c->count};
-    c->ids[c->count++] = id;
+    weir_id_set_fini(&c->set);
 }
 
 void weir_sqlite_changes_clear(weir_sqlite_changes *c)
 {
-    c->count = 0;
-    c->everything = false;
+    weir_id_set_clear(&c->set);
     c->depth = 0;
     c->unmarked = false;
     if (c->schema_touched)
         c->plans_version = -1; /* it may come again for another schema */
     c->schema_touched = false;
     c->plans_checked = false; /* and not freed here: a rollback may come while a plan is made */
-    empty_slots(c);
 }
 
 void weir_sqlite_changes_roll_back(weir_sqlite_changes *c)
@@ -135,7 +70,7 @@ void weir_sqlite_changes_roll_back(weir_sqlite_changes *c)
 
 bool weir_sqlite_changes_pending(const weir_sqlite_changes *c)
 {
-    return c->count > 0 || c->everything || c->schema_touched;
+    return c->set.count > 0 || c->set.everything || c->schema_touched;
 }
 
 /* ---- savepoints ---- */
@@ -157,7 +92,7 @@ static void put_mark(weir_sqlite_changes *c, const char *name)
     }
     weir_sqlite_mark *mark = &c->marks[c->depth++];
     memcpy(mark->name, name, strlen(name) + 1);
-    mark->count = c->count;
+    mark->count = c->set.count;
 }
 
 void weir_sqlite_changes_savepoint(weir_sqlite_changes *c, weir_sqlite_savepoint_op op,
@@ -179,8 +114,7 @@ void weir_sqlite_changes_savepoint(weir_sqlite_changes *c, weir_sqlite_savepoint
         c->depth = (size_t)(mark - c->marks);
     } else {
         c->depth = (size_t)(mark - c->marks) + 1;
-        c->count = mark->count;
-        fill_slots(c);
+        weir_id_set_truncate(&c->set, mark->count);
     }
 }
 
@@ -418,11 +352,11 @@ static void add_value(weir_sqlite_changes *c, const plan_column *column, const w
 {
     uint64_t id;
     if (value->type == WEIR_VALUE_NULL && column->defaulted) {
-        add(c, column->id);
+        weir_id_set_add(&c->set, column->id);
     } else if (weir_key_of_row(column->id, value, &id) == 0) {
-        add(c, c->count < WEIR_SQLITE_VALUES_MAX ? id : column->id);
+        weir_id_set_add(&c->set, c->set.count < WEIR_SQLITE_VALUES_MAX ? id : column->id);
     } else if (value->type != WEIR_VALUE_NULL) {
-        add(c, column->id);
+        weir_id_set_add(&c->set, column->id);
     }
 }
 
@@ -444,7 +378,7 @@ static void add_side(weir_sqlite_changes *c, sqlite3 *handle, const plan_column 
     if (rc == SQLITE_OK && from && read_value(from, &value))
         add_value(c, column, &value);
     else
-        add(c, column->id);
+        weir_id_set_add(&c->set, column->id);
 }
 
 static void on_change(void *user, sqlite3 *handle, int op, const char *database, const char *table,
@@ -452,18 +386,18 @@ static void on_change(void *user, sqlite3 *handle, int op, const char *database,
 {
     weir_sqlite_db *db = user;
     weir_sqlite_changes *c = db->changes;
-    if (!c || c->everything || strcmp(database, "main") != 0)
+    if (!c || c->set.everything || strcmp(database, "main") != 0)
         return;
     const plan *p = c->untracked ? NULL : plan_of(c, db, table);
     if (!p) {
-        c->everything = true;
+        c->set.everything = true;
         return;
     }
-    add(c, p->relation);
+    weir_id_set_add(&c->set, p->relation);
     for (size_t i = 0; i < p->count; i++) {
         const plan_column *column = &p->columns[i];
         if (column->index == INDEX_UNKNOWN)
-            add(c, column->id);
+            weir_id_set_add(&c->set, column->id);
         if (column->index != INDEX_UNKNOWN && op != SQLITE_INSERT)
             add_side(c, handle, column, (side){true, old_key});
         if (column->index != INDEX_UNKNOWN && op != SQLITE_DELETE)

@@ -4,6 +4,7 @@
 #define WEIR_BACKEND_SQLITE_CHANGES_H
 
 #include "base/arena.h"
+#include "base/id_set.h"
 #include "base/map.h"
 #include "engine/backend.h"
 #include <sqlite3.h>
@@ -22,11 +23,6 @@ typedef enum weir_sqlite_savepoint_op {
     WEIR_SQLITE_SAVEPOINT_ROLLBACK
 } weir_sqlite_savepoint_op;
 
-typedef struct weir_sqlite_id_slot {
-    uint32_t generation; /* another than the set's: empty */
-    uint32_t at;         /* in `ids` */
-} weir_sqlite_id_slot;
-
 typedef struct weir_sqlite_mark {
     char name[WEIR_SQLITE_SAVEPOINT_NAME_MAX];
     size_t count;
@@ -38,11 +34,7 @@ typedef struct weir_sqlite_tracked {
 } weir_sqlite_tracked;
 
 typedef struct weir_sqlite_changes {
-    uint64_t *ids; /* in order of arrival, each once */
-    size_t count, cap;
-    weir_sqlite_id_slot *slots; /* twice `cap` */
-    uint32_t generation;
-    bool everything;
+    weir_id_set set;
 
     weir_sqlite_mark marks[WEIR_SQLITE_SAVEPOINTS_MAX];
     size_t depth;

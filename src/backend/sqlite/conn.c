@@ -56,7 +56,7 @@ static void close_job(weir_job *job)
 }
 
 /* When nothing is under way: closes if that was asked, else tells who waits for it. */
-static void settle(weir_sqlite_conn *conn)
+void weir_sqlite_conn_settle(weir_sqlite_conn *conn)
 {
     if (conn->running || conn->busy)
         return;
@@ -75,7 +75,7 @@ static void conn_close(weir_conn *base)
     weir_sqlite_conn *conn = conn_of(base);
     assert(conn != &conn->owner->writer.conn && !conn->claimed);
     conn->closing = true;
-    settle(conn);
+    weir_sqlite_conn_settle(conn);
 }
 
 /* ---- opening ---- */
@@ -97,6 +97,8 @@ static void open_job(weir_job *job)
     weir_sqlite_conn *conn = WEIR_CONTAINER_OF(job, weir_sqlite_conn, job);
     conn->open_code =
         weir_sqlite_db_open(&conn->owner->options, false, &conn->db, &conn->open_error);
+    if (conn->open_code == 0)
+        conn->db->wal = &conn->owner->writer.wal;
     weir_sqlite_conn_post(conn, on_opened);
 }
 
@@ -133,7 +135,7 @@ static void on_run(weir_sqlite_conn *conn)
     bool waited_for = conn->closing || conn->returned;
     exec->on_done(exec);
     if (waited_for) /* else on_done may have given it away, to another loop even */
-        settle(conn);
+        weir_sqlite_conn_settle(conn);
 }
 
 void weir_sqlite_conn_work(weir_sqlite_conn *conn)
@@ -256,7 +258,7 @@ static void conn_move(weir_conn *base, weir_loop *target)
 void weir_sqlite_conn_restored(weir_sqlite_conn *conn)
 {
     conn->busy = false;
-    settle(conn);
+    weir_sqlite_conn_settle(conn);
 }
 
 static weir_conn_state conn_clean(weir_conn *base)
@@ -271,6 +273,17 @@ static weir_conn_state conn_clean(weir_conn *base)
     bool suspended = !weir_list_empty(&conn->db->cache.lent);
     bool dirty = conn->claimed || suspended || weir_sqlite_db_in_transaction(conn->db);
     return dirty ? WEIR_CONN_DIRTY : WEIR_CONN_CLEAN;
+}
+
+static bool conn_overdue(weir_conn *base)
+{
+    weir_sqlite_conn *conn = conn_of(base);
+    bool own = !conn->running && !conn->busy && !conn->claimed;
+    if (!own || sqlite3_txn_state(conn->db->handle, "main") == SQLITE_TXN_NONE ||
+        !weir_sqlite_db_is_overdue(conn->db))
+        return false;
+    atomic_fetch_add_explicit(&conn->db->wal->ended, 1, memory_order_relaxed);
+    return true;
 }
 
 static void conn_describe(const weir_conn *base, const char **ret_address, uint32_t *ret_pid)
@@ -291,4 +304,5 @@ const weir_conn_ops weir_sqlite_conn_ops = {
     .execute = conn_execute,
     .resume = conn_resume,
     .finish = conn_finish,
+    .overdue = conn_overdue,
 };

@@ -3,6 +3,7 @@
  * time, handed over through the executor's or the writer's lock. */
 #include "backend/sqlite/db.h"
 #include "backend/sqlite/errors.h"
+#include "backend/sqlite/face.h"
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -26,11 +27,19 @@ weir_time weir_sqlite_now(void)
 
 /* ---- the guard ---- */
 
-/* What ends the run, as far as flags and the clock say. */
-static weir_sqlite_stop look(const weir_sqlite_guard *g, weir_time now)
+bool weir_sqlite_db_is_overdue(const weir_sqlite_db *db)
 {
+    return db->wal && weir_sqlite_wal_is_overdue(db->wal, db->epoch);
+}
+
+/* What ends the run, as far as flags and the clock say. */
+static weir_sqlite_stop look(const weir_sqlite_db *db, weir_time now)
+{
+    const weir_sqlite_guard *g = &db->guard;
     if (atomic_load_explicit(&g->cancelled, memory_order_relaxed))
         return WEIR_SQLITE_STOP_CANCEL;
+    if (weir_sqlite_db_is_overdue(db))
+        return WEIR_SQLITE_STOP_OVERDUE;
     return now >= g->deadline ? WEIR_SQLITE_STOP_DEADLINE : WEIR_SQLITE_STOP_NONE;
 }
 
@@ -41,7 +50,7 @@ static int on_progress(void *user)
     if (g->aside)
         return 0;
     g->steps += STEPS_PER_LOOK;
-    g->why = look(g, g->deadline == WEIR_TIME_NEVER ? 0 : weir_sqlite_now());
+    g->why = look(db, g->deadline == WEIR_TIME_NEVER ? 0 : weir_sqlite_now());
     if (!g->why && g->in_place && g->steps > WEIR_SQLITE_STEPS_IN_PLACE)
         g->why = WEIR_SQLITE_STOP_BUDGET;
     if (g->on_tick)
@@ -68,11 +77,11 @@ static int on_busy(void *user, int attempts)
         return 0;
     }
     weir_time now = weir_sqlite_now();
-    if (attempts == 0)
-        g->wait_until =
-            now + g->busy_timeout < g->wait_until ? now + g->busy_timeout : g->wait_until;
-    g->why = look(g, now);
-    if (g->why || now >= g->wait_until)
+    const _Atomic bool *another = db->options->another;
+    if (attempts == 0 || (another && atomic_load_explicit(another, memory_order_relaxed)))
+        g->busy_until = now + g->busy_timeout;
+    g->why = look(db, now);
+    if (g->why || now >= g->wait_until || now >= g->busy_until)
         return 0;
     if (g->on_tick)
         g->on_tick(g->tick_user);
@@ -87,12 +96,14 @@ void weir_sqlite_guard_begin(weir_sqlite_db *db, weir_time deadline, bool in_pla
     g->deadline = deadline;
     g->in_place = in_place;
     g->steps = 0;
+    if (db->wal && sqlite3_txn_state(db->handle, "main") == SQLITE_TXN_NONE)
+        db->epoch = weir_sqlite_wal_enter(db->wal);
     g->why = WEIR_SQLITE_STOP_NONE;
     pthread_mutex_lock(&g->lock);
     g->interruptible = interruptible;
     g->active = true;
     pthread_mutex_unlock(&g->lock);
-    g->why = look(g, deadline == WEIR_TIME_NEVER ? 0 : weir_sqlite_now());
+    g->why = look(db, deadline == WEIR_TIME_NEVER ? 0 : weir_sqlite_now());
 }
 
 weir_sqlite_stop weir_sqlite_guard_end(weir_sqlite_db *db)
@@ -187,7 +198,7 @@ static int on_wal(void *user, sqlite3 *handle, const char *database, int pages)
 static void on_rollback(void *user)
 {
     weir_sqlite_db *db = user;
-    db->catalog.stale = true;
+    db->catalog.stale = db->face_stale = db->typing_stale = true;
     if (db->changes)
         weir_sqlite_changes_roll_back(db->changes);
 }
@@ -232,6 +243,8 @@ static int configure(weir_sqlite_db *db, bool writer)
         rc = set_number(db, "mmap_size", (long long)o->mmap_size);
     if (rc == SQLITE_OK && !writer)
         rc = set_number(db, "query_only", 1);
+    if (rc == SQLITE_OK)
+        rc = weir_sqlite_face_register(db);
     sqlite3_wal_hook(db->handle, on_wal, db);
     sqlite3_rollback_hook(db->handle, on_rollback, db);
     sqlite3_progress_handler(db->handle, STEPS_PER_LOOK, on_progress, db);
@@ -256,6 +269,11 @@ static int explain_cannot_open(const char *path, int rc, weir_error *err)
         weir_error_set(err, "58P01", "weir: the database file \"%s\" is a directory", path);
         return -EINVAL;
     }
+    if (access(path, F_OK) != 0 && access(dir, W_OK) == 0) {
+        weir_error_set(err, "58P01", "weir: no database file \"%s\"", path);
+        weir_error_hint(err, "Is its disk mounted? With create: true an empty one is made.");
+        return -ENOENT;
+    }
     if (access(path, F_OK) == 0 && access(path, R_OK) != 0) {
         weir_error_set(err, "42501", "weir: the database file \"%s\" may not be read: %s", path,
                        strerror(errno));
@@ -272,7 +290,7 @@ static int explain_cannot_open(const char *path, int rc, weir_error *err)
     return -EIO;
 }
 
-static int explain(sqlite3 *handle, const char *path, int rc, weir_error *err)
+int weir_sqlite_explain(sqlite3 *handle, const char *path, int rc, weir_error *err)
 {
     int primary = rc & 0xff;
     if (primary == SQLITE_CANTOPEN)
@@ -320,7 +338,7 @@ static int new_db(const weir_sqlite_options *options, weir_sqlite_db **ret)
         db->charged = true;
     }
     unsigned max = options->statements_max ? options->statements_max : STATEMENTS_MAX_DEFAULT;
-    weir_sqlite_stmt_cache_init(&db->cache, random_seed(), max);
+    weir_sqlite_stmt_cache_init(&db->cache, random_seed(), max, options->memory);
     weir_sqlite_collector_init(&db->collector);
     weir_sqlite_catalog_init(&db->catalog, db->cache.by_text.seed);
     pthread_mutex_init(&db->guard.lock, NULL);
@@ -336,7 +354,7 @@ int weir_sqlite_db_open(const weir_sqlite_options *options, bool writer, weir_sq
     weir_sqlite_db *db = NULL;
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_URI;
     flags |= options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-    if (writer && !options->read_only)
+    if (writer && !options->read_only && !options->must_exist)
         flags |= SQLITE_OPEN_CREATE;
     int r = new_db(options, &db);
     if (r < 0) {
@@ -347,7 +365,7 @@ int weir_sqlite_db_open(const weir_sqlite_options *options, bool writer, weir_sq
     if (rc == SQLITE_OK)
         rc = configure(db, writer);
     if (rc != SQLITE_OK) {
-        r = explain(db->handle, options->path, rc, err);
+        r = weir_sqlite_explain(db->handle, options->path, rc, err);
         weir_sqlite_db_close(db);
         return r;
     }
@@ -361,7 +379,11 @@ void weir_sqlite_db_close(weir_sqlite_db *db)
         return;
     weir_sqlite_stmt_cache_fini(&db->cache);
     weir_sqlite_catalog_fini(&db->catalog);
+    weir_sqlite_face_release(db);
+    weir_sqlite_typing_free(db->typing);
+    weir_sqlite_zones_free(db->zones);
     (void)sqlite3_close(db->handle); /* every statement is finalized: it cannot be refused */
+    weir_sqlite_face_free(db->face);
     weir_sqlite_collector_fini(&db->collector);
     pthread_mutex_destroy(&db->guard.lock);
     if (db->charged)

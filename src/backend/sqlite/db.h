@@ -8,6 +8,8 @@
 #include "backend/sqlite/changes.h"
 #include "backend/sqlite/sqlite.h"
 #include "backend/sqlite/stmt_cache.h"
+#include "backend/sqlite/wal.h"
+#include "backend/sqlite/zones.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -18,7 +20,8 @@ typedef enum weir_sqlite_stop {
     WEIR_SQLITE_STOP_NONE,
     WEIR_SQLITE_STOP_CANCEL,
     WEIR_SQLITE_STOP_DEADLINE,
-    WEIR_SQLITE_STOP_BUDGET
+    WEIR_SQLITE_STOP_BUDGET,
+    WEIR_SQLITE_STOP_OVERDUE /* its snapshot must end: wal.h */
 } weir_sqlite_stop;
 
 /* Ends a run that is cancelled, late or over its budget. A cancel never reaches a later run:
@@ -35,11 +38,15 @@ typedef struct weir_sqlite_guard {
     weir_time deadline;     /* of the statement */
     weir_time wait_until;   /* for other processes' locks */
     weir_time busy_timeout; /* the same, counted from the first wait */
+    weir_time busy_until;   /* … which makes this */
     uint64_t steps;
     weir_sqlite_stop why;
     void (*on_tick)(void *user); /* now and then while it runs or waits; may be NULL */
     void *tick_user;
 } weir_sqlite_guard;
+
+typedef struct weir_sqlite_face weir_sqlite_face;
+typedef struct weir_sqlite_typing weir_sqlite_typing; /* typing.c: what it keeps of tables */
 
 struct weir_sqlite_db {
     sqlite3 *handle;
@@ -47,13 +54,21 @@ struct weir_sqlite_db {
     weir_sqlite_collector collector;
     weir_sqlite_catalog catalog;
     weir_sqlite_guard guard;
+    weir_sqlite_face *face;       /* NULL: none was asked for */
+    weir_sqlite_zones *zones;     /* once one was asked for */
+    weir_sqlite_typing *typing;   /* once it was needed */
+    bool typing_stale;            /* as catalog.stale, for what is kept there */
+    bool face_stale;              /* as catalog.stale, for the face's rows */
     weir_sqlite_changes *changes; /* of who may write and is followed; else NULL */
     bool watched;                 /* the preupdate hook is there */
     const weir_sqlite_options *options;
     weir_value *cells; /* of the row under way */
     size_t cells_cap;
-    int wal_pages; /* in the WAL after this connection's newest commit */
-    bool charged;  /* cache_size, to options->memory */
+    int wal_pages;        /* in the WAL after this connection's newest commit */
+    weir_sqlite_wal *wal; /* of a backend's reader; else NULL */
+    weir_exec *running;   /* whose statement is stepped now; NULL: one of ours */
+    uint64_t epoch;       /* when its snapshot began */
+    bool charged;         /* cache_size, to options->memory */
 };
 
 /* The monotonic clock, as weir_loop_clock has it: threads here have no loop. */
@@ -63,7 +78,11 @@ weir_time weir_sqlite_now(void);
  * do: -ENOENT, -EACCES, -EINVAL, -EBUSY, -ENOMEM, -EIO. The options are borrowed for life. */
 WEIR_MUST_CHECK int weir_sqlite_db_open(const weir_sqlite_options *options, bool writer,
                                         weir_sqlite_db **ret, weir_error *err);
+/* Why a file cannot be used, as said above. */
+WEIR_MUST_CHECK int weir_sqlite_explain(sqlite3 *handle, const char *path, int rc, weir_error *err);
 void weir_sqlite_db_close(weir_sqlite_db *db);
+/* typing.c */
+void weir_sqlite_typing_free(weir_sqlite_typing *typing);
 /* A statement of our own, one that gives no rows. Returns SQLite's code; the statement is cached.
  */
 WEIR_MUST_CHECK int weir_sqlite_db_command(weir_sqlite_db *db, const char *sql);
@@ -81,6 +100,8 @@ bool weir_sqlite_db_in_transaction(const weir_sqlite_db *db);
 void weir_sqlite_guard_begin(weir_sqlite_db *db, weir_time deadline, bool in_place,
                              bool interruptible);
 weir_sqlite_stop weir_sqlite_guard_end(weir_sqlite_db *db);
+/* The connection's snapshot must end: on the thread that uses it. */
+bool weir_sqlite_db_is_overdue(const weir_sqlite_db *db);
 /* From any thread: the run under way (or submitted) is given up. */
 void weir_sqlite_guard_cancel(weir_sqlite_db *db);
 

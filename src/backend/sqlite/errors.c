@@ -197,9 +197,24 @@ static bool is_out_of_space(int system_errno)
     return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG;
 }
 
+/* True: it is a function's of our own, which has its state with it. */
+static bool face_error(int primary, const char *message, weir_error *err)
+{
+    size_t prefix = strlen(WEIR_SQLITE_FACE_ERROR);
+    char state[6] = "";
+    if (primary != SQLITE_ERROR || strncmp(message, WEIR_SQLITE_FACE_ERROR, prefix) != 0 ||
+        strlen(message) < prefix + 6)
+        return false;
+    memcpy(state, message + prefix, 5);
+    weir_error_set(err, state, "%s", message + prefix + 6);
+    return true;
+}
+
 void weir_sqlite_error_from(int code, const char *message, int system_errno, weir_error *err)
 {
     int primary = code & 0xff;
+    if (face_error(primary, message, err))
+        return;
     const char *state = primary == SQLITE_ERROR ? state_of_text(message) : state_of_code(code);
     if (primary == SQLITE_CONSTRAINT) {
         constraint_error(code, message, state, err);
@@ -226,6 +241,20 @@ void weir_sqlite_error_from(int code, const char *message, int system_errno, wei
     }
 }
 
+/* SQLite asks the system when a statement fails, but not when its commit does: then the log's file
+ * knows what its newest failure was. */
+static int system_errno(sqlite3 *handle)
+{
+    sqlite3_file *log = NULL;
+    int found = sqlite3_system_errno(handle);
+    if (found != 0 || sqlite3_extended_errcode(handle) != SQLITE_IOERR_WRITE)
+        return found;
+    int rc = sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&log);
+    if (rc == SQLITE_OK && log && log->pMethods)
+        (void)log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &found);
+    return found;
+}
+
 void weir_sqlite_error(sqlite3 *handle, int rc, weir_error *err)
 {
     if (!handle || (sqlite3_errcode(handle) & 0xff) != (rc & 0xff)) {
@@ -233,5 +262,14 @@ void weir_sqlite_error(sqlite3 *handle, int rc, weir_error *err)
         return;
     }
     weir_sqlite_error_from(sqlite3_extended_errcode(handle), sqlite3_errmsg(handle),
-                           sqlite3_system_errno(handle), err);
+                           system_errno(handle), err);
+}
+
+void weir_sqlite_overdue_error(weir_error *err)
+{
+    weir_error_set(err, "40001",
+                   "weir: the statement's snapshot kept the database's log from being emptied and "
+                   "was given up");
+    weir_error_hint(err, "The log was larger than sqlite.wal_max: run it again, in smaller parts, "
+                         "or read from a backup.");
 }

@@ -90,9 +90,9 @@ static bool put_off(const weir_sqlite_follow *f)
 static void report(weir_sqlite_follow *f, weir_sqlite_db *db)
 {
     weir_sqlite_changes *c = &f->changes;
-    bool everything = c->everything || weir_sqlite_changes_schema_differs(c, db);
-    if (c->count > 0 || everything)
-        f->follower.committed(f->follower.user, c->ids, c->count, everything);
+    bool everything = c->set.everything || weir_sqlite_changes_schema_differs(c, db);
+    if (c->set.count > 0 || everything)
+        f->follower.committed(f->follower.user, c->set.ids, c->set.count, everything);
     weir_sqlite_changes_clear(c);
 }
 

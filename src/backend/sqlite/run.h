@@ -16,6 +16,7 @@ typedef struct weir_sqlite_item {
     weir_task task;
     weir_loop *loop;
     void *backend;
+    weir_time asked;
     enum { WEIR_SQLITE_WRITE, WEIR_SQLITE_CLAIM } kind;
     int code; /* SQLite's code of a claim that failed; 0: granted */
 } __attribute__((may_alias)) weir_sqlite_item;
@@ -59,8 +60,13 @@ void weir_sqlite_run_next(weir_exec *exec, uint64_t rows_max);
 /* The next part of a suspended one. */
 void weir_sqlite_run_resume(weir_sqlite_db *db, weir_exec *exec, unsigned flags);
 /* Lends the text's statement: looked up, or prepared; rejects what is not exactly one statement. */
-WEIR_MUST_CHECK int weir_sqlite_prepare(weir_sqlite_db *db, weir_slice text, weir_sqlite_stmt **ret,
-                                        weir_error *err);
+WEIR_MUST_CHECK int weir_sqlite_prepare(weir_sqlite_db *db, const weir_exec *exec,
+                                        weir_sqlite_stmt **ret, weir_error *err);
+/* typing.c: the statement in SQLite's words, by the types of the schema: 0, WEIR_FACE_PASS (the
+ * text stands), negative with words. */
+WEIR_MUST_CHECK int weir_sqlite_type_statement(weir_sqlite_db *db, weir_slice source,
+                                               weir_slice params, weir_slice zone,
+                                               weir_face_typing *ret, weir_error *err);
 
 /* Tells what the statement touches, as just collected, with what the schema says of it; sets its
  * fingerprint. */
@@ -68,5 +74,11 @@ void weir_sqlite_report_accesses(weir_sqlite_db *db, weir_sqlite_stmt *stmt);
 
 /* N of a parameter written $N, 1 to 65535; 0: another name, or none. */
 unsigned weir_sqlite_param_number(const char *name);
+
+/* schema_work.c: runs statements of our own, one after the other. SQLite's code. */
+WEIR_MUST_CHECK int weir_sqlite_schema_work(weir_sqlite_db *db, weir_slice text);
+
+/* violation.c: names the constraint of an error of class 23, which is set. */
+void weir_sqlite_name_violation(weir_sqlite_db *db, weir_exec *exec);
 
 #endif

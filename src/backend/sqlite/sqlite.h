@@ -18,20 +18,29 @@
 #include "base/memory.h"
 #include "catalog/access.h"
 #include "catalog/catalog.h"
+#include "catalog/face.h"
 #include "engine/backend.h"
 #include "net/net.h"
 
 typedef struct weir_sqlite_options {
-    const char *path;        /* a file, made if absent; ":memory:" (gone when the backend is) */
-    weir_log *log;           /* may be NULL */
-    weir_memory *memory;     /* each connection's cache_size is charged here; may be NULL */
-    unsigned executors;      /* threads for reads; 0: one per core */
-    weir_time busy_timeout;  /* toward other processes; 0: 5 s */
-    bool synchronous_full;   /* an acknowledged commit survives a power cut, not only a crash */
-    bool read_only;          /* also when the file does not allow more */
-    size_t cache_size;       /* of pages, per connection; 0: 8 MiB */
-    size_t mmap_size;        /* 0: none */
+    const char *path;            /* a file, made if absent; ":memory:" (gone when the backend is) */
+    weir_log *log;               /* may be NULL */
+    weir_memory *memory;         /* each connection's cache_size is charged here; may be NULL */
+    unsigned executors;          /* threads for reads; 0: one per core */
+    weir_time busy_timeout;      /* toward other processes; 0: 5 s */
+    const _Atomic bool *another; /* of us serves the file, too: it is waited for as our own writer
+                                    is; may be NULL */
+    bool synchronous_full;       /* an acknowledged commit survives a power cut, not only a crash */
+    bool must_exist;             /* a file that is not there is not made: -ENOENT */
+    bool read_only;              /* also when the file does not allow more */
+    size_t cache_size;           /* of pages, per connection; 0: 8 MiB */
+    size_t mmap_size;            /* 0: none */
+    unsigned group_max;          /* writes that share a commit at most; 0: 64; 1: each its own */
+    size_t
+        wal_size;   /* beyond it the write-ahead log is emptied as soon as reads let it; 0: never */
+    size_t wal_max; /* beyond it reads that hold it are ended (40001); 0: never */
     unsigned statements_max; /* prepared statements kept per connection; 0: 100 */
+    const weir_face *face;   /* what connections have beside the file; may be NULL */
     /* What a text touches, as SQLite's authorizer says; called on whichever thread prepared it,
      * each time it is prepared anew on some connection (views and triggers may have changed). Not
      * called when the accesses are too many to be kept. All borrowed during the call. May be NULL.
@@ -50,21 +59,24 @@ WEIR_MUST_CHECK int weir_sqlite_open(const weir_sqlite_options *options, weir_ba
 /* The file cannot be written: every write gets 25006. */
 bool weir_sqlite_read_only(const weir_backend *backend);
 
-/* Like `claim`, for a lent reader that is inside a transaction and runs nothing: `granted` gives
- * that same connection, allowed to write, executing on the writer's thread. A write whose snapshot
- * is not the newest fails with 40001. `unclaim` rolls back what is open and makes it a reader
- * again: its `clean` says LATER until `became_clean`. */
+/* weir_backend_ops.upgrade: the connection executes on the writer's thread until `unclaim`, which
+ * rolls back what is open; its `clean` says LATER until `became_clean`. */
 void weir_sqlite_upgrade(weir_backend *backend, weir_conn *conn, weir_claim *claim);
 
 /* Gives up a `write` that waits or runs (57014), harmless if its outcome is already decided. On the
  * loop that submitted it; on_done comes as ever. */
 void weir_sqlite_cancel_write(weir_backend *backend, weir_exec *exec);
 
+/* Is it a time zone? `name`, in a room of `size`, becomes what the tz database calls it. Reads a
+ * file. */
+bool weir_sqlite_zone_name(char *name, size_t size);
+
 /* What one statement touches in the schema of the file at `path`, without opening a backend. 0;
  * -EINVAL: it cannot be prepared there; -ENOENT, -EACCES, …: the file cannot be opened; words in
  * `err`. -ENOBUFS: it touches more than can be kept. */
-WEIR_MUST_CHECK int weir_sqlite_analyze(const char *path, weir_slice text, const weir_lexed *lexed,
-                                        weir_footprint **ret, weir_error *err);
+WEIR_MUST_CHECK int weir_sqlite_analyze(const char *path, const weir_face *face, weir_slice text,
+                                        const weir_lexed *lexed, weir_footprint **ret,
+                                        weir_error *err);
 
 /* About execute-side calls here: on_done is called from inside `execute` only if exec->cheap.
  * encoder.columns() begins a result and may come twice, when a statement must run again; what it

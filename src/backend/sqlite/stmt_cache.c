@@ -6,9 +6,9 @@
 #define TEXT_LEN_MAX 16384u /* of a kept one: longer texts are hardly sent twice */
 
 void weir_sqlite_stmt_cache_init(weir_sqlite_stmt_cache *cache, weir_hash_seed seed,
-                                 unsigned count_max)
+                                 unsigned count_max, weir_memory *memory)
 {
-    *cache = (weir_sqlite_stmt_cache){.count_max = count_max};
+    *cache = (weir_sqlite_stmt_cache){.count_max = count_max, .memory = memory};
     weir_map_init(&cache->by_text, seed, count_max);
     weir_list_init(&cache->idle);
     weir_list_init(&cache->lent);
@@ -26,7 +26,12 @@ static void destroy(weir_sqlite_stmt_cache *cache, weir_sqlite_stmt *stmt)
         (void)weir_map_remove(&cache->by_text, text_of(stmt));
         cache->count--;
     }
+    if (stmt->charged > 0)
+        weir_memory_release(cache->memory, WEIR_MEMORY_SERVER, stmt->charged);
     sqlite3_finalize(stmt->handle);
+    free(stmt->origins);
+    free(stmt->template);
+    free(stmt->types);
     free(stmt);
 }
 
@@ -88,9 +93,23 @@ weir_sqlite_stmt *weir_sqlite_stmt_cache_add(weir_sqlite_stmt_cache *cache, weir
     return stmt;
 }
 
+/* What it holds as long as it is kept. False: that is too much. */
+static bool is_charged(const weir_sqlite_stmt_cache *cache, weir_sqlite_stmt *stmt)
+{
+    if (!cache->memory || stmt->charged > 0)
+        return true;
+    int used = stmt->handle ? sqlite3_stmt_status(stmt->handle, SQLITE_STMTSTATUS_MEMUSED, 0) : 0;
+    size_t size = sizeof(*stmt) + stmt->text_len + stmt->type_count * sizeof(*stmt->types) +
+                  (stmt->template ? strlen(stmt->template) : 0) + (size_t)(used > 0 ? used : 0);
+    if (weir_memory_charge(cache->memory, WEIR_MEMORY_SERVER, size) < 0)
+        return false;
+    stmt->charged = size;
+    return true;
+}
+
 void weir_sqlite_stmt_cache_give(weir_sqlite_stmt_cache *cache, weir_sqlite_stmt *stmt)
 {
-    if (!stmt->kept || stmt->once) {
+    if (!stmt->kept || stmt->once || !is_charged(cache, stmt)) {
         destroy(cache, stmt);
         return;
     }

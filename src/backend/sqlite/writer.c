@@ -1,16 +1,13 @@
 /* The writer's thread and its queue: first come, first served, writes and claims alike. Other
- * threads touch the queue under the lock and never the database. Checkpoints are made here, after
- * the acknowledgements, so that no client waits for one. A reader that keeps its snapshot for long
- * keeps the WAL from being reset: it grows until that one ends. */
+ * threads touch the queue under the lock and never the database. Checkpoints are made here, too
+ * (wal.c). */
 #include "backend/sqlite/backend.h"
 #include "backend/sqlite/errors.h"
 #include <signal.h>
 #include <time.h>
 
-#define CHECKPOINT_PAGES 1000
-
 /* Codes of items that failed without SQLite: not its own, which are not negative. */
-enum { CODE_EXPIRED = -1, CODE_STOPPED = -2, CODE_CANCELLED = -3 };
+enum { CODE_EXPIRED = -1, CODE_STOPPED = -2, CODE_CANCELLED = -3, CODE_LOCKED = -4 };
 
 static weir_claim *claim_of(weir_sqlite_item *item)
 {
@@ -28,6 +25,9 @@ static void error_of_code(int code, weir_error *err)
     switch (code) {
     case CODE_EXPIRED:
         weir_error_set(err, "55P03", "weir: the database's writer did not become free in time");
+        break;
+    case CODE_LOCKED:
+        weir_error_set(err, "55P03", "weir: could not obtain the lock: another transaction has it");
         break;
     case CODE_STOPPED:
         weir_error_set(err, "57P01", "weir: shutting down");
@@ -56,14 +56,19 @@ static void on_claim_done(weir_task *task, weir_loop *loop)
     weir_claim *claim = claim_of(item);
     weir_sqlite_backend *b = item->backend;
     weir_sqlite_conn *conn = weir_sqlite_claim_of(claim)->conn;
+    bool upgrades = conn != &b->writer.conn;
+    if (upgrades)
+        conn->busy = false;
     if (item->code) {
         weir_error err;
         error_of_code(item->code, &err);
         claim->granted(claim, NULL, &err);
+        if (upgrades)
+            weir_sqlite_conn_settle(conn); /* it may have been given back meanwhile */
         return;
     }
     conn->claimed = true;
-    if (conn == &b->writer.conn)
+    if (!upgrades)
         conn->base.loop = loop;
     claim->granted(claim, &conn->base, NULL);
 }
@@ -103,6 +108,25 @@ static weir_time wait_until_of(weir_sqlite_item *item)
                : weir_sqlite_run_of(weir_sqlite_exec_of(item))->wait_until;
 }
 
+/* Under the lock: into the queue, and out of it, whatever for. */
+static void note_queued(weir_sqlite_writer *w)
+{
+    atomic_fetch_add_explicit(&w->waiting, 1, memory_order_relaxed);
+}
+
+static void unqueue(weir_sqlite_writer *w, weir_sqlite_item *item)
+{
+    weir_list_remove(&item->node);
+    atomic_fetch_sub_explicit(&w->waiting, 1, memory_order_relaxed);
+}
+
+/* Its turn has come. */
+static void take_out(weir_sqlite_writer *w, weir_sqlite_item *item)
+{
+    unqueue(w, item);
+    weir_hist_record(&w->waits, weir_sqlite_now() - item->asked);
+}
+
 /* Under the lock. */
 static void expire(weir_sqlite_writer *w)
 {
@@ -116,7 +140,7 @@ static void expire(weir_sqlite_writer *w)
         weir_sqlite_item *item = WEIR_CONTAINER_OF(n, weir_sqlite_item, node);
         weir_time at = wait_until_of(item);
         if (at <= now) {
-            weir_list_remove(&item->node);
+            unqueue(w, item);
             refuse(item, CODE_EXPIRED);
         } else if (at < earliest) {
             earliest = at;
@@ -144,14 +168,30 @@ static void note_expiry(weir_sqlite_writer *w, weir_time at)
         atomic_store_explicit(&w->next_expiry, at, memory_order_relaxed);
 }
 
+/* Under the lock. Nobody knows how long a transaction takes, while single writes end by themselves.
+ */
+static bool meets_a_transaction(weir_sqlite_writer *w, weir_sqlite_item *item)
+{
+    if (item->kind != WEIR_SQLITE_CLAIM || !claim_of(item)->nowait)
+        return false;
+    bool found = w->admitting || (w->holder && !w->release);
+    for (weir_list *n = w->queue.next; n != &w->queue && !found; n = n->next)
+        found = WEIR_CONTAINER_OF(n, weir_sqlite_item, node)->kind == WEIR_SQLITE_CLAIM;
+    return found;
+}
+
 static void enqueue(weir_sqlite_writer *w, weir_sqlite_item *item)
 {
     weir_list_init(&item->node);
+    item->asked = weir_sqlite_now();
     pthread_mutex_lock(&w->lock);
     if (w->stopping) {
         refuse(item, CODE_STOPPED);
+    } else if (meets_a_transaction(w, item)) {
+        refuse(item, CODE_LOCKED);
     } else {
         weir_list_push_back(&w->queue, &item->node);
+        note_queued(w);
         note_expiry(w, wait_until_of(item));
         pthread_cond_signal(&w->wake);
     }
@@ -181,19 +221,23 @@ void weir_sqlite_writer_claim(weir_sqlite_backend *b, weir_loop *loop, weir_clai
 }
 
 /* Under the lock. An item in no queue is being served, or was told. */
-static bool withdraw(weir_sqlite_item *item)
+static bool withdraw(weir_sqlite_writer *w, weir_sqlite_item *item)
 {
     bool queued = !weir_list_empty(&item->node);
-    weir_list_remove(&item->node);
+    if (queued)
+        unqueue(w, item);
     return queued;
 }
 
 bool weir_sqlite_writer_drop_claim(weir_backend *backend, weir_claim *claim)
 {
     weir_sqlite_writer *w = &weir_sqlite_backend_of(backend)->writer;
+    weir_sqlite_conn *conn = weir_sqlite_claim_of(claim)->conn;
     pthread_mutex_lock(&w->lock);
-    bool dropped = withdraw(&weir_sqlite_claim_of(claim)->item);
+    bool dropped = withdraw(w, &weir_sqlite_claim_of(claim)->item);
     pthread_mutex_unlock(&w->lock);
+    if (dropped && conn != &w->conn)
+        conn->busy = false; /* it was not upgraded, and has not been given back yet */
     return dropped;
 }
 
@@ -202,7 +246,7 @@ void weir_sqlite_writer_cancel(weir_sqlite_writer *w, weir_exec *exec)
     weir_sqlite_run *run = weir_sqlite_run_of(exec);
     pthread_mutex_lock(&w->lock);
     run->cancelled = true;
-    if (withdraw(&run->item))
+    if (withdraw(w, &run->item))
         refuse(&run->item, CODE_CANCELLED);
     else if (w->current == exec)
         weir_sqlite_guard_cancel(w->db);
@@ -235,7 +279,7 @@ weir_exec *weir_sqlite_writer_take_write(weir_sqlite_writer *w)
     pthread_mutex_lock(&w->lock);
     weir_sqlite_item *item = first_item(w);
     if (item && item->kind == WEIR_SQLITE_WRITE) {
-        weir_list_remove(&item->node);
+        take_out(w, item);
         exec = weir_sqlite_exec_of(item);
     }
     pthread_mutex_unlock(&w->lock);
@@ -247,6 +291,7 @@ void weir_sqlite_writer_put_back(weir_sqlite_writer *w, weir_exec *exec)
     weir_sqlite_item *item = &weir_sqlite_run_of(exec)->item;
     pthread_mutex_lock(&w->lock);
     weir_list_push_front(&w->queue, &item->node);
+    note_queued(w);
     note_expiry(w, wait_until_of(item));
     pthread_mutex_unlock(&w->lock);
 }
@@ -275,12 +320,14 @@ void weir_sqlite_writer_settle(weir_sqlite_writer *w, weir_sqlite_db *db)
 static int admit(weir_sqlite_writer *w, weir_claim *claim, weir_sqlite_conn *conn)
 {
     if (conn == &w->conn) {
-        int rc = own_command(w->db, "BEGIN IMMEDIATE", claim->wait_until);
+        weir_time until = claim->nowait ? 0 : claim->wait_until;
+        int rc = own_command(w->db, "BEGIN IMMEDIATE", until);
         if (rc == SQLITE_OK)
             weir_sqlite_follow_look(&w->follow, w->db);
         return rc;
     }
     weir_sqlite_follow_admit(&w->follow, conn->db);
+    conn->db->wal_pages = w->db->wal_pages;
     conn->db->guard.on_tick = on_tick;
     conn->db->guard.tick_user = w;
     return own_command(conn->db, "PRAGMA query_only=0", claim->wait_until);
@@ -326,17 +373,6 @@ void weir_sqlite_writer_submit(weir_sqlite_writer *w, weir_sqlite_conn *conn)
 
 /* ---- the thread ---- */
 
-static void checkpoint(weir_sqlite_writer *w, weir_sqlite_db *db)
-{
-    int pages = db->wal_pages;
-    if (pages < w->checkpointed)
-        w->checkpointed = 0; /* the WAL began anew */
-    if (pages - w->checkpointed < CHECKPOINT_PAGES)
-        return;
-    w->checkpointed = pages;
-    (void)sqlite3_wal_checkpoint_v2(w->db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-}
-
 /* Under the lock, which is given up while the database is touched. */
 static void serve_holder(weir_sqlite_writer *w)
 {
@@ -352,7 +388,7 @@ static void serve_holder(weir_sqlite_writer *w)
         int pages = db->wal_pages;
         leave(w, conn); /* an upgraded reader is its loop's from here on */
         w->db->wal_pages = pages;
-        checkpoint(w, w->db);
+        weir_sqlite_wal_tend(&w->wal, w->db);
     }
     pthread_mutex_lock(&w->lock);
     if (release && !request) {
@@ -366,10 +402,12 @@ static void serve_claim(weir_sqlite_writer *w, weir_sqlite_item *item)
 {
     weir_claim *claim = claim_of(item);
     weir_sqlite_conn *conn = weir_sqlite_claim_of(claim)->conn;
+    w->admitting = true;
     pthread_mutex_unlock(&w->lock);
     weir_sqlite_follow_settle(&w->follow, w->db);
     int rc = admit(w, claim, conn);
     pthread_mutex_lock(&w->lock);
+    w->admitting = false;
     item->code = rc;
     if (rc == SQLITE_OK)
         w->holder = conn;
@@ -378,7 +416,7 @@ static void serve_claim(weir_sqlite_writer *w, weir_sqlite_item *item)
 
 static void serve_next(weir_sqlite_writer *w, weir_sqlite_item *item)
 {
-    weir_list_remove(&item->node);
+    take_out(w, item);
     if (item->kind == WEIR_SQLITE_CLAIM) {
         serve_claim(w, item);
         return;
@@ -386,7 +424,7 @@ static void serve_next(weir_sqlite_writer *w, weir_sqlite_item *item)
     pthread_mutex_unlock(&w->lock);
     weir_sqlite_follow_settle(&w->follow, w->db);
     weir_sqlite_batch(w, weir_sqlite_exec_of(item));
-    checkpoint(w, w->db);
+    weir_sqlite_wal_tend(&w->wal, w->db);
     pthread_mutex_lock(&w->lock);
 }
 
@@ -405,6 +443,8 @@ static void wait_for_work(weir_sqlite_writer *w)
     weir_time expiry = atomic_load_explicit(&w->next_expiry, memory_order_relaxed);
     weir_time due = weir_sqlite_follow_due(&w->follow);
     weir_time at = expiry < due ? expiry : due;
+    if (!w->holder && weir_sqlite_wal_due(&w->wal) < at)
+        at = weir_sqlite_wal_due(&w->wal);
     if (at == WEIR_TIME_NEVER) {
         pthread_cond_wait(&w->wake, &w->lock);
         return;
@@ -442,6 +482,20 @@ void weir_sqlite_writer_follow(weir_backend *backend, const weir_follower *follo
     pthread_mutex_unlock(&w->lock);
 }
 
+static bool wal_is_due(const weir_sqlite_writer *w)
+{
+    weir_time due = weir_sqlite_wal_due(&w->wal);
+    return !w->holder && due != WEIR_TIME_NEVER && weir_sqlite_now() >= due;
+}
+
+/* Under the lock, which is given up meanwhile. */
+static void tend_wal(weir_sqlite_writer *w)
+{
+    pthread_mutex_unlock(&w->lock);
+    weir_sqlite_wal_tend(&w->wal, w->db);
+    pthread_mutex_lock(&w->lock);
+}
+
 static void *work(void *arg)
 {
     weir_sqlite_writer *w = arg;
@@ -455,6 +509,8 @@ static void *work(void *arg)
             serve_holder(w);
         else if (!w->holder && item)
             serve_next(w, item);
+        else if (wal_is_due(w))
+            tend_wal(w);
         else if (!w->ending || w->holder)
             wait_for_work(w);
     }
@@ -475,6 +531,7 @@ int weir_sqlite_writer_start(weir_sqlite_writer *w)
     pthread_cond_init(&w->wake, &attr);
     pthread_condattr_destroy(&attr);
     weir_list_init(&w->queue);
+    weir_sqlite_wal_init(&w->wal, w->db);
     atomic_store_explicit(&w->next_expiry, WEIR_TIME_NEVER, memory_order_relaxed);
     sigfillset(&all); /* signals are for the main thread */
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -493,7 +550,7 @@ void weir_sqlite_writer_stop(weir_sqlite_writer *w)
     w->stopping = true;
     weir_sqlite_item *item;
     while ((item = first_item(w))) {
-        weir_list_remove(&item->node);
+        unqueue(w, item);
         refuse(item, CODE_STOPPED);
     }
     pthread_mutex_unlock(&w->lock);

@@ -303,7 +303,7 @@ vk_conn *vk_conn_of(vk_node *node)
         vk_conn *c = &node->conn[i];
         if (c->state == VK_CLOSED)
             closed = closed ? closed : c;
-        else if (c->state != VK_READY)
+        else if (c->state != VK_READY || !c->stream) /* about to be closed, after another */
             opening = true;
         else if (!best || c->owed < best->owed)
             best = c;

@@ -53,6 +53,7 @@ typedef enum vk_kind {
     VK_GET,
     VK_SET,
     VK_DELETE,
+    VK_MARK,
     VK_HELLO,
     VK_AUTH, /* servers before 6 know no HELLO */
     VK_SELECT,

@@ -100,12 +100,15 @@ bool vk_reply(vk_conn *c, vk_request *q, weir_slice reply)
     case VK_GET:
     case VK_SET:
     case VK_DELETE:
+    case VK_MARK:
     case VK_ASKING:
         if (error)
             return vk_cluster_redirect(c, q, t.text) || on_error(c, q, t.text);
         break;
     }
     note_health(c, q);
+    if (q->kind == VK_GET && q->get)
+        q->get->absent = t.type != WEIR_RESP_TEXT;
     vk_request_end(seat, q,
                    q->kind == VK_GET && t.type == WEIR_RESP_TEXT ? t.text : (weir_slice){0});
     return true;

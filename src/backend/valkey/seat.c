@@ -337,10 +337,29 @@ static void tier_remove(weir_tier *tier, unsigned worker, struct weir_loop *loop
     vk_seat *seat = seat_of(t, worker, loop);
     char text[VK_KEY_MAX];
     weir_slice words[] = {WEIR_SLICE_LIT("UNLINK"), vk_key(t, key, text)};
-    vk_node *node = seat ? vk_node_for(seat, words[1]) : NULL;
+    vk_node *node = seat && !seat->detached ? vk_node_for(seat, words[1]) : NULL;
     vk_conn *c = node ? vk_conn_of(node) : NULL;
     if (c && vk_conn_ask(c, VK_DELETE, words, 2))
         vk_count(t, VK_REMOVED);
+}
+
+static void tier_mark(weir_tier *tier, unsigned worker, struct weir_loop *loop,
+                      const weir_tier_key *key, weir_slice mark, weir_time ttl, bool over)
+{
+    vk_seat *seat = seat_of(WEIR_CONTAINER_OF(tier, vk_tier, base), worker, loop);
+    char text[VK_KEY_MAX], ms[24];
+    int len = snprintf(ms, sizeof(ms), "%lld", (long long)(ttl / WEIR_MS + 1));
+    weir_slice key_text = seat ? vk_key(seat->tier, key, text) : (weir_slice){0};
+    vk_node *node = seat && !seat->detached ? vk_node_for(seat, key_text) : NULL;
+    vk_conn *c = node ? vk_conn_of(node) : NULL;
+    weir_slice words[] = {WEIR_SLICE_LIT("SET"),
+                          key_text,
+                          mark,
+                          WEIR_SLICE_LIT("PX"),
+                          weir_slice_make(ms, (size_t)len),
+                          WEIR_SLICE_LIT("NX")};
+    bool sent = c && vk_conn_ask(c, VK_MARK, words, over ? 5 : 6);
+    (void)sent; /* then nobody waits */
 }
 
 /* ---- life ---- */
@@ -398,6 +417,7 @@ static const weir_tier_ops ops = {.name = "valkey",
                                   .get = tier_get,
                                   .put = tier_put,
                                   .remove = tier_remove,
+                                  .mark = tier_mark,
                                   .detach = tier_detach,
                                   .stats = tier_stats,
                                   .destroy = tier_destroy};

@@ -63,14 +63,14 @@ int weir_pg_error_read(weir_slice body, weir_pg_error_fields *ret)
 
 static void put_field(weir_pg_writer *w, uint8_t code, const char *text)
 {
-    if (text[0] == '\0')
+    if (!text || text[0] == '\0')
         return;
     weir_pg_put_u8(w, code);
     weir_pg_put_cstr(w, weir_slice_cstr(text));
 }
 
 static int write_fields(weir_buf *out, uint8_t type, const char *severity, const weir_error *err,
-                        const char *routine)
+                        const weir_pg_error_about *about)
 {
     weir_pg_writer w = weir_pg_begin(out, type);
     put_field(&w, 'S', severity);
@@ -79,25 +79,29 @@ static int write_fields(weir_buf *out, uint8_t type, const char *severity, const
     put_field(&w, 'M', err->message[0] ? err->message : "weir: unknown error");
     put_field(&w, 'D', err->detail);
     put_field(&w, 'H', err->hint);
-    put_field(&w, 'R', routine);
+    put_field(&w, 's', about->schema);
+    put_field(&w, 't', about->table);
+    put_field(&w, 'c', about->column);
+    put_field(&w, 'n', about->constraint);
+    put_field(&w, 'R', about->routine);
     weir_pg_put_u8(&w, 0);
     return weir_pg_end(&w);
 }
 
 int weir_pg_write_error(weir_buf *out, const char *severity, const weir_error *err)
 {
-    return write_fields(out, WEIR_PG_B_ERROR, severity, err, "");
+    return write_fields(out, WEIR_PG_B_ERROR, severity, err, &(weir_pg_error_about){0});
 }
 
 int weir_pg_write_error_of(weir_buf *out, const char *severity, const weir_error *err,
-                           const char *routine)
+                           const weir_pg_error_about *about)
 {
-    return write_fields(out, WEIR_PG_B_ERROR, severity, err, routine);
+    return write_fields(out, WEIR_PG_B_ERROR, severity, err, about);
 }
 
 int weir_pg_write_notice(weir_buf *out, const char *severity, const weir_error *err)
 {
-    return write_fields(out, WEIR_PG_B_NOTICE, severity, err, "");
+    return write_fields(out, WEIR_PG_B_NOTICE, severity, err, &(weir_pg_error_about){0});
 }
 
 /* ---- Authentication, BackendKeyData, ParameterStatus, ReadyForQuery ---- */

@@ -8,6 +8,8 @@
  *  - `skipping` iff the server discards everything up to a Sync that was not pushed yet.
  *  - `copying` iff the server reads COPY data and no CopyDone or CopyFail is on its way to it.
  *  - Once `doubtful`, always doubtful: is_empty and is_at_rest stay false.
+ *  - What could not be entered is not sent, so the connection ends: it is `unentered`, and is
+ *    answered with what was.
  *
  * Cases ("|" is the front; P B E S extended messages, Q Query, i interjection, s skippable one)
  *
@@ -208,8 +210,10 @@ int weir_pg_owed_push(weir_pg_owed *q, weir_pg_owed_kind kind, bool hidden, uint
     if (q->skipping && kind != WEIR_PG_OWED_SYNC)
         return append_skipped(q, e);
     int r = append(q, e);
-    if (r != 0)
+    if (r != 0) {
+        q->unentered += ends_with_ready(e.kind) && !hidden;
         return r;
+    }
     count_in(q, e.kind);
     q->skipping = false;
     q->batch_open = !ends_with_ready(e.kind);
@@ -326,7 +330,7 @@ static int on_reply(weir_pg_owed *q, weir_pg_owed_entry *e, uint8_t type, weir_p
     step s = step_of(q, e->kind, type);
     if (s == STEP_WRONG)
         return -EPROTO;
-    *ret = (weir_pg_owed_verdict){!e->hidden, s == STEP_ENDS, e->kind, e->u.tag};
+    *ret = (weir_pg_owed_verdict){!e->hidden, s == STEP_ENDS, e->kind, e->u.tag, e->hidden};
     if (s == STEP_ENDS) {
         complete_front(q);
     } else if (type == WEIR_PG_B_PARAM_DESCRIPTION) {
@@ -390,7 +394,7 @@ static void on_error(weir_pg_owed *q, weir_pg_owed_entry *e, weir_pg_owed_verdic
         *ret = (weir_pg_owed_verdict){.forward = true};
         return;
     }
-    *ret = (weir_pg_owed_verdict){!e->hidden, true, e->kind, e->u.tag};
+    *ret = (weir_pg_owed_verdict){!e->hidden, true, e->kind, e->u.tag, e->hidden};
     if (q->copy_syncs > 0)
         q->doubtful = true; /* case 5 */
     q->syncs_in_doubt += q->copy_syncs;
@@ -409,7 +413,7 @@ static int on_reply_in_doubt(weir_pg_owed *q, uint8_t type, weir_pg_owed_verdict
         return -EPROTO;
     q->syncs_in_doubt--;
     q->skipping = false;
-    *ret = (weir_pg_owed_verdict){true, true, WEIR_PG_OWED_SYNC, 0};
+    *ret = (weir_pg_owed_verdict){true, true, WEIR_PG_OWED_SYNC, 0, false};
     return 0;
 }
 
@@ -456,22 +460,21 @@ bool weir_pg_owed_next_interjection(weir_pg_owed *q, weir_slice *ret)
     return true;
 }
 
-bool weir_pg_owed_next_skipped(weir_pg_owed *q, weir_pg_owed_kind *ret_kind, uint64_t *ret_tag)
+bool weir_pg_owed_next_skipped(weir_pg_owed *q, weir_pg_owed_skipped *ret)
 {
     forget_given(q);
-    while (q->skipped > 0) {
-        weir_pg_owed_entry e = drop_first(q);
-        q->skipped--;
-        if (e.kind == WEIR_PG_OWED_INTERJECTION) {
-            free(e.u.bytes);
-            continue;
-        }
-        *ret_kind = e.kind;
-        *ret_tag = e.u.tag;
-        return true;
+    if (q->skipped == 0) {
+        release_if_empty(q);
+        return false;
     }
-    release_if_empty(q);
-    return false;
+    weir_pg_owed_entry e = drop_first(q);
+    q->skipped--;
+    *ret = (weir_pg_owed_skipped){e.kind, e.hidden, e.u.tag};
+    if (e.kind == WEIR_PG_OWED_INTERJECTION) {
+        ret->tag = e.u.bytes->len > 0 ? e.u.bytes->data[0] : 0;
+        free(e.u.bytes);
+    }
+    return true;
 }
 
 /* ---- asking ---- */
@@ -487,14 +490,19 @@ size_t weir_pg_owed_count(const weir_pg_owed *q)
     return q->owed;
 }
 
+static bool gives_ready(const weir_pg_owed_entry *e)
+{
+    if (e->kind != WEIR_PG_OWED_INTERJECTION)
+        return ends_with_ready(e->kind) && !e->hidden;
+    return e->u.bytes->len > 0 && e->u.bytes->data[0] == WEIR_PG_B_READY;
+}
+
 size_t weir_pg_owed_ready_count(const weir_pg_owed *q)
 {
     const weir_pg_owed_entry *ring = q->large ? q->large : q->small;
-    size_t n = 0;
-    for (uint32_t i = q->skipped; i < q->len; i++) {
-        const weir_pg_owed_entry *e = &ring[(q->head + i) & (q->cap - 1)];
-        n += ends_with_ready(e->kind) && !e->hidden;
-    }
+    size_t n = q->unentered;
+    for (uint32_t i = q->skipped; i < q->len; i++)
+        n += gives_ready(&ring[(q->head + i) & (q->cap - 1)]);
     return n;
 }
 
@@ -506,6 +514,11 @@ bool weir_pg_owed_is_empty(const weir_pg_owed *q)
 bool weir_pg_owed_is_at_rest(const weir_pg_owed *q)
 {
     return weir_pg_owed_is_empty(q) && !q->skipping && !q->batch_open;
+}
+
+bool weir_pg_owed_is_skipping(const weir_pg_owed *q)
+{
+    return q->skipping;
 }
 
 bool weir_pg_owed_is_doubtful(const weir_pg_owed *q)

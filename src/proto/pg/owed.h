@@ -53,6 +53,7 @@ typedef struct weir_pg_owed {
     uint32_t ready;      /* of these, those that a ReadyForQuery ends */
     uint32_t copy_syncs; /* Syncs the server ignores, as far as the COPY under way goes well */
     uint32_t syncs_in_doubt; /* ... it did not go well: each may have been answered after all */
+    uint32_t unentered;      /* the client's, that a ReadyForQuery ends and that found no room */
     bool skipping, copying, failed, described, batch_open, doubtful;
 } weir_pg_owed;
 
@@ -64,7 +65,15 @@ typedef struct weir_pg_owed_verdict {
     bool completes;
     weir_pg_owed_kind kind;
     uint64_t tag; /* as pushed */
+    bool hidden;  /* as pushed */
 } weir_pg_owed_verdict;
+
+/* What the server skips because of an error before it. */
+typedef struct weir_pg_owed_skipped {
+    weir_pg_owed_kind kind;
+    bool hidden;
+    uint64_t tag; /* as pushed; INTERJECTION: the first of its bytes */
+} weir_pg_owed_skipped;
 
 /* At most `entries_max` entries (65 536 if 0) wait. Allocates nothing. */
 void weir_pg_owed_init(weir_pg_owed *q, size_t entries_max);
@@ -86,17 +95,18 @@ WEIR_MUST_CHECK int weir_pg_owed_on(weir_pg_owed *q, uint8_t type, weir_pg_owed_
 bool weir_pg_owed_has_interjection(const weir_pg_owed *q);
 /* Bytes whose turn it is; borrowed until the next call of any function here. */
 bool weir_pg_owed_next_interjection(weir_pg_owed *q, weir_slice *ret);
-/* An entry that the server skips because of an error before it: behind an ErrorResponse, and for
- * what is pushed between that and the next Sync. In no particular order. A Parse among them never
- * ran: it must not be remembered as prepared. */
-bool weir_pg_owed_next_skipped(weir_pg_owed *q, weir_pg_owed_kind *ret_kind, uint64_t *ret_tag);
+/* Behind an ErrorResponse, and for what is pushed between that and the next Sync. In no particular
+ * order. A Parse among them never ran: it must not be remembered as prepared. */
+bool weir_pg_owed_next_skipped(weir_pg_owed *q, weir_pg_owed_skipped *ret);
+/* What is pushed or interjected now is swallowed, but for a Sync and what is not skippable. */
+bool weir_pg_owed_is_skipping(const weir_pg_owed *q);
 
 /* The next reply answers a message of ours. */
 bool weir_pg_owed_is_ours(const weir_pg_owed *q);
 /* Entries the server will still answer (interjections not counted). */
 size_t weir_pg_owed_count(const weir_pg_owed *q);
-/* ReadyForQuery messages still to come that the client is owed. Counts: for the loss of a server.
- */
+/* ReadyForQuery messages still to come that the client is owed, also those put between by us, and
+ * for messages that could not be entered. Counts: for the loss of a server. */
 size_t weir_pg_owed_ready_count(const weir_pg_owed *q);
 /* Nothing is owed, no interjection waits, and the count can be believed. */
 bool weir_pg_owed_is_empty(const weir_pg_owed *q);

@@ -227,8 +227,7 @@ WEIR_MUST_CHECK int weir_pg_write_copy_fail(weir_buf *out, weir_slice reason);
 
 /* Notice and error fields; absent ones have NULL data. `raw` walks all of them. */
 typedef struct weir_pg_error_fields {
-    weir_slice severity, severity_fixed, sqlstate, message, detail, hint, position;
-    weir_slice raw;
+    weir_slice severity, severity_fixed, sqlstate, message, detail, hint, position, raw;
 } weir_pg_error_fields;
 
 typedef struct weir_pg_column {
@@ -249,8 +248,7 @@ WEIR_MUST_CHECK int weir_pg_error_read(weir_slice body, weir_pg_error_fields *re
 WEIR_MUST_CHECK int weir_pg_param_status_read(weir_slice body, weir_slice *ret_name,
                                               weir_slice *ret_value);
 WEIR_MUST_CHECK int weir_pg_key_data_read(weir_slice body, uint32_t *ret_pid, weir_slice *ret_key);
-/* Walks the fields of an error or notice, known and unknown: start with *pos = 0; false at the end.
- */
+/* Walks the fields of an error or notice, known or not: start with *pos = 0; false at the end. */
 bool weir_pg_field_next(weir_slice raw, size_t *pos, uint8_t *ret_code, weir_slice *ret_value);
 WEIR_MUST_CHECK int weir_pg_notification_read(weir_slice body, weir_pg_notification *ret);
 WEIR_MUST_CHECK int weir_pg_command_complete_read(weir_slice body, weir_slice *ret_tag);
@@ -273,8 +271,11 @@ uint64_t weir_pg_tag_rows(weir_slice tag);
 
 /* severity (level) is "ERROR", "FATAL", "WARNING", …; FATAL and PANIC end the session. */
 WEIR_MUST_CHECK int weir_pg_write_error(weir_buf *out, const char *severity, const weir_error *err);
+typedef struct weir_pg_error_about { /* beside the words; NULL or empty: nothing */
+    const char *routine, *schema, *table, *column, *constraint;
+} weir_pg_error_about;
 WEIR_MUST_CHECK int weir_pg_write_error_of(weir_buf *out, const char *severity,
-                                           const weir_error *err, const char *routine);
+                                           const weir_error *err, const weir_pg_error_about *about);
 WEIR_MUST_CHECK int weir_pg_write_notice(weir_buf *out, const char *level, const weir_error *err);
 WEIR_MUST_CHECK int weir_pg_write_auth(weir_buf *out, uint32_t code, weir_slice data);
 WEIR_MUST_CHECK int weir_pg_write_key_data(weir_buf *out, uint32_t pid, weir_slice key);
@@ -283,8 +284,7 @@ WEIR_MUST_CHECK int weir_pg_write_ready(weir_buf *out, uint8_t status);
 WEIR_MUST_CHECK int weir_pg_write_command_complete(weir_buf *out, weir_slice tag);
 WEIR_MUST_CHECK int weir_pg_write_row_description(weir_buf *out, const weir_pg_column *columns,
                                                   size_t count);
-WEIR_MUST_CHECK int weir_pg_write_param_description(weir_buf *out, const uint32_t *oids,
-                                                    size_t count);
+WEIR_MUST_CHECK int weir_pg_write_param_description(weir_buf *out, const uint32_t *oids, size_t n);
 WEIR_MUST_CHECK int weir_pg_write_notification(weir_buf *out, const weir_pg_notification *n);
 /* `type` is WEIR_PG_B_COPY_IN, _OUT or _BOTH; every column has `format` (0 text, 1 binary). */
 WEIR_MUST_CHECK int weir_pg_write_copy_response(weir_buf *out, uint8_t type, uint8_t format,

@@ -45,13 +45,13 @@ static void store_u64(uint8_t *at, uint64_t v)
     weir_pg_store_u32(at + 4, (uint32_t)v);
 }
 
-void weir_pg_write_status(uint8_t out[static WEIR_PG_STATUS_SIZE], uint64_t position,
-                          int64_t sent_at, bool reply)
+void weir_pg_write_status(uint8_t out[static WEIR_PG_STATUS_SIZE], uint64_t written,
+                          uint64_t flushed, int64_t sent_at, bool reply)
 {
     out[0] = 'r';
-    store_u64(out + 1, position);
-    store_u64(out + 9, position);
-    store_u64(out + 17, position);
+    store_u64(out + 1, written);
+    store_u64(out + 9, flushed);
+    store_u64(out + 17, flushed);
     store_u64(out + 25, (uint64_t)sent_at);
     out[33] = reply;
 }

@@ -31,9 +31,10 @@ typedef struct weir_pg_stream {
 WEIR_MUST_CHECK int weir_pg_stream_read(weir_slice payload, weir_pg_stream *ret);
 
 #define WEIR_PG_STATUS_SIZE 34u
-/* Standby status update: everything up to `position` is written, flushed and applied. */
-void weir_pg_write_status(uint8_t out[static WEIR_PG_STATUS_SIZE], uint64_t position,
-                          int64_t sent_at, bool reply);
+/* Standby status update: everything up to `written` has come, and the server need keep nothing up
+ * to `flushed`. */
+void weir_pg_write_status(uint8_t out[static WEIR_PG_STATUS_SIZE], uint64_t written,
+                          uint64_t flushed, int64_t sent_at, bool reply);
 
 /* "16/B374D848", as replication commands and functions print a position. -EINVAL. */
 WEIR_MUST_CHECK int weir_pg_position_read(weir_slice text, uint64_t *ret);

@@ -14,6 +14,7 @@ class Suite:
     seconds = 900
     database = "interop"
     others = ("postgres",)  # databases that Weir has too
+    embedded = False  # through Weir is Weir's SQLite
     users = ()  # whom Weir trusts; (): whoever comes
     settings = ""  # of the server, beyond Target's
     psql = ()  # what the database is given before

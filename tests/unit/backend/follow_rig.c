@@ -58,9 +58,36 @@ static void on_visible(void *user, uint64_t position)
     note(user, "visible", position);
 }
 
-static void on_heard(void *user, weir_time sent)
+static uint64_t outcomes_of(void *user)
 {
+    return ((const rig *)user)->outcomes;
+}
+
+static void on_track(void *user, uint64_t relation, uint64_t column, weir_slice relation_name,
+                     weir_slice column_name)
+{
+    rig *r = user;
+    (void)relation_name;
+    (void)column_name;
+    r->tracked[r->serial][0] = relation;
+    r->tracked[r->serial++][1] = column;
+}
+
+static void on_heard(void *user, weir_time sent, uint64_t position, uint64_t outcomes)
+{
+    rig *r = user;
+    r->heard_at = position;
+    r->heard_outcomes = outcomes;
     note(user, "heard", (uint64_t)(sent / WEIR_MS));
+}
+
+static void on_flushed(void *user, uint64_t position, const weir_flush *flush)
+{
+    rig *r = user;
+    r->flushed = flush->kind;
+    (void)snprintf(r->flushed_name, sizeof(r->flushed_name), "%.*s", (int)flush->name.len,
+                   flush->name.len ? (const char *)flush->name.data : "");
+    note(r, "flushed", position);
 }
 
 static void on_altered(void *user, uint64_t position)
@@ -74,7 +101,7 @@ static void on_confirmed(void *user, uint64_t serial, uint64_t position)
     ((rig *)user)->confirmed_at = position;
 }
 
-static void on_lineage(void *user, uint64_t system, uint32_t timeline)
+static void on_lineage(void *user, uint64_t system, uint64_t timeline)
 {
     (void)system;
     note(user, "timeline", timeline);
@@ -188,9 +215,12 @@ int rig_set_up(void **state)
                                     .changed = on_changed,
                                     .forgot = on_forgot,
                                     .visible = on_visible,
+                                    .outcomes = outcomes_of,
                                     .heard = on_heard,
                                     .altered = on_altered,
+                                    .flushed = on_flushed,
                                     .confirmed = on_confirmed,
+                                    .track = on_track,
                                     .lineage = on_lineage,
                                     .following = on_following,
                                     .user = &r};

@@ -18,6 +18,10 @@ typedef struct rig {
     uint64_t ids[IDS_MAX];
     size_t count;
     uint64_t confirmed_at;
+    weir_flush_kind flushed;
+    char flushed_name[200];
+    uint64_t outcomes; /* that are known */
+    uint64_t heard_at, heard_outcomes;
     uint64_t position; /* of the WAL's end */
     weir_time now;
 } rig;

@@ -67,12 +67,37 @@ static void visible(void *user, uint64_t position)
     printf("visible %" PRIu64 "\n", position);
 }
 
-static void heard(void *user, weir_time sent)
+static uint64_t outcomes(void *user)
 {
     (void)user;
+    return 0;
+}
+
+static void never_track(void *user, uint64_t relation, uint64_t column, weir_slice relation_name,
+                        weir_slice column_name)
+{
+    (void)user;
+    (void)relation;
+    (void)column;
+    (void)relation_name;
+    (void)column_name;
+}
+
+static void heard(void *user, weir_time sent, uint64_t position, uint64_t known)
+{
+    (void)user;
+    (void)position;
+    (void)known;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     printf("heard %" PRId64 "\n", (now.tv_sec * WEIR_SECOND + now.tv_nsec - sent) / WEIR_US);
+}
+
+static void flushed(void *user, uint64_t position, const weir_flush *flush)
+{
+    (void)user;
+    printf("flushed %" PRIu64 " %d %.*s\n", position, (int)flush->kind, (int)flush->name.len,
+           flush->name.len ? (const char *)flush->name.data : "");
 }
 
 static void altered(void *user, uint64_t position)
@@ -87,10 +112,10 @@ static void confirmed(void *user, uint64_t serial, uint64_t position)
     printf("confirmed %" PRIu64 " %" PRIu64 "\n", serial, position);
 }
 
-static void lineage(void *user, uint64_t system, uint32_t timeline)
+static void lineage(void *user, uint64_t system, uint64_t timeline)
 {
     (void)user;
-    printf("lineage %" PRIu64 " %" PRIu32 "\n", system, timeline);
+    printf("lineage %" PRIu64 " %" PRIu64 "\n", system, timeline);
 }
 
 static void following(void *user, const char *why_not)
@@ -165,9 +190,12 @@ int main(int argc, char **argv)
                                     .changed = changed,
                                     .forgot = forgot,
                                     .visible = visible,
+                                    .outcomes = outcomes,
                                     .heard = heard,
                                     .altered = altered,
+                                    .flushed = flushed,
                                     .confirmed = confirmed,
+                                    .track = never_track,
                                     .lineage = lineage,
                                     .following = following,
                                     .user = &w};

@@ -285,9 +285,9 @@ static void test_many_values_become_their_column(void **state)
         (void)snprintf(row, sizeof(row), "%u|8|x", i);
         rig_feed(r, pgoutput_insert(&r->p, OID, row));
     }
-    assert_true(r->core.changes.count <= PG_CHANGES_VALUES_MAX + 1);
-    assert_false(r->core.changes.everything);
-    pg_changes_clear(&r->core.changes);
+    assert_true(r->core.changes.set.count <= PG_CHANGES_VALUES_MAX + 1);
+    assert_false(r->core.changes.set.everything);
+    weir_id_set_clear(&r->core.changes.set);
     rig_commit(r);
 }
 

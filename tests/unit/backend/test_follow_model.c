@@ -1,15 +1,16 @@
 /* The follower's core against a model of a server: transactions that get ids, write commit records,
  * become visible in another order than that of their records, and end; a stream that lags behind
  * the records; snapshots that lag behind the questions; slots that are made while all this goes on
- * and lost again. Each seed is one history.
+ * and lost again, or kept while connections and processes end. Each seed is one history.
  *
- *   test_follow_model COUNT FIRST [--expect-violation] [--weak-barrier]
+ *   test_follow_model COUNT FIRST [--expect-violation] [--weak-barrier] [--kept] [--skipping]
  *
  * What must hold at each step:
  *   - when V is told to be visible, each commit of published tables that ends at V or before is
  *     visible, also those that were never streamed because they came before the slot;
  *   - an answer that was read at V and is still believed is what the database says, once all
- *     commits are visible and streamed, no matter how many slots were lost since;
+ *     commits are visible and streamed, no matter how many slots were lost since; with slots that
+ *     are kept, no matter which process read it;
  *   - when nothing is left to do, V has reached the last commit. */
 #include "backend/postgres/follow_core.h"
 #include "catalog/key.h"
@@ -58,6 +59,9 @@ typedef struct model {
     answer answers[ANSWERS];
     bool violated;
     bool weak_barrier;
+    bool kept;            /* the slot outlives connections, */
+    bool skipping;        /* … and somebody moves it on behind our back: must be noticed */
+    uint64_t seed, acked; /* of that slot; 0: there is none yet */
     uint64_t reconnects;
 } model;
 
@@ -130,10 +134,35 @@ static void on_visible(void *user, uint64_t position)
     }
 }
 
-static void on_time(void *user, weir_time sent)
+static void on_time(void *user, weir_time sent, uint64_t position, uint64_t outcomes)
 {
     (void)user;
     (void)sent;
+    (void)position;
+    (void)outcomes;
+}
+
+static uint64_t outcomes_of(void *user)
+{
+    (void)user;
+    return 0;
+}
+
+static void on_track(void *user, uint64_t relation, uint64_t column, weir_slice relation_name,
+                     weir_slice column_name)
+{
+    (void)user;
+    (void)relation;
+    (void)column;
+    (void)relation_name;
+    (void)column_name;
+}
+
+static void on_flushed(void *user, uint64_t position, const weir_flush *flush)
+{
+    (void)user;
+    (void)position;
+    (void)flush;
 }
 
 static void on_altered(void *user, uint64_t position)
@@ -149,7 +178,7 @@ static void on_confirmed(void *user, uint64_t serial, uint64_t position)
     (void)position;
 }
 
-static void on_lineage(void *user, uint64_t system, uint32_t timeline)
+static void on_lineage(void *user, uint64_t system, uint64_t timeline)
 {
     (void)user;
     (void)system;
@@ -258,9 +287,9 @@ static uint64_t take_snapshot(const model *m, char *out, size_t size, uint64_t *
 
 /* A slot begins when all that ran when it was asked for have ended; those that began meanwhile may
  * have written their commit records already. */
-static void connect_slot(model *m)
+static void make_slot(model *m)
 {
-    uint64_t xmin, asked = m->epoch_xid;
+    uint64_t asked = m->epoch_xid;
     for (unsigned i = 0; i < m->count; i++)
         if (m->txns[i].phase == RUNNING && m->txns[i].xid <= asked)
             m->txns[i].phase = ABORTED, complete(m, &m->txns[i]);
@@ -271,14 +300,26 @@ static void connect_slot(model *m)
         if (pick(m, 2))
             write_commit(m);
     }
-    m->slot_start = m->sent = m->wal;
+    m->slot_start = m->wal;
+    m->acked = m->kept ? m->wal : 0;
+}
+
+static void connect_slot(model *m)
+{
+    uint64_t xmin;
+    if (m->acked == 0)
+        make_slot(m);
+    else
+        m->slot_start = m->acked;
+    m->sent = m->slot_start;
     uint64_t barrier = take_snapshot(m, NULL, 0, &xmin);
     if (!m->weak_barrier) {
         barrier = ++m->epoch_xid; /* an id of our own */
         if (barrier > m->latest_completed)
             m->latest_completed = barrier;
     }
-    pg_follow_session s = {.system = 1, .timeline = 1, .start = m->slot_start, .barrier = barrier};
+    pg_follow_session s = {
+        .system = 1, .timeline = 1, .start = m->slot_start, .kept = m->kept, .barrier = barrier};
     m->connected = true;
     m->known = false;
     m->snapshot_asked = m->snapshot_taken = false;
@@ -290,6 +331,14 @@ static void lose_slot(model *m)
 {
     m->connected = false;
     pg_follow_lost(&m->core, "lost");
+    if (m->skipping && m->acked > 0)
+        m->acked = m->wal;
+}
+
+static void acknowledge(model *m)
+{
+    if (m->kept && m->core.received > m->acked)
+        m->acked = m->core.received;
 }
 
 static void feed(model *m, weir_slice payload)
@@ -394,8 +443,8 @@ static void judge_answers(model *m)
 {
     for (unsigned i = 0; i < ANSWERS; i++) {
         const answer *a = &m->answers[i];
-        if (a->kept && a->asof >= m->floor && m->changed[a->key] <= a->asof &&
-            a->value != m->values[a->key])
+        if (a->kept && a->asof >= m->floor && a->asof <= m->visible &&
+            m->changed[a->key] <= a->asof && a->value != m->values[a->key])
             violation(m, "a stale answer is believed", a->asof, m->changed[a->key]);
     }
 }
@@ -445,6 +494,39 @@ static void settle(model *m)
     if (m->visible != m->wal)
         violation(m, "the visible position stays behind", m->visible, m->wal);
     judge_answers(m);
+}
+
+/* ---- processes ---- */
+
+/* It knows the answers alone. */
+static void begin_process(model *m)
+{
+    const weir_follower follower = {.track_serial = track_serial,
+                                    .each_tracked = each_tracked,
+                                    .changed = on_changed,
+                                    .forgot = on_forgot,
+                                    .visible = on_visible,
+                                    .outcomes = outcomes_of,
+                                    .heard = on_time,
+                                    .altered = on_altered,
+                                    .flushed = on_flushed,
+                                    .confirmed = on_confirmed,
+                                    .track = on_track,
+                                    .lineage = on_lineage,
+                                    .following = on_following,
+                                    .user = m};
+    m->connected = false;
+    m->floor = m->visible = 0;
+    memset(m->changed, 0, sizeof(m->changed));
+    if (pg_follow_init(&m->core, &follower, (weir_hash_seed){{m->seed, 1}}, m->seed, WEIR_SECOND) !=
+        0)
+        abort();
+}
+
+static void restart(model *m)
+{
+    pg_follow_fini(&m->core);
+    begin_process(m);
 }
 
 /* ---- a history ---- */
@@ -503,27 +585,23 @@ static void step(model *m)
             lose_slot(m);
         else if (pick(m, 60) == 0)
             settle(m);
+        else if (pick(m, 4) == 0)
+            acknowledge(m);
+        else if (m->kept && pick(m, 40) == 0)
+            restart(m);
     }
 }
 
-static bool run(uint64_t seed, bool weak_barrier)
+static bool run(uint64_t seed, const model *kind)
 {
     static model m;
-    const weir_follower follower = {.track_serial = track_serial,
-                                    .each_tracked = each_tracked,
-                                    .changed = on_changed,
-                                    .forgot = on_forgot,
-                                    .visible = on_visible,
-                                    .heard = on_time,
-                                    .altered = on_altered,
-                                    .confirmed = on_confirmed,
-                                    .lineage = on_lineage,
-                                    .following = on_following,
-                                    .user = &m};
     m = (model){.random = (seed + 1) * 0x9e3779b97f4a7c15u,
                 .epoch_xid = (seed % 3 << 32) + (seed % 2 ? 0xffffffd0u : 700),
                 .wal = 1000,
-                .weak_barrier = weak_barrier};
+                .seed = seed,
+                .weak_barrier = kind->weak_barrier,
+                .kept = kind->kept,
+                .skipping = kind->skipping};
     m.latest_completed = m.epoch_xid;
     m.relation = weir_relation_id(WEIR_SLICE_LIT("public.t"));
     m.column = weir_column_id(m.relation, WEIR_SLICE_LIT("k"));
@@ -532,8 +610,7 @@ static bool run(uint64_t seed, bool weak_barrier)
         if (weir_key_of_row(m.column, &v, &m.ids[k]) != 0)
             abort();
     }
-    if (pg_follow_init(&m.core, &follower, (weir_hash_seed){{seed, 1}}, seed, WEIR_SECOND) != 0)
-        abort();
+    begin_process(&m);
     for (unsigned i = 0; i < 600 && !m.violated; i++)
         step(&m);
     if (!m.violated)
@@ -546,13 +623,16 @@ int main(int argc, char **argv)
 {
     uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 300;
     uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-    bool expected = false, weak = false;
+    bool expected = false;
+    static model kind;
     for (int i = 3; i < argc; i++) {
         expected |= strcmp(argv[i], "--expect-violation") == 0;
-        weak |= strcmp(argv[i], "--weak-barrier") == 0;
+        kind.weak_barrier |= strcmp(argv[i], "--weak-barrier") == 0;
+        kind.kept |= strcmp(argv[i], "--kept") == 0;
+        kind.skipping |= strcmp(argv[i], "--skipping") == 0;
     }
     for (uint64_t seed = first; seed < first + count; seed++) {
-        if (!run(seed, weak))
+        if (!run(seed, &kind))
             continue;
         printf("seed %" PRIu64 "\n", seed);
         return expected ? 0 : 1;

@@ -114,6 +114,40 @@ static void test_waiting_longer_than_wanted_is_55P03(void **state)
     harness_close(&h);
 }
 
+static void test_nowait_waits_for_single_writes_and_for_no_transaction(void **state)
+{
+    (void)state;
+    harness h;
+    claimer holder, queued, hasty;
+    statement s;
+    harness_open(&h, NULL);
+    expect_write(&h, "CREATE TABLE t(n)", "", "");
+    claim_now(&h, &holder);
+    claimer_init(&h, &hasty, WEIR_TIME_NEVER);
+    hasty.claim.nowait = true;
+    ask(&h, &hasty);
+    harness_wait(&h);
+    assert_null(hasty.conn);
+    assert_string_equal(hasty.error.sqlstate, "55P03");
+    claimer_init(&h, &queued, WEIR_TIME_NEVER);
+    ask(&h, &queued);
+    h.backend->ops->unclaim(h.backend, holder.conn);
+    harness_wait(&h);
+    assert_non_null(queued.conn);
+    h.backend->ops->unclaim(h.backend, queued.conn);
+    statement_init(&h, &s, "INSERT INTO t VALUES (1)");
+    statement_write(&s, WEIR_TIME_NEVER);
+    claimer_init(&h, &hasty, WEIR_TIME_NEVER);
+    hasty.claim.nowait = true;
+    ask(&h, &hasty);
+    harness_wait(&h);
+    assert_true(s.exec.outcome.ok);
+    assert_non_null(hasty.conn);
+    h.backend->ops->unclaim(h.backend, hasty.conn);
+    statement_fini(&s);
+    harness_close(&h);
+}
+
 static void test_stop_refuses_what_is_queued(void **state)
 {
     (void)state;
@@ -205,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_claim_commits_or_is_rolled_back),
         cmocka_unit_test(test_waiting_writes_and_claims_are_served_in_order),
         cmocka_unit_test(test_waiting_longer_than_wanted_is_55P03),
+        cmocka_unit_test(test_nowait_waits_for_single_writes_and_for_no_transaction),
         cmocka_unit_test(test_stop_refuses_what_is_queued),
         cmocka_unit_test(test_upgraded_snapshot_writes_or_gets_40001),
         cmocka_unit_test(test_claim_streams_its_own_rows),

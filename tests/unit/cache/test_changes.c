@@ -168,6 +168,7 @@ static void test_a_column_counts_from_where_it_was_confirmed(void **state)
     assert_false(stays_keyed(c, COLUMN, UINT64_MAX - 1));
     weir_changes_confirm_tracked(c, 0, 3);
     assert_false(stays_keyed(c, COLUMN, UINT64_MAX - 1));
+    weir_changes_bump(c, WEIR_HAND_WAL, RELATION, 2); /* of what value, nobody said */
     weir_changes_confirm_tracked(c, 1, 5);
     assert_false(stays_keyed(c, COLUMN, 4));
     assert_true(stays_keyed(c, COLUMN, 5));
@@ -175,6 +176,39 @@ static void test_a_column_counts_from_where_it_was_confirmed(void **state)
     assert_true(stays_keyed(c, COLUMN, 5));
     weir_changes_raise_floor(c, WEIR_HAND_WAL, 100); /* does not end it */
     assert_true(stays_keyed(c, COLUMN, 5));
+    weir_changes_free(c);
+}
+
+/* There was no value to report. */
+static void test_a_column_of_what_did_not_change_counts_from_the_floor(void **state)
+{
+    (void)state;
+    weir_changes *c = make(SLOTS, 4);
+    weir_changes_raise_floor(c, WEIR_HAND_WAL, 100);
+    weir_changes_bump(c, WEIR_HAND_WAL, 1, 100); /* known at the floor */
+    weir_changes_bump(c, WEIR_HAND_WAL, 2, 101);
+    assert_int_equal(weir_changes_track(c, 1, 10, LIT("t"), LIT("id")), 0);
+    assert_int_equal(weir_changes_track(c, 2, 11, LIT("u"), LIT("id")), 0);
+    weir_changes_confirm_tracked(c, 2, 200);
+    assert_true(stays_keyed(c, 10, 100) && !stays_keyed(c, 10, 99));
+    assert_true(stays_keyed(c, 11, 200) && !stays_keyed(c, 11, 199));
+    weir_changes_free(c);
+}
+
+static void test_a_column_asked_for_in_the_midst_counts_only_if_nothing_was_told(void **state)
+{
+    (void)state;
+    weir_changes *c = make(SLOTS, 4);
+    weir_changes_raise_floor(c, WEIR_HAND_WAL, 100);
+    weir_changes_bump(c, WEIR_HAND_WAL, 2, 101);
+    assert_int_equal(weir_changes_track(c, 1, 10, LIT("t"), LIT("id")), 0);
+    assert_int_equal(weir_changes_track(c, 2, 11, LIT("u"), LIT("id")), 0);
+    weir_changes_confirm_unchanged(c, 10);
+    weir_changes_confirm_unchanged(c, 11);
+    weir_changes_confirm_unchanged(c, 12); /* nobody asked for it */
+    assert_true(stays_keyed(c, 10, 100) && !stays_keyed(c, 11, 1000));
+    weir_changes_confirm_tracked(c, 2, 200);
+    assert_true(stays_keyed(c, 10, 100) && stays_keyed(c, 11, 200) && !stays_keyed(c, 11, 199));
     weir_changes_free(c);
 }
 
@@ -199,6 +233,8 @@ static void test_only_columns_that_were_visited_are_confirmed(void **state)
     assert_string_equal(v.words, "1 t.id;1 t.owner;");
     assert_true(v.count == 2 && v.columns[0] == 10 && v.columns[1] == 11);
     assert_int_equal(weir_changes_track(c, 2, 12, LIT("u"), LIT("id")), 0);
+    weir_changes_bump(c, WEIR_HAND_WAL, 1, 7);
+    weir_changes_bump(c, WEIR_HAND_WAL, 2, 7);
     weir_changes_confirm_tracked(c, serial, 7);
     assert_true(stays_keyed(c, 10, 7) && stays_keyed(c, 11, 7) && !stays_keyed(c, 12, 1000));
     weir_changes_confirm_tracked(c, weir_changes_track_serial(c), 8);
@@ -329,6 +365,8 @@ int main(void)
         cmocka_unit_test(test_every_dependency_is_judged),
         cmocka_unit_test(test_what_is_below_the_floor_is_forgotten),
         cmocka_unit_test(test_a_column_counts_from_where_it_was_confirmed),
+        cmocka_unit_test(test_a_column_of_what_did_not_change_counts_from_the_floor),
+        cmocka_unit_test(test_a_column_asked_for_in_the_midst_counts_only_if_nothing_was_told),
         cmocka_unit_test(test_whole_relations_settle_as_they_are),
         cmocka_unit_test(test_only_columns_that_were_visited_are_confirmed),
         cmocka_unit_test(test_tracking_is_bounded),

@@ -8,6 +8,9 @@
 
 #include <cmocka.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #define BYTES_MAX ((size_t)1 << 20)
 
 static const weir_portable portable = {.domain = WEIR_SLICE_LIT("cluster 7, database 16384"),
@@ -140,6 +143,61 @@ static void test_tier_truncated_and_prolonged_are_noticed(void **state)
     weir_buf_fini(&out);
 }
 
+/* As whoever can write to the tier could: the checksum is no secret. */
+static void sign(weir_buf *stored)
+{
+    uint64_t head = 0;
+    for (size_t i = 0; i < 8; i++)
+        head = head << 8 | stored->data[i];
+    uint64_t sum = XXH3_64bits_withSeed(stored->data + 16, stored->len - 16, head);
+    for (size_t i = 0; i < 8; i++)
+        stored->data[8 + i] = (uint8_t)(sum >> (56 - 8 * i));
+}
+
+/* It is refused, or what it says lies within it, and unpacking it touches nothing else. */
+static void assert_harmless(const weir_buf *stored)
+{
+    weir_stored s;
+    weir_entry *e = NULL;
+    const weir_entry like = {.hash = 5};
+    uint8_t *exact = malloc(stored->len);
+    assert_non_null(exact);
+    memcpy(exact, stored->data, stored->len); /* reading beyond it is seen */
+    if (weir_stored_open(weir_slice_make(exact, stored->len), BYTES_MAX, &s) == 0) {
+        for (uint32_t i = 0; i < s.dependency_count; i++)
+            (void)weir_stored_dependency(&s, i);
+        (void)weir_stored_is(&s, portable);
+        int r = weir_stored_entry(&s, &like, WEIR_SLICE_LIT("there"), &e);
+        assert_true(r == 0 || r == -EPROTO);
+        assert_true(r != 0 || e->bytes_len <= BYTES_MAX);
+        weir_entry_unref(e);
+    }
+    free(exact);
+}
+
+static void test_tier_well_signed_lies_are_harmless(void **state)
+{
+    (void)state;
+    static const uint32_t words[] = {
+        0, 1, 2, 3, 23, 24, 111, 112, 4096, 4097, 0x7fffffff, 0x80000000, 0xffffff00, UINT32_MAX};
+    for (int compressed = 0; compressed < 2; compressed++) {
+        weir_buf out;
+        write_to(&out, long_answer(), compressed ? 0 : SIZE_MAX);
+        for (size_t at = 0; at + 4 <= out.len && at < 400; at++) {
+            uint8_t kept[4];
+            memcpy(kept, out.data + at, 4);
+            for (size_t w = 0; w < sizeof(words) / sizeof(*words); w++) {
+                for (size_t i = 0; i < 4; i++)
+                    out.data[at + i] = (uint8_t)(words[w] >> (24 - 8 * i));
+                sign(&out);
+                assert_harmless(&out);
+            }
+            memcpy(out.data + at, kept, 4);
+        }
+        weir_buf_fini(&out);
+    }
+}
+
 static void test_tier_answer_beyond_the_bound_is_not_unpacked(void **state)
 {
     (void)state;
@@ -234,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_tier_compresses_above_the_threshold_alone),
         cmocka_unit_test(test_tier_every_byte_flipped_is_noticed),
         cmocka_unit_test(test_tier_truncated_and_prolonged_are_noticed),
+        cmocka_unit_test(test_tier_well_signed_lies_are_harmless),
         cmocka_unit_test(test_tier_answer_beyond_the_bound_is_not_unpacked),
         cmocka_unit_test(test_tier_identity_is_compared_in_full),
         cmocka_unit_test(test_tier_keys_differ_by_domain_and_question),

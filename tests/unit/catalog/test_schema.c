@@ -127,13 +127,19 @@ static int add_rest(weir_schema_builder *b)
     if (r == 0)
         r = weir_schema_add_child(b, 30012, 30011);
     if (r == 0)
-        r = weir_schema_add_cascade(b, 30000, 30013);
+        r = weir_schema_add_cascade(b, 30000, 30013, true);
     if (r == 0)
-        r = weir_schema_add_cascade(b, 30013, 30014);
+        r = weir_schema_add_cascade(b, 30013, 30014, true);
     if (r == 0)
-        r = weir_schema_add_cascade(b, 30014, 30010);
+        r = weir_schema_add_cascade(b, 30014, 30010, true);
     if (r == 0)
-        r = weir_schema_add_cascade(b, 30014, 30013);
+        r = weir_schema_add_cascade(b, 30014, 30013, true);
+    if (r == 0)
+        r = weir_schema_add_cascade(b, 30001, 30005, false);
+    if (r == 0)
+        r = weir_schema_add_cascade(b, 30001, 30003, true);
+    if (r == 0)
+        r = weir_schema_add_cascade(b, 30003, 30001, false);
     return r;
 }
 
@@ -275,6 +281,29 @@ static void test_what_a_write_changes_is_followed_all_the_way(void **state)
     weir_schema_free(s);
 }
 
+/* Actions on deletes are none of an UPDATE's (proofs, row 15). */
+static void test_what_an_update_changes_stands_first(void **state)
+{
+    (void)state;
+    weir_schema *s = schema();
+    const weir_schema_relation *r = find(s, "keyless");
+    assert_true(r->cascade_count == 2 && r->update_count == 1);
+    assert_true(lists(s, r->cascades, r->update_count, "filtered"));
+    assert_true(r->comes_back && !r->update_comes_back);
+    r = find(s, "filtered");
+    assert_true(r->cascade_count == 2 && r->update_count == 0);
+    /* A rule may delete, and so does a row's way to another partition, to some servers. */
+    r = find(s, "sound");
+    assert_int_equal(r->update_count, r->cascade_count);
+    r = find(s, "child_table");
+    assert_true(r->update_count == r->cascade_count && r->update_comes_back);
+    r = find(s, "good_view");
+    assert_true(lists(s, r->cascades, r->update_count, "sound"));
+    r = find(s, "parts");
+    assert_int_equal(r->update_count, 1);
+    weir_schema_free(s);
+}
+
 static void test_a_view_reads_tables_through_views(void **state)
 {
     (void)state;
@@ -392,6 +421,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_relation_is_refused_for_what_it_is),
         cmocka_unit_test(test_what_a_write_changes_is_followed_all_the_way),
+        cmocka_unit_test(test_what_an_update_changes_stands_first),
         cmocka_unit_test(test_a_view_reads_tables_through_views),
         cmocka_unit_test(test_keys_are_columns_with_canonical_bytes_that_all_below_report),
         cmocka_unit_test(test_names_are_as_good_as_the_worst_that_they_may_mean),

@@ -2,6 +2,7 @@
  * the translation of texts, and the reading of commands. */
 #include "compat/compat.h"
 #include "compat/values.h"
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -106,6 +107,115 @@ static void test_what_a_type_cannot_say_is_refused(void **state)
     assert_string_equal(cell(WEIR_OID_DATE, 0, text_value("2024-02-29 00:00:00")), "2024-02-29");
 }
 
+static void test_integers_are_written_as_printf_writes_them(void **state)
+{
+    (void)state;
+    char ours[WEIR_NUMBER_TEXT_MAX], theirs[WEIR_NUMBER_TEXT_MAX];
+    const int64_t near[] = {-11, -1, 0, 1, 9};
+    const int64_t ends[] = {INT64_MIN, INT64_MIN + 1, INT64_MAX};
+    for (int64_t power = 1; power <= INT64_MAX / 100; power *= 10) {
+        for (size_t i = 0; i < 2 * sizeof(near) / sizeof(near[0]); i++) {
+            int64_t v = (power + near[i / 2]) * (i % 2 ? -1 : 1);
+            ours[weir_number_format_integer(v, ours)] = '\0';
+            (void)snprintf(theirs, sizeof(theirs), "%lld", (long long)v);
+            assert_string_equal(ours, theirs);
+        }
+    }
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        ours[weir_number_format_integer(ends[i], ours)] = '\0';
+        (void)snprintf(theirs, sizeof(theirs), "%lld", (long long)ends[i]);
+        assert_string_equal(ours, theirs);
+    }
+}
+
+/* As format_short's own digits are, or printf's: the fewest that are read as the same double. */
+static void assert_shortest(double v)
+{
+    char ours[WEIR_NUMBER_TEXT_MAX], theirs[64];
+    ours[weir_number_format(v, ours)] = '\0';
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(theirs, sizeof(theirs), "%.*g", digits, v);
+        if (strtod(theirs, NULL) == v)
+            break;
+    }
+    assert_string_equal(ours, theirs);
+}
+
+static void test_doubles_are_written_with_as_few_digits_as_tell_them(void **state)
+{
+    (void)state;
+    static const double others[] = {0,
+                                    -0.0,
+                                    0.0001,
+                                    0.00012,
+                                    0.000099,
+                                    1e-7,
+                                    0.5,
+                                    0.05,
+                                    0.1,
+                                    1.0 / 3,
+                                    2.675,
+                                    100,
+                                    1e14,
+                                    123456789.125,
+                                    1e6,
+                                    0.1 + 0.2,
+                                    5e-324,
+                                    999999999999999.0,
+                                    99999999.999999};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_shortest(others[i]);
+        assert_shortest(-others[i]);
+    }
+    uint64_t seed = 88172645463325252u;
+    for (int i = 0; i < 200000; i++) {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        static const double powers[] = {1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7};
+        double short_one = (double)(int64_t)(seed >> (12 + i % 40)) / powers[i % 8];
+        if (fabs(short_one) < 1e15)
+            assert_shortest(i % 2 ? short_one : nextafter(short_one, 0));
+    }
+}
+
+static void test_a_bad_byte_is_seen_wherever_it_is(void **state)
+{
+    (void)state;
+    const uint8_t bad[] = {0x00, 0x80, 0xff, 0xc3};
+    uint8_t text[24];
+    for (size_t len = 1; len <= sizeof(text); len++) {
+        memset(text, 0x01, sizeof(text)); /* the least byte that a text may have */
+        assert_true(weir_text_valid(weir_slice_make(text, len)));
+        for (size_t at = 0; at < len; at++) {
+            for (size_t i = 0; i < sizeof(bad); i++) {
+                memset(text, 'a', sizeof(text));
+                text[at] = bad[i];
+                assert_false(weir_text_valid(weir_slice_make(text, len)));
+            }
+        }
+    }
+    assert_true(weir_text_valid(weir_slice_cstr("seven b\xc3\xbc, and more \xf0\x9f\x98\x80")));
+}
+
+static void test_a_cells_text_is_borrowed_where_it_may_be(void **state)
+{
+    (void)state;
+    weir_error err;
+    weir_slice text;
+    weir_buf scratch = {.size_max = 64};
+    weir_compat_value v = text_value("12 apples"), n = {WEIR_COMPAT_INTEGER, .integer = -12};
+    weir_compat_value bad = text_value("\xff");
+    assert_int_equal(weir_compat_cell_text(WEIR_OID_TEXT, &v, &scratch, &text, &err), 0);
+    assert_ptr_equal(text.data, v.bytes.data);
+    assert_int_equal(weir_compat_cell_text(WEIR_OID_INT8, &n, &scratch, &text, &err), 0);
+    assert_true(weir_slice_eq_cstr(text, "-12"));
+    assert_int_equal(weir_compat_cell_text(WEIR_OID_INT8, &v, &scratch, &text, &err), 1);
+    assert_int_equal(weir_compat_cell_text(WEIR_OID_TEXT, &bad, &scratch, &text, &err), 1);
+    assert_string_equal(err.sqlstate, "22021");
+    weir_buf_fini(&scratch);
+}
+
 static void test_dates_follow_sqlites_conventions(void **state)
 {
     (void)state;
@@ -176,7 +286,8 @@ static void test_texts_are_translated(void **state)
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         weir_buf out = {.size_max = 1024};
-        assert_int_equal(weir_compat_rewrite(weir_slice_cstr(texts[i][0]), &context, &out), 0);
+        weir_slice text = weir_slice_cstr(texts[i][0]);
+        assert_int_equal(weir_compat_rewrite(text, &context, &out, NULL), 0);
         assert_int_equal(weir_buf_append_u8(&out, 0), 0);
         assert_string_equal((const char *)out.data, texts[i][1]);
         weir_buf_fini(&out);
@@ -213,8 +324,11 @@ static void test_commands_are_read(void **state)
     assert_int_equal(weir_command_read(weir_slice_cstr("BEGIN nonsense"), &c, &err),
                      WEIR_COMPAT_REFUSED);
     assert_string_equal(err.sqlstate, "42601");
-    assert_int_equal(weir_command_read(weir_slice_cstr("LISTEN x"), &c, &err), 0);
+    assert_int_equal(weir_command_read(weir_slice_cstr("GRANT x TO y"), &c, &err), 0);
     assert_int_equal(c.kind, WEIR_COMMAND_REFUSED);
+    assert_int_equal(weir_command_read(weir_slice_cstr("NOTIFY x, 'y'"), &c, &err), 0);
+    assert_int_equal(c.kind, WEIR_COMMAND_NOTIFY);
+    assert_true(weir_slice_eq_cstr(c.value, "'y'"));
     assert_int_equal(weir_command_read(weir_slice_cstr("SELECT 1"), &c, &err), 0);
     assert_int_equal(c.kind, WEIR_COMMAND_NONE);
 }
@@ -262,6 +376,10 @@ int main(void)
         cmocka_unit_test(test_numerics_come_back_as_they_went),
         cmocka_unit_test(test_fixed_types_have_postgresqls_bytes),
         cmocka_unit_test(test_what_a_type_cannot_say_is_refused),
+        cmocka_unit_test(test_integers_are_written_as_printf_writes_them),
+        cmocka_unit_test(test_doubles_are_written_with_as_few_digits_as_tell_them),
+        cmocka_unit_test(test_a_bad_byte_is_seen_wherever_it_is),
+        cmocka_unit_test(test_a_cells_text_is_borrowed_where_it_may_be),
         cmocka_unit_test(test_dates_follow_sqlites_conventions),
         cmocka_unit_test(test_parameters_become_sqlites_values),
         cmocka_unit_test(test_declared_types_follow_affinity),

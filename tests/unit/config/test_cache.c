@@ -201,12 +201,17 @@ static void test_cache_rules_say_what_is_wrong_and_where(void **state)
     refused("\ncache.rules: [{cache: false}]\n",
             "w.yaml:2: rule 1 of cache.rules says about nothing: add table, template, user or "
             "database (\"*\" is any)");
-    refused("cache.rules: [{table: t}]\n",
-            "w.yaml:1: rule 1 of cache.rules says nothing: add cache, ttl, tags, consistency or "
-            "bound");
+    refused(
+        "cache.rules: [{table: t}]\n",
+        "w.yaml:1: rule 1 of cache.rules says nothing: add cache, ttl, tags, consistency, bound, "
+        "stale_if_error, stale_while_revalidate or refresh_ahead");
     refused("cache.rules: [{table: t, cache: false, ttl: 1s}]\n",
             "w.yaml:1: rule 1 of cache.rules has cache: false, which leaves nothing for ttl, tags, "
-            "consistency and bound to do");
+            "consistency, bound and strategies to do");
+    refused("cache.rules: [{table: t, ttl: 10s, refresh_ahead: 10s}]\n",
+            "w.yaml:1: rule 1 of cache.rules has a refresh_ahead that is not below its ttl");
+    refused("cache.rules: [{table: t, refresh_ahead: 10s}]\n",
+            "w.yaml:1: rule 1 of cache.rules has a refresh_ahead that is not below its ttl");
     refused("cache.rules: [{table: t, tags: 'a,,b'}]\n", "w.yaml:1: tags: a tag is empty");
     refused("cache.rules: [{table: t, tags: [a b]}]\n",
             "w.yaml:1: tags: \"a b\" contains a space or a control character");

@@ -122,6 +122,35 @@ static void test_config_presets_are_defaults_beside_what_is_given(void **state)
     weir_config_free(c);
 }
 
+static void test_config_replicas_are_as_their_primary(void **state)
+{
+    (void)state;
+    weir_config *c = load_text("databases:\n  a:\n    dsn: postgres://u:secret@h/d\n"
+                               "    replicas: [postgres://r1, postgres://v@r2:5433/e]\n"
+                               "    pool:\n      max_size: 7\n"
+                               "  b:\n    dsn: postgres://h/d\n    replica_lag: 2s\n"
+                               "    replicas: postgres://r3\n");
+    const weir_config_database *a = &c->databases[0], *b = &c->databases[1];
+    assert_int_equal(a->replica_count, 2);
+    assert_string_equal(a->replicas[0].hosts[0].host, "r1");
+    assert_string_equal(a->replicas[0].user, "u");
+    assert_string_equal(a->replicas[0].password, "secret");
+    assert_string_equal(a->replicas[0].dbname, "d");
+    assert_int_equal(a->replicas[0].pool.max_size, 7);
+    assert_string_equal(a->replicas[1].user, "v");
+    assert_null(a->replicas[1].password); /* another user's */
+    assert_string_equal(a->replicas[1].dbname, "e");
+    assert_true(a->replica_lag == 5 * WEIR_SECOND && b->replica_lag == 2 * WEIR_SECOND);
+    assert_int_equal(b->replica_count, 1);
+    weir_buf out;
+    weir_buf_init(&out, 1 << 20);
+    assert_int_equal(weir_config_print(c, &out), 0);
+    assert_null(memmem(out.data, out.len, "secret", 6));
+    assert_non_null(memmem(out.data, out.len, "postgres://v@r2:5433/e", 22));
+    weir_buf_fini(&out);
+    weir_config_free(c);
+}
+
 static void test_config_users_mean_scram(void **state)
 {
     (void)state;
@@ -246,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_config_an_only_database_takes_every_name),
         cmocka_unit_test(test_config_small_maximum_lowers_the_default_minimum),
         cmocka_unit_test(test_config_presets_are_defaults_beside_what_is_given),
+        cmocka_unit_test(test_config_replicas_are_as_their_primary),
         cmocka_unit_test(test_config_users_mean_scram),
         cmocka_unit_test(test_config_fetches_secrets_and_shows_none),
         cmocka_unit_test(test_config_printed_loads_again_and_prints_the_same),

@@ -39,13 +39,26 @@ weir_cache_settings rig_settings(void)
                                  .tier_compress_above = 1024};
 }
 
+static bool refresh(void *user, weir_worker *worker, const weir_entry *entry, weir_strategy why)
+{
+    (void)user;
+    (void)worker;
+    assert_non_null(entry);
+    t->why = why;
+    t->refreshed++;
+    return !t->busy;
+}
+
 int rig_setup(void **state)
 {
     (void)state;
     t = calloc(1, sizeof(*t));
     assert_non_null(t);
-    weir_cache_options cache = {
-        .slots = 4096, .flights_max = 16, .waiters_max = 16, .settings = rig_settings()};
+    weir_cache_options cache = {.refresh = refresh,
+                                .slots = 4096,
+                                .flights_max = 16,
+                                .waiters_max = 16,
+                                .settings = rig_settings()};
     engine_rig_init(&t->base, &cache);
     t->base.keeps_messages = true;
     t->engine = t->base.engine;

@@ -18,6 +18,9 @@ typedef struct cache_rig {
     weir_slice answer[4];     /* NULL: run it */
     weir_statement statement; /* the newest that was asked for */
     weir_time wait_max;       /* of those who ask */
+    weir_strategy why;        /* of the newest read in the background that was asked for */
+    unsigned refreshed;       /* ... and how many were */
+    bool busy;                /* none can be begun */
 } cache_rig;
 
 extern cache_rig *t; /* the running test's */

@@ -27,8 +27,12 @@ static int64_t host_wall(void *user, const weir_worker *worker)
 
 static uint32_t host_random(void *user, weir_worker *worker)
 {
-    (void)user, (void)worker;
-    return 4;
+    (void)worker;
+    engine_rig *rig = user;
+    if (!rig->random)
+        return 4;
+    rig->random = rig->random * 1664525u + 1013904223u;
+    return rig->random >> 8;
 }
 
 static void host_post(void *user, weir_worker *to, weir_message *message)

@@ -20,6 +20,7 @@ typedef struct engine_rig {
     weir_message *posted[ENGINE_RIG_MESSAGES_MAX];
     weir_worker *posted_to[ENGINE_RIG_MESSAGES_MAX];
     size_t posted_count;
+    uint32_t random; /* what the next is made of; 0: it is always the same */
 } engine_rig;
 
 extern const weir_session_events engine_rig_no_events;

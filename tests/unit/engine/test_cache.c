@@ -356,27 +356,6 @@ static void test_a_session_sees_its_own_writes(void **state)
     rig_expect(1, rig_whole, NULL);
 }
 
-static void test_a_statement_that_never_hits_is_left_alone(void **state)
-{
-    (void)state;
-    char text[64];
-    unsigned kept = 0;
-    for (unsigned i = 0; i < 2048; i++) {
-        (void)snprintf(text, sizeof(text), "SELECT v FROM t WHERE id = %u", i);
-        if (rig_begin(0, text) == WEIR_FILL_LEAD) {
-            rig_finish(0, "x");
-            kept++;
-        }
-        weir_session_record(&t->session[0], &t->statement, WEIR_TARGET_PRIMARY, t->base.now, 1, "");
-        weir_epoch_quiescent(weir_worker_epoch(t->worker[0]));
-        weir_epoch_quiescent(weir_worker_epoch(t->worker[1]));
-    }
-    assert_true(kept >= 1024 && kept < 2048);
-    weir_cache_stats stats;
-    weir_engine_cache_stats(t->engine, &stats);
-    assert_int_equal(stats.misses[WEIR_MISS_WORTHLESS], 2048 - kept);
-}
-
 /* Asks for a statement that is known; whatever has no memory for it runs uncached. */
 static bool ask_short_of_memory(unsigned session)
 {
@@ -453,7 +432,6 @@ int main(void)
         T(test_a_flush_is_stronger_than_a_read_under_way),
         T(test_weaker_levels_forgive_within_the_bound),
         T(test_a_session_sees_its_own_writes),
-        T(test_a_statement_that_never_hits_is_left_alone),
         T(test_without_memory_statements_run_uncached),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

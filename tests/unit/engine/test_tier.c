@@ -14,7 +14,7 @@ typedef struct shelf {
     weir_tier_key key;
     weir_buf kept;
     weir_tier_get *asked; /* and not answered */
-    unsigned gets, puts, removes, detached;
+    unsigned gets, puts, removes, marks, detached;
     bool ill;
 } shelf;
 
@@ -63,6 +63,20 @@ static void shelf_detach(weir_tier *tier, unsigned worker)
         asked->done(asked, (weir_slice){0});
 }
 
+static void shelf_mark(weir_tier *tier, unsigned worker, struct weir_loop *loop,
+                       const weir_tier_key *key, weir_slice mark, weir_time ttl, bool over)
+{
+    shelf *of = WEIR_CONTAINER_OF(tier, shelf, tier);
+    (void)worker, (void)loop;
+    of->marks++;
+    assert_int_equal(ttl, rig_settings().flight_wait);
+    if (of->kept.len > 0 && !over)
+        return;
+    of->key = *key;
+    weir_buf_clear(&of->kept);
+    assert_int_equal(weir_buf_append(&of->kept, mark), 0);
+}
+
 static void shelf_stats(weir_tier *tier, weir_tier_stats *ret)
 {
     *ret = (weir_tier_stats){.puts = WEIR_CONTAINER_OF(tier, shelf, tier)->puts};
@@ -84,6 +98,15 @@ static const weir_tier_ops ops = {.name = "shelf",
                                   .stats = shelf_stats,
                                   .destroy = shelf_destroy};
 
+static const weir_tier_ops shared_ops = {.name = "shelf",
+                                         .get = shelf_get,
+                                         .put = shelf_put,
+                                         .remove = shelf_remove,
+                                         .mark = shelf_mark,
+                                         .detach = shelf_detach,
+                                         .stats = shelf_stats,
+                                         .destroy = shelf_destroy};
+
 static int setup(void **state)
 {
     int r = rig_setup(state);
@@ -102,6 +125,7 @@ static void answer(void)
     assert_non_null(get);
     s->asked = NULL;
     bool has = memcmp(&get->key, &s->key, sizeof(s->key)) == 0;
+    get->absent = !has || s->kept.len == 0;
     get->done(get, has ? weir_buf_slice(&s->kept) : (weir_slice){0});
 }
 
@@ -403,7 +427,7 @@ static void connect_at(uint32_t timeline, uint64_t position)
     f->lineage(f->user, 99, timeline);
     f->forgot(f->user, position);
     f->visible(f->user, position);
-    f->heard(f->user, t->base.now);
+    f->heard(f->user, t->base.now, position, f->outcomes(f->user));
 }
 
 static uint64_t kept_at(void)
@@ -448,6 +472,33 @@ static void test_positions_are_told_as_the_server_has_them(void **state)
     ask_again();
     assert_answered(0, NULL);
     assert_int_equal(ended(WEIR_LOOKUP_FLOOR), 1);
+}
+
+/* Proofs, row 5: a write of ours counts against others' answers by its statement until the stream
+ * has told what it really changed. */
+static void test_what_the_stream_has_told_of_our_writes_counts_by_that(void **state)
+{
+    (void)state;
+    const weir_follower *f = t->base.follower;
+    connect_at(1, 1000);
+    fill_and_forget(rig_whole, "1");
+    change_word(offsetof(weir_tier_label, run), 1);
+    weir_engine_flush_table(t->engine, t->database, WEIR_SLICE_LIT("t")); /* as an outcome would */
+    ask_again();
+    assert_answered(0, NULL);
+    f->heard(f->user, t->base.now, 1050, f->outcomes(f->user));
+    f->visible(f->user, 1049);
+    ask_again();
+    assert_answered(0, NULL);
+    f->visible(f->user, 1050);
+    ask_again();
+    assert_answered(0, "1");
+    uint64_t ids[] = {rig_relation_id()};
+    forget();
+    f->changed(f->user, 1060, ids, 1);
+    ask_again();
+    assert_answered(0, NULL);
+    assert_int_equal(ended(WEIR_LOOKUP_CHANGED), 3);
 }
 
 /* A standby that was behind is promoted: ours go on, the server's begin again. */
@@ -496,6 +547,132 @@ static void test_positions_that_go_back_name_nothing(void **state)
     assert_int_equal(s->puts, 1);
     connect_at(2, 600);
     assert_int_equal(rig_begin(1, rig_whole), WEIR_FILL_WAIT);
+}
+
+/* ---- leases ---- */
+
+static void mark_another_s(void)
+{
+    s->kept.data[s->kept.len - 1] ^= 1; /* the run's name */
+}
+
+/* The worker's turn comes again, so much later. */
+static void wait_and_look_again(weir_time time)
+{
+    t->base.now += time;
+    weir_worker_tick(t->worker[0]);
+}
+
+static void test_who_reads_leaves_a_mark_that_the_answer_replaces(void **state)
+{
+    (void)state;
+    s->tier.ops = &shared_ops;
+    begin_looking(0, rig_whole);
+    answer();
+    assert_answered(0, NULL);
+    assert_int_equal(s->marks, 1);
+    size_t mark = s->kept.len;
+    rig_finish(0, "1");
+    assert_true(s->puts == 1 && s->kept.len != mark && s->removes == 0);
+}
+
+/* Late, or gone: others would wait for what cannot come. */
+static void test_where_the_tier_does_not_answer_no_mark_is_left(void **state)
+{
+    (void)state;
+    s->tier.ops = &shared_ops;
+    begin_looking(0, rig_whole);
+    weir_tier_get *get = s->asked;
+    s->asked = NULL;
+    get->done(get, (weir_slice){0});
+    assert_answered(0, NULL);
+    assert_int_equal(s->marks, 0);
+}
+
+static void test_a_mark_goes_if_no_answer_comes(void **state)
+{
+    (void)state;
+    s->tier.ops = &shared_ops;
+    begin_looking(0, rig_whole);
+    answer();
+    weir_fill_abort(&t->fill[0], false);
+    assert_true(s->marks == 1 && s->removes == 1);
+}
+
+static void test_another_s_mark_is_waited_for(void **state)
+{
+    (void)state;
+    weir_buf kept;
+    fill_and_forget(rig_whole, "1");
+    kept = s->kept;
+    weir_buf_init(&s->kept, 1 << 20);
+    s->tier.ops = &shared_ops;
+    begin_looking(0, rig_whole);
+    answer();
+    mark_another_s();
+    weir_fill_abort(&t->fill[0], false);
+    begin_looking(1, rig_whole);
+    s->key = s->asked->key;
+    answer();
+    assert_int_equal(t->answered[1], 0);
+    for (unsigned i = 0; i < 3; i++) { /* still there */
+        wait_and_look_again(20 * WEIR_MS);
+        answer();
+        assert_int_equal(t->answered[1], 0);
+    }
+    weir_buf_fini(&s->kept);
+    s->kept = kept;
+    wait_and_look_again(20 * WEIR_MS);
+    answer();
+    assert_answered(1, "1");
+}
+
+/* Its owner has died: it costs the wait. */
+static void test_a_mark_is_not_waited_for_longer_than_a_flight(void **state)
+{
+    (void)state;
+    s->tier.ops = &shared_ops;
+    begin_looking(0, rig_whole);
+    answer();
+    mark_another_s();
+    weir_fill_abort(&t->fill[0], false);
+    begin_looking(0, rig_whole);
+    t->answered[0] = 0;
+    s->key = s->asked->key;
+    answer();
+    assert_int_equal(t->answered[0], 0);
+    wait_and_look_again(rig_settings().flight_wait);
+    answer();
+    assert_answered(0, NULL);
+    assert_int_equal(ended(WEIR_LOOKUP_LEASED), 1);
+}
+
+static void test_one_s_own_mark_is_not_waited_for(void **state)
+{
+    (void)state;
+    s->tier.ops = &shared_ops;
+    begin_looking(0, rig_whole);
+    answer();
+    weir_fill_abort(&t->fill[0], true);
+    t->answered[0] = 0;
+    begin_looking(0, rig_whole);
+    s->key = s->asked->key;
+    answer();
+    assert_answered(0, NULL);
+}
+
+static void test_who_waits_when_the_worker_ends_is_answered(void **state)
+{
+    (void)state;
+    s->tier.ops = &shared_ops;
+    begin_looking(0, rig_whole);
+    answer();
+    mark_another_s();
+    weir_fill_abort(&t->fill[0], false);
+    begin_looking(0, rig_whole);
+    s->key = s->asked->key;
+    answer();
+    weir_fill_abort(&t->fill[0], true); /* teardown ends the wait */
 }
 
 /* ---- lives ---- */
@@ -596,9 +773,17 @@ int main(void)
         TEST(test_damage_is_noticed),
         TEST(test_other_rules_do_not_find_it),
         TEST(test_positions_are_told_as_the_server_has_them),
+        TEST(test_what_the_stream_has_told_of_our_writes_counts_by_that),
         TEST(test_a_new_timeline_counts_for_itself),
         TEST(test_a_gap_during_the_run_keeps_it_here),
         TEST(test_positions_that_go_back_name_nothing),
+        TEST(test_who_reads_leaves_a_mark_that_the_answer_replaces),
+        TEST(test_where_the_tier_does_not_answer_no_mark_is_left),
+        TEST(test_a_mark_goes_if_no_answer_comes),
+        TEST(test_another_s_mark_is_waited_for),
+        TEST(test_a_mark_is_not_waited_for_longer_than_a_flight),
+        TEST(test_one_s_own_mark_is_not_waited_for),
+        TEST(test_who_waits_when_the_worker_ends_is_answered),
         TEST(test_who_leaves_while_looking_is_not_told),
         TEST(test_who_looks_when_the_worker_ends_is_answered),
         TEST(test_worthless_templates_mostly_stay_in_memory),

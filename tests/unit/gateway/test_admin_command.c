@@ -97,7 +97,8 @@ static void test_cache_commands_say_what_is_missing(void **state)
         {"flush", "weir: CACHE is missing after \"FLUSH\""},
         {"flush pools", "weir: CACHE is missing after \"FLUSH\""},
         {"explain select 1", "weir: CACHE is missing after \"EXPLAIN\""},
-        {"flush cache all", "weir: FLUSH CACHE knows TAG, TABLE and PREFIX, not \"all\""},
+        {"flush cache all",
+         "weir: FLUSH CACHE knows TAG, TABLE, PREFIX and NAMESPACE, not \"all\""},
         {"flush cache tag", "weir: a name of at most 127 bytes is missing after FLUSH CACHE "
                             "\"tag\""},
         {"flush cache tag ''", "weir: a name of at most 127 bytes is missing after FLUSH CACHE "

@@ -25,7 +25,12 @@ static const char long_text[] =
 static int write_nth(weir_buf *out, unsigned n)
 {
     static const weir_error err = {"22012", "division by zero", "a detail", "a hint"};
-    static const weir_pg_column column = {WEIR_SLICE_LIT("id"), 16384, 1, 23, 4, -1, 0};
+    static const weir_pg_column column = {.name = WEIR_SLICE_LIT("id"),
+                                          .table_oid = 16384,
+                                          .attribute = 1,
+                                          .type_oid = 23,
+                                          .type_size = 4,
+                                          .type_modifier = -1};
     static const uint32_t oids[] = {1, 2, 3};
     weir_slice text = weir_slice_cstr(long_text);
     uint32_t version;
@@ -133,6 +138,37 @@ static void run_owed(void *user)
     weir_pg_owed_fini(&q);
 }
 
+/* What is not entered is not sent, and answered all the same when the connection ends. */
+static void run_owed_ready(void *user)
+{
+    (void)user;
+    static const weir_pg_owed_kind kinds[] = {WEIR_PG_OWED_QUERY, WEIR_PG_OWED_SYNC,
+                                              WEIR_PG_OWED_FUNCTION, WEIR_PG_OWED_EXECUTE};
+    size_t ready = 0;
+    weir_pg_owed q;
+    weir_pg_owed_init(&q, 100);
+    for (unsigned i = 0; i < 60; i++) {
+        (void)done(weir_pg_owed_push(&q, kinds[i % 4], i % 3 == 0, 0));
+        ready += i % 3 != 0 && kinds[i % 4] != WEIR_PG_OWED_EXECUTE; /* hidden: nobody's */
+        assert_int_equal(weir_pg_owed_ready_count(&q), ready);
+    }
+    weir_pg_owed_fini(&q);
+}
+
+static void test_pg_answers_for_what_found_no_room(void **state)
+{
+    (void)state;
+    weir_pg_owed q;
+    weir_pg_owed_init(&q, 2);
+    assert_int_equal(weir_pg_owed_push(&q, WEIR_PG_OWED_EXECUTE, false, 0), 0);
+    assert_int_equal(weir_pg_owed_push(&q, WEIR_PG_OWED_SYNC, false, 0), 0);
+    assert_int_equal(weir_pg_owed_push(&q, WEIR_PG_OWED_QUERY, false, 0), -ENOSPC);
+    assert_int_equal(weir_pg_owed_push(&q, WEIR_PG_OWED_QUERY, true, 0), -ENOSPC);
+    assert_int_equal(weir_pg_owed_push(&q, WEIR_PG_OWED_EXECUTE, false, 0), -ENOSPC);
+    assert_int_equal(weir_pg_owed_ready_count(&q), 2);
+    weir_pg_owed_fini(&q);
+}
+
 static void test_pg_survives_each_failing_allocation(void **state)
 {
     (void)state;
@@ -140,12 +176,14 @@ static void test_pg_survives_each_failing_allocation(void **state)
     assert_true(weir_failalloc_each(100, run_row, NULL) > 0);
     assert_true(weir_failalloc_each(100, run_auth, NULL) > 0);
     assert_true(weir_failalloc_each(100, run_owed, NULL) > 0);
+    assert_true(weir_failalloc_each(100, run_owed_ready, NULL) > 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pg_survives_each_failing_allocation),
+        cmocka_unit_test(test_pg_answers_for_what_found_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

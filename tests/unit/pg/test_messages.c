@@ -29,8 +29,13 @@ static const weir_pg_bind sample_bind = {
 static const weir_error sample_error = {"22012", "division by zero", "a detail", "a hint"};
 
 static const weir_pg_column sample_columns[2] = {
-    {WEIR_SLICE_LIT("id"), 16384, 1, 23, 4, -1, 0},
-    {WEIR_SLICE_LIT(""), 0, 0, 25, -1, -1, 1},
+    {.name = WEIR_SLICE_LIT("id"),
+     .table_oid = 16384,
+     .attribute = 1,
+     .type_oid = 23,
+     .type_size = 4,
+     .type_modifier = -1},
+    {.name = WEIR_SLICE_LIT(""), .type_oid = 25, .type_size = -1, .type_modifier = -1, .format = 1},
 };
 
 /* ---- frontend ---- */

@@ -38,14 +38,14 @@ static void push(weir_pg_owed *q, const char *script)
 static void drain(weir_pg_owed *q, char *ret)
 {
     weir_slice bytes;
-    weir_pg_owed_kind kind;
-    uint64_t tag;
+    weir_pg_owed_skipped skipped;
     while (weir_pg_owed_next_interjection(q, &bytes))
         *ret++ = (char)bytes.data[0];
     bool tags[64] = {false};
     bool any = false;
-    while (weir_pg_owed_next_skipped(q, &kind, &tag))
-        any = tags[tag] = true;
+    while (weir_pg_owed_next_skipped(q, &skipped))
+        if (skipped.kind != WEIR_PG_OWED_INTERJECTION)
+            any = tags[skipped.tag] = true;
     if (any)
         *ret++ = '-';
     for (int i = 0; i < 64; i++)
@@ -247,6 +247,25 @@ static void test_owed_doubts_a_server_that_ends_the_session(void **state)
     weir_pg_owed_fini(&q);
 }
 
+static void test_owed_a_swallowed_interjection_is_reported(void **state)
+{
+    (void)state;
+    weir_pg_owed q;
+    weir_pg_owed_verdict v;
+    weir_pg_owed_skipped skipped;
+    weir_pg_owed_init(&q, 0);
+    push(&q, "Ps");
+    assert_int_equal(weir_pg_owed_on(&q, 'E', &v), 0);
+    assert_true(weir_pg_owed_next_skipped(&q, &skipped));
+    assert_int_equal(skipped.kind, WEIR_PG_OWED_INTERJECTION);
+    assert_int_equal(skipped.tag, 's');
+    assert_false(weir_pg_owed_next_skipped(&q, &skipped));
+    assert_true(weir_pg_owed_is_skipping(&q));
+    push(&q, "S");
+    assert_false(weir_pg_owed_is_skipping(&q));
+    weir_pg_owed_fini(&q);
+}
+
 static void test_owed_interjection_with_nothing_owed_comes_at_once(void **state)
 {
     (void)state;
@@ -311,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_owed_doubts_an_error_in_copy_with_syncs),
         cmocka_unit_test(test_owed_passes_on_a_ready_that_was_in_doubt),
         cmocka_unit_test(test_owed_doubts_a_server_that_ends_the_session),
+        cmocka_unit_test(test_owed_a_swallowed_interjection_is_reported),
         cmocka_unit_test(test_owed_interjection_with_nothing_owed_comes_at_once),
         cmocka_unit_test(test_owed_is_bounded_and_gives_memory_back),
         cmocka_unit_test(test_owed_fini_frees_what_waits),

@@ -229,13 +229,13 @@ static void test_what_is_no_message_is_refused(void **state)
     assert_int_equal(weir_pg_change_read(WEIR_SLICE_LIT("T\x40\0\0\1\0\0\0\0\1"), &c), -EPROTO);
 }
 
-static void test_a_status_says_that_all_was_applied(void **state)
+static void test_a_status_says_what_has_come_and_what_is_done_with(void **state)
 {
     (void)state;
     uint8_t out[WEIR_PG_STATUS_SIZE];
-    static const uint8_t expected[] = "r\0\0\0\x16\xB3\x74\xD8\x48\0\0\0\x16\xB3\x74\xD8\x48"
-                                      "\0\0\0\x16\xB3\x74\xD8\x48\0\0\0\0\0\0\0\5\1";
-    weir_pg_write_status(out, 0x16B374D848, 5, true);
+    static const uint8_t expected[] = "r\0\0\0\x16\xB3\x74\xD8\x48\0\0\0\x16\xB3\x74\xD8\x40"
+                                      "\0\0\0\x16\xB3\x74\xD8\x40\0\0\0\0\0\0\0\5\1";
+    weir_pg_write_status(out, 0x16B374D848, 0x16B374D840, 5, true);
     assert_memory_equal(out, expected, sizeof(out));
 }
 
@@ -264,7 +264,7 @@ int main(void)
         cmocka_unit_test(test_recorded_bytes_of_a_server),
         cmocka_unit_test(test_messages_that_are_cut_or_too_long_are_refused),
         cmocka_unit_test(test_what_is_no_message_is_refused),
-        cmocka_unit_test(test_a_status_says_that_all_was_applied),
+        cmocka_unit_test(test_a_status_says_what_has_come_and_what_is_done_with),
         cmocka_unit_test(test_positions_are_read_as_they_are_printed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -270,10 +270,10 @@ void rig_withdraw(rig *r, int waiter)
     pump(r, b->shard);
 }
 
-int rig_pin(rig *r, int waiter)
+int rig_pin(rig *r, int waiter, unsigned spare)
 {
     borrower *b = r->borrowers[waiter];
-    int result = weir_pool_pin(shard_at(r, b->shard), &r->servers[b->conn]->conn, r->now);
+    int result = weir_pool_pin(shard_at(r, b->shard), &r->servers[b->conn]->conn, spare, r->now);
     pump(r, b->shard);
     return result;
 }

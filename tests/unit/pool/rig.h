@@ -40,7 +40,7 @@ int rig_waiter_state(const rig *r, int waiter);
 int rig_conn_of(const rig *r, int waiter);
 void rig_release(rig *r, int waiter, bool reusable);
 void rig_withdraw(rig *r, int waiter);
-int rig_pin(rig *r, int waiter);
+int rig_pin(rig *r, int waiter, unsigned spare);
 void rig_unpin(rig *r, int waiter);
 int rig_waiters(const rig *r);
 

@@ -62,7 +62,7 @@ static void step_holder(rig *r, uint64_t *g)
         return;
     switch (draw(g, 8)) {
     case 0:
-        (void)rig_pin(r, holder);
+        (void)rig_pin(r, holder, draw(g, 2));
         break;
     case 1:
         rig_unpin(r, holder);

@@ -330,9 +330,10 @@ static void test_pool_pinned_connections_leave_room_for_others(void **state)
     rig *r = begin(plain, 2);
     int a = borrow(r, 0), b = borrow(r, 0);
     int w = rig_acquire(r, 1);
-    assert_int_equal(rig_pin(r, a), 0);
-    assert_int_equal(rig_pin(r, a), 0);
-    assert_int_equal(rig_pin(r, b), -EAGAIN);
+    assert_int_equal(rig_pin(r, a, 1), -EAGAIN); /* no second one could be besides */
+    assert_int_equal(rig_pin(r, a, 0), 0);
+    assert_int_equal(rig_pin(r, a, 0), 0);
+    assert_int_equal(rig_pin(r, b, 0), -EAGAIN);
     rig_complete_all(r);
     assert_int_equal(rig_waiter_state(r, w), RIG_LENT);
     assert_int_equal(stats_of(r).pinned, 1);
@@ -344,7 +345,7 @@ static void test_pool_unpinned_without_a_place_is_closed_on_release(void **state
     (void)state;
     rig *r = begin(WITH(o_.size_max = 1), 1);
     int a = borrow(r, 0);
-    assert_int_equal(rig_pin(r, a), 0);
+    assert_int_equal(rig_pin(r, a, 0), 0);
     int b = borrow(r, 0);
     rig_unpin(r, a);
     assert_int_equal(stats_of(r).pinned, 1);
@@ -352,7 +353,7 @@ static void test_pool_unpinned_without_a_place_is_closed_on_release(void **state
     assert_int_equal(rig_count(r, RIG_CLOSE), 1);
     rig_complete_all(r);
     assert_int_equal(stats_of(r).pinned, 0);
-    assert_int_equal(rig_pin(r, b), 0);
+    assert_int_equal(rig_pin(r, b, 0), 0);
     rig_release(r, b, true); /* there is a place: kept */
     assert_int_equal(stats_of(r).idle, 1);
     finish(r);

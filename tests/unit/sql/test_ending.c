@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -21,6 +22,7 @@ static const struct {
     {"select x.pg_terminate_backend($12)", "x.pg_terminate_backend($12)", "$12", 0, 12},
     {"select pg_terminate_backend($1::int4, $2) from t", "pg_terminate_backend($1::int4, $2)",
      "$1::int4", 0, 1},
+    {"select pg_cancel_backend(9)", "pg_cancel_backend(9)", "9", 9, 0},
     {"select pg_terminate_backend(4294967297)", NULL, NULL, 0, 0},
     {"select pg_terminate_backend(99999999999999999999)", NULL, NULL, 0, 0},
     {"select pg_terminate_backend(1.5)", NULL, NULL, 0, 0},
@@ -48,6 +50,7 @@ static void test_a_call_is_found_with_what_it_is_about(void **state)
         assert_true(weir_slice_eq_cstr(e.argument, cases[i].argument));
         assert_int_equal(e.number, cases[i].number);
         assert_int_equal(e.param, cases[i].param);
+        assert_int_equal(e.cancels, strstr(cases[i].call, "pg_cancel_backend") != NULL);
     }
 }
 

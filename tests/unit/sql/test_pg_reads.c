@@ -465,7 +465,13 @@ static void test_writes_touch(void **state)
     assert_string_equal(ids("insert into a values (1, 2, 3)", NULL, 0, &f),
                         "a a.k=3 a.aid=2 a.id=1");
     assert_string_equal(ids("insert into a (id, k) values (1, default)", NULL, 0, &f), "a a.id=1");
-    assert_string_equal(ids("insert into a (id) values (1), (2)", NULL, 0, &f), "a");
+    assert_string_equal(ids("insert into a (id) values (1), (2)", NULL, 0, &f), "a a.id=1 a.id=2");
+    /* Rows that the template elides are each told by their own values. */
+    assert_string_equal(ids("insert into a (id, n) values (1, 7), (2, 8), (3, 9)", NULL, 0, &f),
+                        "a a.id=1 a.id=2 a.id=3");
+    assert_string_equal(ids("insert into a (id, n) values (1, 7), (now(), 8)", NULL, 0, &f), "a");
+    assert_string_equal(ids("insert into a (id, n) values (1, default), (2, default)", NULL, 0, &f),
+                        "a");
     assert_string_equal(ids("insert into a (id) select 5", NULL, 0, &f), "a");
     assert_string_equal(
         ids("insert into a (id, k) values (1, 2) on conflict do nothing", NULL, 0, &f),
@@ -479,6 +485,50 @@ static void test_writes_touch(void **state)
                             NULL, 0, &f),
                         "a");
     assert_string_equal(ids("insert into a (s) values ('x ')", NULL, 0, &f), "a");
+}
+
+/* Rows that the ON finds, and rows that are inserted, where both have a value that is known. */
+static void test_merge_touches(void **state)
+{
+    (void)state;
+    found f;
+    const param two[] = {{0, text_value("1")}, {0, text_value("2")}};
+    const struct {
+        const char *text, *touches;
+    } cases[] = {
+        {"merge into a using (select $1::int as i) s on a.id = s.i when matched then delete",
+         "a a.id=1"},
+        {"merge into a x using (select $1::int as i, $2::int as j) s on s.i = x.id and s.j > 0 "
+         "when matched then update set n = 1 when not matched then insert (id, k) values (s.i, "
+         "s.j)",
+         "a a.id=1 a.id=1"},
+        {"merge into a x using (select $1::int as i, $2::int as j) s on x.id = s.i "
+         "when not matched then insert (k, id) values (s.i, s.j) when matched then update set n = "
+         "1",
+         "a a.id=2 a.id=1"},
+        {"merge into a x using (select $1::int as i, $2::int as j) s on x.id = s.i "
+         "when not matched then insert (k) values (s.j)",
+         "a"},
+        {"merge into a x using (select $1::int as i) s on x.id = s.i "
+         "when not matched then insert default values",
+         "a"},
+        {"merge into a x using (select $1::int as i) s on x.id = s.i "
+         "when matched then update set id = s.i + 1",
+         "a"},
+        {"merge into a x using (select $1::int as i) s on x.id = s.i or x.n = 2 "
+         "when matched then delete",
+         "a"},
+        {"merge into a x using (select $1::text as i) s on x.id = s.i when matched then delete",
+         "a"},
+        {"merge into a x using (select 1 as i) s on x.id = s.i when matched then delete", "a"},
+        {"merge into a x using (select $1::int as i from b) s on x.id = s.i "
+         "when matched then delete",
+         "a"},
+        {"merge into a x using (select $1::int as i) s (n) on x.id = s.n when matched then delete",
+         "a"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_string_equal(ids(cases[i].text, two, 2, &f), cases[i].touches);
 }
 
 static void test_what_else_writes_touch(void **state)
@@ -540,6 +590,7 @@ int main(void)
         cmocka_unit_test(test_now_in_a_value_is_not_kept),
         cmocka_unit_test(test_a_list_longer_than_what_is_recorded),
         cmocka_unit_test(test_writes_touch),
+        cmocka_unit_test(test_merge_touches),
         cmocka_unit_test(test_what_else_writes_touch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,332 @@
+/* CREATE, ALTER and DROP as PostgreSQL has them: columns that count by themselves, defaults that
+ * are expressions, what an index says of its method, CASCADE; and TRUNCATE. */
+#include "compat/rewriter.h"
+#include <stdio.h>
+
+static int written(int r)
+{
+    return r < 0 ? r : 1;
+}
+
+static bool accept2(weir_slice *rest, const char *first, const char *second)
+{
+    weir_slice after = *rest;
+    if (!weir_token_accept(&after, first) || !weir_token_accept(&after, second))
+        return false;
+    *rest = after;
+    return true;
+}
+
+/* ---- columns that count by themselves ---- */
+
+/* In what is left of a column's definition. */
+static bool column_says(weir_slice rest, const char *first, const char *second)
+{
+    for (;;) {
+        if (accept2(&rest, first, second))
+            return true;
+        weir_token t = weir_token_next(&rest);
+        if (t.kind == WEIR_TOKEN_END || weir_token_is(t, ",") || weir_token_is(t, ")"))
+            return false;
+        if (weir_token_is(t, "("))
+            (void)weir_token_take_parentheses(&rest, NULL);
+    }
+}
+
+static bool same_name(weir_slice a, weir_slice b)
+{
+    char x[64], y[64];
+    weir_compat_name_fold(a, x, sizeof(x));
+    weir_compat_name_fold(b, y, sizeof(y));
+    return strcmp(x, y) == 0;
+}
+
+/* … or by a table constraint: PRIMARY KEY (name) alone makes a column of type INTEGER the rowid. */
+static bool is_sole_key(weir_slice rest, weir_slice column)
+{
+    if (column_says(rest, "primary", "key"))
+        return true;
+    while (weir_token_peek(rest).kind != WEIR_TOKEN_END) {
+        if (!accept2(&rest, "primary", "key")) {
+            (void)weir_token_next(&rest);
+            continue;
+        }
+        return weir_token_accept(&rest, "(") && same_name(weir_token_next(&rest).text, column) &&
+               weir_token_accept(&rest, ")");
+    }
+    return false;
+}
+
+/* An INTEGER PRIMARY KEY is SQLite's row number, of 64 bits; the comment says that the
+ * column is an int4 to PostgreSQL's clients (backend/sqlite/typing.c reads it). */
+static int put_key(rewriter *w, bool wide)
+{
+    return written(rewriter_put(w, wide ? "INTEGER" : "INTEGER /* int4 */"));
+}
+
+static bool is_wide(weir_token type)
+{
+    return weir_token_is(type, "bigserial") || weir_token_is(type, "bigint") ||
+           weir_token_is(type, "int8");
+}
+
+static int put_counter(rewriter *w, weir_token type)
+{
+    if (!is_sole_key(w->rest, w->last.text))
+        return rewriter_refuse(w, "a SERIAL or IDENTITY column that is not the primary key",
+                               "CREATE SEQUENCE s, and DEFAULT nextval('s') for the column.");
+    return put_key(w, is_wide(type));
+}
+
+/* Their size is the type's name: INTEGER alone is of 64 bits here. 1: written. */
+static int put_integer(rewriter *w, weir_token t)
+{
+    bool four = weir_token_is(t, "integer") || weir_token_is(t, "int") || weir_token_is(t, "int4");
+    bool two = weir_token_is(t, "smallint") || weir_token_is(t, "int2");
+    if (!four)
+        return two ? written(rewriter_put(w, "INT2")) : 0;
+    return is_sole_key(w->rest, w->last.text) ? put_key(w, false)
+                                              : written(rewriter_put(w, "INT4"));
+}
+
+/* Types whose own names would have SQLite round what is stored, or make numbers of it. 1: written.
+ */
+static int put_named(rewriter *w, weir_token t)
+{
+    static const struct {
+        const char *name, *stored;
+    } types[] = {
+        {"json", "JSON TEXT"}, {"jsonb", "JSONB TEXT"}, {"real", "FLOAT4"}, {"float4", "FLOAT4"}};
+    for (size_t i = 0; w->depth <= 1 && i < sizeof(types) / sizeof(types[0]); i++)
+        if (weir_token_is(t, types[i].name))
+            return written(rewriter_put(w, types[i].stored));
+    return 0;
+}
+
+static bool is_integer(weir_token t)
+{
+    static const char *const names[] = {"integer", "int",  "bigint", "smallint",
+                                        "int2",    "int4", "int8"};
+    return weir_token_is_one_of(t, names);
+}
+
+/* GENERATED … AS IDENTITY, from its second word on. */
+static bool take_identity(weir_slice *rest)
+{
+    weir_slice after = *rest;
+    if (!weir_token_accept(&after, "always") && !accept2(&after, "by", "default"))
+        return false;
+    if (!accept2(&after, "as", "identity"))
+        return false;
+    if (weir_token_accept(&after, "("))
+        (void)weir_token_take_parentheses(&after, NULL);
+    *rest = after;
+    return true;
+}
+
+static bool has_identity(weir_slice rest)
+{
+    for (;;) {
+        if (weir_token_accept(&rest, "generated"))
+            return take_identity(&rest);
+        weir_token t = weir_token_next(&rest);
+        if (t.kind == WEIR_TOKEN_END || weir_token_is(t, ",") || weir_token_is(t, ")"))
+            return false;
+        if (weir_token_is(t, "("))
+            (void)weir_token_take_parentheses(&rest, NULL);
+    }
+}
+
+/* ---- DEFAULT expression: SQLite wants parentheses around all but a literal ---- */
+
+static bool ends_part(weir_token t)
+{
+    static const char *const words[] = {"not",   "null",      "constraint", "unique",  "primary",
+                                        "check", "on",        "references", "collate", ",",
+                                        ")",     "generated", "deferrable", "default"};
+    return weir_token_is_one_of(t, words) || t.kind == WEIR_TOKEN_END;
+}
+
+static int put_default(rewriter *w)
+{
+    weir_slice rest = w->rest;
+    size_t count = 0, brackets = 0;
+    weir_token first = weir_token_peek(rest), t;
+    bool wrapped = weir_token_is(first, "(");
+    const uint8_t *end = first.text.data;
+    while (count == 0 || brackets > 0 || !ends_part(weir_token_peek(rest))) {
+        t = weir_token_next(&rest);
+        if (t.kind == WEIR_TOKEN_END)
+            break;
+        brackets += weir_token_is(t, "[") ? 1u : 0u;
+        brackets -= weir_token_is(t, "]") && brackets > 0 ? 1u : 0u;
+        if (weir_token_is(t, "("))
+            (void)weir_token_take_parentheses(&rest, NULL);
+        end = rest.data;
+        count++;
+    }
+    bool literal =
+        count == 1 || (count == 2 && (weir_token_is(first, "-") || weir_token_is(first, "+")));
+    int r = rewriter_put(w, "DEFAULT ");
+    if (r < 0 || literal || wrapped)
+        return written(r); /* CURRENT_TIMESTAMP is a literal, too */
+    r = rewriter_put(w, "(");
+    if (r == 0)
+        r = rewriter_nested(w, weir_slice_make(first.text.data, (size_t)(end - first.text.data)));
+    rewriter_skip(w, rest);
+    return r == 0 ? written(rewriter_put(w, ")")) : r;
+}
+
+/* ---- others ---- */
+
+/* CREATE INDEX … USING btree (a varchar_pattern_ops) */
+static int put_index_word(rewriter *w, weir_token t)
+{
+    weir_slice after = w->rest;
+    if (weir_token_is(t, "concurrently"))
+        return 1;
+    if (weir_token_is(t, "nulls") &&
+        (weir_token_accept(&after, "first") || weir_token_accept(&after, "last"))) {
+        rewriter_skip(w, after); /* it can be read in either order */
+        return 1;
+    }
+    if (weir_token_is(t, "using")) {
+        if (!weir_token_accept(&after, "btree"))
+            return rewriter_refuse(w, "an index method other than btree", NULL);
+        rewriter_skip(w, after);
+        return 1;
+    }
+    if (weir_token_is(t, "include") && weir_token_is(weir_token_peek(after), "("))
+        return rewriter_refuse(w, "INCLUDE in an index", "Name the columns as keys.");
+    size_t len = t.text.len;
+    bool class = len > 4 && weir_slice_eq_nocase(weir_slice_skip(t.text, len - 4), "_ops");
+    return class && w->depth > 0 ? 1 : 0;
+}
+
+/* SQLite has no brackets in a type, but names with any character in quotes. 1: written. */
+static int put_array(rewriter *w, weir_token t)
+{
+    weir_slice after = w->rest, element;
+    if (w->depth > 1 || !rewriter_take_array(t, &after, &element) ||
+        !ends_part(weir_token_peek(after)))
+        return 0;
+    rewriter_skip(w, after);
+    return written(
+        weir_buf_printf(w->out, " \"%.*s[]\"", (int)element.len, (const char *)element.data));
+}
+
+static int put_table_word(rewriter *w, weir_token t)
+{
+    weir_slice after = w->rest;
+    int r = 0;
+    bool name = w->last.kind == WEIR_TOKEN_WORD || w->last.kind == WEIR_TOKEN_QUOTED;
+    if (weir_token_is(t, "serial") || weir_token_is(t, "bigserial") ||
+        weir_token_is(t, "smallserial"))
+        return name ? put_counter(w, t) : 0;
+    if (name && (r = put_array(w, t)) != 0)
+        return r;
+    if (is_integer(t) && name && has_identity(after))
+        return put_counter(w, t);
+    if (w->sizes && is_integer(t) && name)
+        return put_integer(w, t);
+    if (w->sizes && name && (r = put_named(w, t)) != 0)
+        return r;
+    if (weir_token_is(t, "generated") && take_identity(&after)) {
+        rewriter_skip(w, after);
+        return 1;
+    }
+    if (weir_token_is(t, "default") && !weir_token_is(w->last, "set") &&
+        !weir_token_is(w->last, "drop") && !weir_token_is(w->last, "by"))
+        return put_default(w);
+    return 0;
+}
+
+int rewriter_ddl_word(rewriter *w, weir_token t)
+{
+    switch ((rewriter_ddl)w->ddl) {
+    case REWRITER_NO_DDL:
+        return 0;
+    case REWRITER_TABLE:
+        return put_table_word(w, t);
+    case REWRITER_INDEX:
+        return put_index_word(w, t);
+    case REWRITER_DROP:
+        if (weir_token_is(t, "cascade") || weir_token_is(t, "restrict") ||
+            weir_token_is(t, "concurrently"))
+            return 1;
+        return 0;
+    }
+    return 0;
+}
+
+/* Statements that SQLite has no equal of. */
+static int refused(rewriter *w, weir_token first, weir_slice rest)
+{
+    static const char *const nouns[] = {
+        "schema",       "extension", "sequence", "type",      "function",    "domain",
+        "procedure",    "role",      "user",     "database",  "publication", "policy",
+        "materialized", "rule",      "operator", "aggregate", "cast",        "collation"};
+    char what[48];
+    if (weir_token_is(first, "comment") && weir_token_accept(&rest, "on"))
+        return rewriter_refuse(w, "COMMENT ON", NULL);
+    if (weir_token_accept(&rest, "or"))
+        (void)weir_token_accept(&rest, "replace");
+    weir_token noun = weir_token_peek(rest);
+    for (size_t i = 0; i < sizeof(nouns) / sizeof(nouns[0]); i++) {
+        if (!weir_token_is(noun, nouns[i]))
+            continue;
+        snprintf(what, sizeof(what), "this statement (%.*s %s)", (int)first.text.len,
+                 (const char *)first.text.data, nouns[i]);
+        return rewriter_refuse(w, what, "docs/sqlite.md lists what is.");
+    }
+    return 0;
+}
+
+/* TRUNCATE [TABLE] [ONLY] t [RESTART IDENTITY] [CASCADE | RESTRICT]: SQLite's DELETE without WHERE
+ * is as quick. Numbers go on from the largest, which is the beginning if the table is empty. */
+static int put_truncate(rewriter *w, weir_slice rest)
+{
+    (void)weir_token_accept(&rest, "table");
+    (void)weir_token_accept(&rest, "only");
+    (void)accept2(&rest, "public", ".");
+    weir_token name = weir_token_next(&rest);
+    if (!accept2(&rest, "restart", "identity"))
+        (void)accept2(&rest, "continue", "identity");
+    if (!weir_token_accept(&rest, "cascade"))
+        (void)weir_token_accept(&rest, "restrict");
+    if (weir_token_is(weir_token_peek(rest), ","))
+        return rewriter_refuse(w, "TRUNCATE of several tables", "Name them one by one.");
+    if (weir_token_peek(rest).kind != WEIR_TOKEN_END)
+        return 0; /* SQLite says what is wrong */
+    int r = rewriter_put(w, "DELETE FROM ");
+    if (r == 0)
+        r = weir_buf_append(w->out, name.text);
+    rewriter_skip(w, rest);
+    return r;
+}
+
+int rewriter_begin(rewriter *w)
+{
+    weir_slice rest = w->rest;
+    weir_token first = weir_token_next(&rest);
+    bool create = weir_token_is(first, "create"), drop = weir_token_is(first, "drop");
+    bool alter = weir_token_is(first, "alter");
+    if (weir_token_is(first, "truncate"))
+        return put_truncate(w, rest);
+    if (!create && !drop && !alter && !weir_token_is(first, "comment"))
+        return 0;
+    w->stored = create || alter;
+    int r = refused(w, first, rest);
+    if (r < 0)
+        return r;
+    (void)weir_token_accept(&rest, "unlogged");
+    bool index = weir_token_accept(&rest, "index") || accept2(&rest, "unique", "index");
+    bool table = !index && weir_token_accept(&rest, "table");
+    w->ddl = drop              ? REWRITER_DROP
+             : create && index ? REWRITER_INDEX
+             : table           ? REWRITER_TABLE
+                               : REWRITER_NO_DDL;
+    w->marks = create && table && rewriter_is_postgres_table(rest);
+    w->sizes = w->marks || alter;
+    return 0;
+}

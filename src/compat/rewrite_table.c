@@ -1,0 +1,101 @@
+/* Which tables are PostgreSQL's: those that are made here with nothing but its own words. Their
+ * text is marked in the schema, and what PostgreSQL refuses of their types is refused
+ * (docs/decisions/0013-whose-table-it-is.md). SQLite's own tables are asked as they always were. */
+#include "compat/rewriter.h"
+
+static bool is_one_of(weir_token t, const char *const *words)
+{
+    for (; *words; words++)
+        if (weir_token_is(t, *words))
+            return true;
+    return false;
+}
+
+static bool is_type(weir_token t)
+{
+    static const char *const names[] = {
+        "smallint", "int2",      "integer",     "int",       "int4",        "bigint", "int8",
+        "serial",   "serial4",   "serial8",     "bigserial", "smallserial", "real",   "float4",
+        "double",   "float8",    "float",       "numeric",   "decimal",     "text",   "varchar",
+        "char",     "character", "bpchar",      "boolean",   "bool",        "date",   "time",
+        "timetz",   "timestamp", "timestamptz", "interval",  "uuid",        "json",   "jsonb",
+        "bytea",    "oid",       "name",        NULL};
+    return t.kind == WEIR_TOKEN_WORD && is_one_of(t, names);
+}
+
+static bool goes_on(weir_token t)
+{
+    static const char *const words[] = {"precision", "varying", "with", "without",
+                                        "time",      "zone",    NULL};
+    return is_one_of(t, words);
+}
+
+bool rewriter_take_array(weir_token first, weir_slice *rest, weir_slice *ret_element)
+{
+    weir_slice after = *rest;
+    const uint8_t *end = first.text.data + first.text.len;
+    if (first.kind != WEIR_TOKEN_WORD)
+        return false;
+    while (goes_on(weir_token_peek(after))) {
+        weir_slice word = weir_token_next(&after).text;
+        end = word.data + word.len;
+    }
+    if (weir_token_accept(&after, "(")) {
+        (void)weir_token_take_parentheses(&after, NULL);
+        end = after.data;
+    }
+    bool array = weir_token_accept(&after, "array");
+    while (weir_token_accept(&after, "[")) {
+        if (weir_token_peek(after).kind == WEIR_TOKEN_NUMBER)
+            (void)weir_token_next(&after);
+        if (!weir_token_accept(&after, "]"))
+            return false;
+        array = true;
+    }
+    *ret_element = weir_slice_make(first.text.data, (size_t)(end - first.text.data));
+    if (array)
+        *rest = after;
+    return array;
+}
+
+/* A constraint of the table, or a column with a type and nothing of SQLite's own. */
+static bool is_item(weir_slice item)
+{
+    static const char *const constraints[] = {"constraint", "primary", "unique",
+                                              "check",      "foreign", NULL};
+    static const char *const own[] = {"autoincrement", "nocase",  "rtrim", "binary",
+                                      "conflict",      "virtual", NULL};
+    weir_token first = weir_token_next(&item), last = weir_token_peek(item);
+    if (!is_one_of(first, constraints)) {
+        weir_slice after = item, element;
+        if (!is_type(last))
+            return false;
+        if (rewriter_take_array(weir_token_next(&after), &after, &element))
+            item = after;
+    }
+    for (weir_token t; (t = weir_token_next(&item)).kind != WEIR_TOKEN_END; last = t) {
+        bool made = weir_token_is(t, "as") && !weir_token_is(last, "always") &&
+                    !weir_token_is(last, "default");
+        bool quotes = weir_token_is(t, "[") && !weir_token_is(last, "array");
+        if (is_one_of(t, own) || made || quotes)
+            return false;
+        if (weir_token_is(t, "("))
+            (void)weir_token_take_parentheses(&item, NULL);
+    }
+    return true;
+}
+
+bool rewriter_is_postgres_table(weir_slice rest)
+{
+    weir_slice items;
+    while (weir_token_peek(rest).kind != WEIR_TOKEN_END && !weir_token_accept(&rest, "("))
+        if (weir_token_is(weir_token_next(&rest), "as"))
+            return false;
+    if (!weir_token_take_parentheses(&rest, &items))
+        return false;
+    while (items.len > 0)
+        if (!is_item(weir_token_take_item(&items)))
+            return false;
+    (void)weir_token_accept(&rest, ";");
+    return weir_token_peek(rest).kind == WEIR_TOKEN_END; /* not WITHOUT ROWID, STRICT */
+}

@@ -1,0 +1,576 @@
+/* Dates, moments and intervals: PostgreSQL's texts in, PostgreSQL's texts out. A moment with a zone
+ * is kept in UTC, as YYYY-MM-DD HH:MM:SS[.ffffff]+00:00. */
+#include "compat/run_moments.h"
+#include "base/ascii.h"
+#include <stdio.h>
+
+#define EPOCH_SECONDS INT64_C(946684800) /* 2000-01-01, PostgreSQL's epoch, since 1970 */
+#define INTERVAL_US_MAX INT64_C(4000000000000000000)
+
+int run_moment_fail(weir_error *err, const char *state, const char *words)
+{
+    weir_error_set(err, state, "%s", words);
+    return WEIR_COMPAT_REFUSED;
+}
+
+weir_slice run_moment_bytes_of(const weir_value *v)
+{
+    return v->type == WEIR_VALUE_TEXT ? v->u.bytes : (weir_slice){0};
+}
+
+bool run_moment_has_zone(weir_slice s)
+{
+    if (s.len > 0 && (s.data[s.len - 1] | 0x20) == 'z')
+        return true;
+    for (size_t i = 11; i < s.len; i++)
+        if (s.data[i] == '+' || s.data[i] == '-')
+            return true;
+    return false;
+}
+
+/* 2024-1-5 becomes 2024-01-05. */
+static weir_slice padded(weir_slice s, char room[64])
+{
+    unsigned y = 0, m = 0, d = 0;
+    int used = 0;
+    char copy[64];
+    if (s.len == 0 || s.len >= sizeof(copy))
+        return s;
+    memcpy(copy, s.data, s.len);
+    copy[s.len] = '\0';
+    if (sscanf(copy, "%4u-%2u-%2u%n", &y, &m, &d, &used) != 3 || s.len - (size_t)used > 40)
+        return s;
+    int len = snprintf(room, 64, "%04u-%02u-%02u%s", y % 10000, m % 100, d % 100, copy + used);
+    return weir_slice_make(room, (size_t)len < 64 ? (size_t)len : 63);
+}
+
+/* A field that is no month, no day, no hour is another error than what is no date. */
+static int malformed(weir_slice s, const char *type, weir_error *err)
+{
+    bool shaped = s.len >= 8;
+    for (size_t i = 0; i < s.len; i++) {
+        uint8_t c = s.data[i];
+        shaped = shaped && ((c >= '0' && c <= '9') || strchr("-: .+T", c));
+    }
+    weir_error_set(err, shaped ? "22008" : "22007",
+                   shaped ? "date/time field value out of range: \"%.*s\""
+                          : "invalid input syntax for type date/time: \"%.*s\"",
+                   s.len < 60 ? (int)s.len : 60, s.data ? (const char *)s.data : "");
+    (void)type;
+    return WEIR_COMPAT_REFUSED;
+}
+
+int run_moment_read_moment(const weir_value *v, int64_t *ret, weir_error *err)
+{
+    char room[64];
+    weir_slice s = weir_ascii_trim(run_moment_bytes_of(v));
+    if (v->type == WEIR_VALUE_INTEGER && weir_timestamp_unix(v->u.integer, ret))
+        return 0;
+    if (!weir_timestamp_parse(s, ret) && !weir_timestamp_parse(padded(s, room), ret))
+        return malformed(s, "timestamp", err);
+    return 0;
+}
+
+int run_moment_text(int64_t us, bool zone, weir_buf *out, weir_value *ret)
+{
+    char text[WEIR_DATETIME_TEXT_MAX];
+    size_t len = weir_timestamp_format(us, false, text);
+    int r = weir_buf_append(out, weir_slice_make(text, len));
+    if (r == 0 && zone)
+        r = weir_buf_append(out, WEIR_SLICE_LIT("+00:00"));
+    run_give_text(ret, weir_buf_slice(out));
+    return r;
+}
+
+int run_moment_give_checked(int64_t us, bool zone, weir_buf *out, weir_value *ret, weir_error *err)
+{
+    if (!weir_timestamp_in_range(us))
+        return run_moment_fail(err, "22008", "timestamp out of range");
+    return run_moment_text(us, zone, out, ret);
+}
+
+int run_moment_give_date(int32_t days, weir_buf *out, weir_value *ret, weir_error *err)
+{
+    char text[WEIR_DATETIME_TEXT_MAX];
+    if (!weir_timestamp_in_range(days * WEIR_USEC_PER_DAY))
+        return run_moment_fail(err, "22008", "date out of range");
+    int r = weir_buf_append(out, weir_slice_make(text, weir_date_format(days, text)));
+    run_give_text(ret, weir_buf_slice(out));
+    return r;
+}
+
+int32_t run_moment_day_of(int64_t us)
+{
+    int64_t days = us / WEIR_USEC_PER_DAY;
+    return (int32_t)(us % WEIR_USEC_PER_DAY < 0 ? days - 1 : days);
+}
+
+/* ---- input ---- */
+
+static int call_date(RUN_ARGS)
+{
+    int64_t us = 0;
+    if (run_any_null(args, count))
+        return 0;
+    weir_slice s = weir_ascii_trim(run_moment_bytes_of(&args[0]));
+    int r = run_moment_read_moment(&args[0], &us, err);
+    if (r == 0 && s.len > 10 && run_moment_has_zone(s)) { /* the day as it was written */
+        weir_value local;
+        run_give_text(&local, weir_slice_head(s, 10));
+        r = run_moment_read_moment(&local, &us, err);
+    }
+    return r == 0 ? run_moment_give_date(run_moment_day_of(us), out, ret, err) : r;
+}
+
+static int call_timestamp(RUN_ARGS)
+{
+    int64_t us = 0;
+    if (run_any_null(args, count))
+        return 0;
+    weir_value v = args[0];
+    weir_slice s = weir_ascii_trim(run_moment_bytes_of(&v));
+    if (run_moment_has_zone(s)) { /* it is not looked at */
+        size_t n = 11;
+        while (n < s.len && s.data[n] != '+' && s.data[n] != '-' && (s.data[n] | 0x20) != 'z')
+            n++;
+        run_give_text(&v, weir_ascii_trim(weir_slice_head(s, n)));
+    }
+    int r = run_moment_read_moment(&v, &us, err);
+    return r == 0 ? run_moment_give_checked(us, false, out, ret, err) : r;
+}
+
+static int call_timestamptz(RUN_ARGS)
+{
+    int64_t us = 0;
+    if (run_any_null(args, count))
+        return 0;
+    int r = run_moment_read_moment(&args[0], &us, err);
+    return r == 0 ? run_moment_give_checked(us, true, out, ret, err) : r;
+}
+
+/* ---- intervals ---- */
+
+static bool take_number(weir_slice *s, bool *ret_negative, int64_t *ret, int64_t *ret_fraction)
+{
+    *ret_negative = s->len > 0 && s->data[0] == '-';
+    if (s->len > 0 && (s->data[0] == '-' || s->data[0] == '+'))
+        *s = weir_slice_skip(*s, 1);
+    bool any = false;
+    int64_t scale = 100000;
+    *ret = *ret_fraction = 0;
+    for (; s->len > 0 && s->data[0] >= '0' && s->data[0] <= '9'; any = true) {
+        if (*ret > 100000000000)
+            return false;
+        *ret = *ret * 10 + (s->data[0] - '0');
+        *s = weir_slice_skip(*s, 1);
+    }
+    if (s->len > 0 && s->data[0] == '.') {
+        *s = weir_slice_skip(*s, 1);
+        for (; s->len > 0 && s->data[0] >= '0' && s->data[0] <= '9'; any = true) {
+            *ret_fraction += (s->data[0] - '0') * scale;
+            scale /= 10;
+            *s = weir_slice_skip(*s, 1);
+        }
+    }
+    return any;
+}
+
+/* False: it does not fit. */
+static bool add_times(int64_t *to, int64_t n, int64_t by)
+{
+    int64_t product;
+    return !__builtin_mul_overflow(n, by, &product) && !__builtin_add_overflow(*to, product, to);
+}
+
+/* HH:MM[:SS[.f]] behind the hours. */
+static bool take_clock(weir_slice *s, int64_t hours, int64_t *ret_us)
+{
+    int64_t part[2] = {0, 0}, fraction = 0;
+    bool negative = false;
+    for (int i = 0; i < 2 && s->len > 0 && s->data[0] == ':'; i++) {
+        *s = weir_slice_skip(*s, 1);
+        if (!take_number(s, &negative, &part[i], &fraction) || negative)
+            return false;
+    }
+    *ret_us = 0;
+    return add_times(ret_us, hours, 3600000000) && add_times(ret_us, part[0], 60000000) &&
+           add_times(ret_us, part[1], 1000000) && add_times(ret_us, fraction, 1);
+}
+
+typedef struct measure {
+    const char *name;
+    int64_t months, days, us;
+} measure;
+
+static const measure *unit_of(weir_slice word)
+{
+    static const measure units[] = {
+        {"year", 12, 0, 0},          {"mon", 1, 0, 0},        {"month", 1, 0, 0},
+        {"week", 0, 7, 0},           {"day", 0, 1, 0},        {"hour", 0, 0, 3600000000},
+        {"minute", 0, 0, 60000000},  {"min", 0, 0, 60000000}, {"second", 0, 0, 1000000},
+        {"sec", 0, 0, 1000000},      {"decade", 120, 0, 0},   {"century", 1200, 0, 0},
+        {"millisecond", 0, 0, 1000}, {"microsecond", 0, 0, 1}};
+    if (word.len > 1 && (word.data[word.len - 1] | 0x20) == 's')
+        word.len--;
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+        if (weir_slice_eq_nocase(word, units[i].name))
+            return &units[i];
+    return NULL;
+}
+
+static bool take_field(weir_slice *s, run_interval *v)
+{
+    int64_t n = 0, fraction = 0;
+    bool negative = false;
+    if (!take_number(s, &negative, &n, &fraction))
+        return false;
+    if (s->len > 0 && s->data[0] == ':') {
+        int64_t us = 0;
+        if (fraction > 0 || !take_clock(s, n, &us))
+            return false;
+        return add_times(&v->us, us, negative ? -1 : 1);
+    }
+    *s = weir_ascii_trim(*s);
+    size_t len = 0;
+    while (len < s->len && ((s->data[len] | 0x20) >= 'a' && (s->data[len] | 0x20) <= 'z'))
+        len++;
+    const measure *u = unit_of(weir_slice_head(*s, len));
+    if (len == 0) /* seconds */
+        u = unit_of(WEIR_SLICE_LIT("second"));
+    if (!u || (fraction > 0 && (u->months || u->days > 1)))
+        return false;
+    *s = weir_slice_skip(*s, len);
+    int sign = negative ? -1 : 1;
+    return add_times(&v->months, sign * n, u->months) && add_times(&v->days, sign * n, u->days) &&
+           add_times(&v->us, sign * n, u->us) &&
+           add_times(&v->us, sign * fraction, u->days == 1 ? 86400 : u->us / 1000000);
+}
+
+/* So that two can be added. */
+static bool is_bounded(const run_interval *v)
+{
+    return v->months <= INT32_MAX && v->months >= -INT32_MAX && v->days <= INT32_MAX &&
+           v->days >= -INT32_MAX && v->us < INTERVAL_US_MAX && v->us > -INTERVAL_US_MAX;
+}
+
+int run_moment_read_interval(const weir_value *value, run_interval *v, weir_error *err)
+{
+    weir_slice s = weir_ascii_trim(run_moment_bytes_of(value)), whole = s;
+    bool ago = false, any = false;
+    *v = (run_interval){0};
+    while ((s = weir_ascii_trim(s)).len > 0) {
+        if (s.len == 3 && weir_slice_eq_nocase(s, "ago")) {
+            ago = any;
+            s.len = any ? 0 : s.len;
+            if (any)
+                break;
+        }
+        if (!take_field(&s, v)) {
+            weir_error_set(err, "22007", "invalid input syntax for type interval: \"%.*s\"",
+                           whole.len < 60 ? (int)whole.len : 60, (const char *)whole.data);
+            return WEIR_COMPAT_REFUSED;
+        }
+        any = true;
+    }
+    if (!is_bounded(v))
+        return run_moment_fail(err, "22008", "interval out of range");
+    if (ago)
+        *v = (run_interval){-v->months, -v->days, -v->us};
+    return any ? 0 : run_moment_fail(err, "22007", "invalid input syntax for type interval: \"\"");
+}
+
+/* "1 year 2 mons -3 days 04:05:06.7" */
+static int give_interval(const run_interval *v, weir_buf *out, weir_value *ret)
+{
+    const struct {
+        int64_t n;
+        const char *one, *more;
+    } fields[] = {{v->months / 12, "year", "years"},
+                  {v->months % 12, "mon", "mons"},
+                  {v->days, "day", "days"}};
+    bool any = false, was_negative = false;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < 3; i++) {
+        if (fields[i].n == 0)
+            continue;
+        r = weir_buf_printf(out, "%s%s%lld %s", any ? " " : "",
+                            was_negative && fields[i].n > 0 ? "+" : "", (long long)fields[i].n,
+                            fields[i].n == 1 ? fields[i].one : fields[i].more);
+        was_negative = fields[i].n < 0;
+        any = true;
+    }
+    if (r == 0 && (v->us != 0 || !any)) {
+        char clock[WEIR_DATETIME_TEXT_MAX];
+        int64_t us = v->us < 0 ? -v->us : v->us, hours = us / 3600000000;
+        size_t len = weir_time_format(us % 3600000000, clock);
+        r = weir_buf_printf(out, "%s%s%02lld%.*s", any ? " " : "",
+                            v->us < 0      ? "-"
+                            : was_negative ? "+"
+                                           : "",
+                            (long long)hours, (int)len - 2, clock + 2);
+    }
+    run_give_text(ret, weir_buf_slice(out));
+    return r;
+}
+
+bool weir_interval_parse(weir_slice text, int64_t *ret_us, int32_t *ret_days, int32_t *ret_months)
+{
+    run_interval v;
+    weir_value value;
+    run_give_text(&value, text);
+    if (run_moment_read_interval(&value, &v, NULL) != 0 || v.days != (int32_t)v.days ||
+        v.months != (int32_t)v.months)
+        return false;
+    *ret_us = v.us;
+    *ret_days = (int32_t)v.days;
+    *ret_months = (int32_t)v.months;
+    return true;
+}
+
+static int call_interval(RUN_ARGS)
+{
+    run_interval v;
+    if (run_any_null(args, count))
+        return 0;
+    int r = run_moment_read_interval(&args[0], &v, err);
+    return r == 0 ? give_interval(&v, out, ret) : r;
+}
+
+static int call_interval_add(RUN_ARGS)
+{
+    run_interval a, b;
+    if (run_any_null(args, count))
+        return 0;
+    int64_t sign = run_integer_of(&args[2]) < 0 ? -1 : 1;
+    int r = run_moment_read_interval(&args[0], &a, err);
+    if (r == 0)
+        r = run_moment_read_interval(&args[1], &b, err);
+    if (r != 0)
+        return r;
+    a = (run_interval){a.months + sign * b.months, a.days + sign * b.days, a.us + sign * b.us};
+    return give_interval(&a, out, ret);
+}
+
+static int call_interval_mul(RUN_ARGS)
+{
+    run_interval v;
+    if (run_any_null(args, count))
+        return 0;
+    int r = run_moment_read_interval(&args[0], &v, err);
+    double by = run_real_of(&args[1]);
+    if (r != 0)
+        return r;
+    if (!(by > -1e9 && by < 1e9))
+        return run_moment_fail(err, "22008", "interval out of range");
+    double months = (double)v.months * by, days = (double)v.days * by;
+    if (!(months > -2e9 && months < 2e9 && days > -2e9 && days < 2e9))
+        return run_moment_fail(err, "22008", "interval out of range");
+    run_interval m = {.months = (int64_t)months, .days = (int64_t)days};
+    double more_days = (months - (double)m.months) * 30;
+    int64_t whole = (int64_t)more_days;
+    double us = (double)v.us * by + (days - (double)m.days + more_days - (double)whole) * 86400e6;
+    if (!(us > -4e18 && us < 4e18))
+        return run_moment_fail(err, "22008", "interval out of range");
+    m.days += whole;
+    m.us = (int64_t)(us < 0 ? us - 0.5 : us + 0.5);
+    return give_interval(&m, out, ret);
+}
+
+/* As PostgreSQL compares them: a month is 30 days. */
+static int call_interval_us(RUN_ARGS)
+{
+    run_interval v = {0};
+    (void)out;
+    if (run_any_null(args, count))
+        return 0;
+    int r = run_moment_read_interval(&args[0], &v, err);
+    if (r == 0 && !add_times(&v.us, v.months * 30 + v.days, WEIR_USEC_PER_DAY))
+        return run_moment_fail(err, "22008", "interval out of range");
+    run_give_integer(ret, v.us);
+    return r;
+}
+
+/* ---- moments and intervals ---- */
+
+void run_moment_split(int64_t us, run_fields *f)
+{
+    int32_t days = run_moment_day_of(us);
+    weir_date_split(days, &f->year, &f->month, &f->day);
+    f->us = us - days * WEIR_USEC_PER_DAY;
+}
+
+bool run_moment_join(const run_fields *f, int64_t *ret)
+{
+    int32_t days = 0;
+    if (f->year > 9999 || !weir_date_join(f->year, f->month, f->day, &days))
+        return false;
+    *ret = days * WEIR_USEC_PER_DAY + f->us;
+    return true;
+}
+
+bool run_moment_add_interval(int64_t us, const run_interval *v, int sign, int64_t *ret)
+{
+    run_fields f;
+    run_moment_split(us, &f);
+    int64_t months = (int64_t)f.year * 12 + f.month - 1 + sign * v->months;
+    if (months < 12 || months >= 120000)
+        return false;
+    f.year = (int)(months / 12);
+    f.month = (int)(months % 12) + 1;
+    while (!run_moment_join(&f, ret))
+        if (--f.day < 28)
+            return false;
+    return add_times(ret, sign * v->days, WEIR_USEC_PER_DAY) && add_times(ret, sign * v->us, 1);
+}
+
+/* weir_moment_add(moment, interval, 1 or -1); of a date, too. */
+static int call_moment_add(RUN_ARGS)
+{
+    int64_t us = 0;
+    run_interval v;
+    if (run_any_null(args, count))
+        return 0;
+    int r = run_moment_read_moment(&args[0], &us, err);
+    if (r == 0)
+        r = run_moment_read_interval(&args[1], &v, err);
+    if (r != 0)
+        return r;
+    if (!run_moment_add_interval(us, &v, run_integer_of(&args[2]) < 0 ? -1 : 1, &us))
+        return run_moment_fail(err, "22008", "timestamp out of range");
+    return run_moment_give_checked(us, run_moment_has_zone(run_moment_bytes_of(&args[0])), out, ret,
+                                   err);
+}
+
+static int call_moment_diff(RUN_ARGS)
+{
+    int64_t a = 0, b = 0;
+    if (run_any_null(args, count))
+        return 0;
+    int r = run_moment_read_moment(&args[0], &a, err);
+    if (r == 0)
+        r = run_moment_read_moment(&args[1], &b, err);
+    run_interval v = {0, (a - b) / WEIR_USEC_PER_DAY, (a - b) % WEIR_USEC_PER_DAY};
+    return r == 0 ? give_interval(&v, out, ret) : r;
+}
+
+static int month_days(int year, int month)
+{
+    run_fields f = {year, month, 31, 0};
+    int64_t us = 0;
+    while (!run_moment_join(&f, &us) && f.day > 28)
+        f.day--;
+    return f.day;
+}
+
+/* age(a, b): in years, months and days (timestamp_age). */
+static int call_age(RUN_ARGS)
+{
+    int64_t a = 0, b = 0;
+    run_fields x, y;
+    if (run_any_null(args, count))
+        return 0;
+    int r = run_moment_read_moment(&args[0], &a, err);
+    if (r == 0)
+        r = run_moment_read_moment(&args[1], &b, err);
+    if (r != 0)
+        return r;
+    run_moment_split(a, &x);
+    run_moment_split(b, &y);
+    int sign = a < b ? -1 : 1;
+    int64_t us = sign * (x.us - y.us);
+    int days = sign * (x.day - y.day), months = sign * (x.month - y.month);
+    int years = sign * (x.year - y.year);
+    if (us < 0) {
+        us += WEIR_USEC_PER_DAY;
+        days--;
+    }
+    if (days < 0) {
+        days += sign < 0 ? month_days(x.year, x.month) : month_days(y.year, y.month);
+        months--;
+    }
+    if (months < 0) {
+        months += 12;
+        years--;
+    }
+    run_interval v = {sign * (years * 12 + months), sign * days, sign * us};
+    return give_interval(&v, out, ret);
+}
+
+static int call_date_add(RUN_ARGS)
+{
+    int64_t us = 0;
+    if (run_any_null(args, count))
+        return 0;
+    int r = run_moment_read_moment(&args[0], &us, err);
+    int64_t days = run_integer_of(&args[1]);
+    if (r == 0 && (days > 4000000 || days < -4000000))
+        return run_moment_fail(err, "22008", "date out of range");
+    return r == 0 ? run_moment_give_date(run_moment_day_of(us) + (int32_t)days, out, ret, err) : r;
+}
+
+static int call_date_diff(RUN_ARGS)
+{
+    int64_t a = 0, b = 0;
+    (void)out;
+    if (run_any_null(args, count))
+        return 0;
+    int r = run_moment_read_moment(&args[0], &a, err);
+    if (r == 0)
+        r = run_moment_read_moment(&args[1], &b, err);
+    run_give_integer(ret, run_moment_day_of(a) - run_moment_day_of(b));
+    return r;
+}
+
+static int call_make_date(RUN_ARGS)
+{
+    int64_t us = 0;
+    if (run_any_null(args, count))
+        return 0;
+    int64_t y = run_integer_of(&args[0]), m = run_integer_of(&args[1]),
+            d = run_integer_of(&args[2]);
+    run_fields f = {(int)y, (int)m, (int)d, 0};
+    if (y < 1 || y > 9999 || m < 1 || m > 12 || d < 1 || d > 31 || !run_moment_join(&f, &us))
+        return run_moment_fail(err, "22008", "date field value out of range");
+    return run_moment_give_date(run_moment_day_of(us), out, ret, err);
+}
+
+static int call_to_timestamp(RUN_ARGS)
+{
+    if (run_any_null(args, count))
+        return 0;
+    double seconds = run_real_of(&args[0]);
+    if (!(seconds > -62135596800.0 && seconds < 253402300800.0))
+        return run_moment_fail(err, "22008", "timestamp out of range");
+    double us = (seconds - (double)EPOCH_SECONDS) * 1e6;
+    return run_moment_give_checked((int64_t)(us < 0 ? us - 0.5 : us + 0.5), true, out, ret, err);
+}
+
+/* weir_moment_text(us[, zoned]): of microseconds since 1970. */
+static int call_moment_text(RUN_ARGS)
+{
+    (void)err;
+    if (run_any_null(args, count))
+        return 0;
+    bool zoned = count < 2 || run_integer_of(&args[1]) != 0;
+    return run_moment_text(run_integer_of(&args[0]) - EPOCH_SECONDS * 1000000, zoned, out, ret);
+}
+
+const weir_face_function weir_face_moments[] = {
+    {.name = "weir_moment_text", .args = 1, .pure = true, .call = call_moment_text},
+    {.name = "weir_moment_text", .args = 2, .pure = true, .call = call_moment_text},
+    {.name = "weir_date", .args = 1, .pure = true, .call = call_date},
+    {.name = "weir_timestamp", .args = 1, .pure = true, .call = call_timestamp},
+    {.name = "weir_timestamptz", .args = 1, .pure = true, .call = call_timestamptz},
+    {.name = "weir_interval", .args = 1, .pure = true, .call = call_interval},
+    {.name = "weir_interval_add", .args = 3, .pure = true, .call = call_interval_add},
+    {.name = "weir_interval_mul", .args = 2, .pure = true, .call = call_interval_mul},
+    {.name = "weir_interval_us", .args = 1, .pure = true, .call = call_interval_us},
+    {.name = "weir_moment_add", .args = 3, .pure = true, .call = call_moment_add},
+    {.name = "weir_moment_diff", .args = 2, .pure = true, .call = call_moment_diff},
+    {.name = "weir_age", .args = 2, .pure = true, .call = call_age},
+    {.name = "weir_date_add", .args = 2, .pure = true, .call = call_date_add},
+    {.name = "weir_date_diff", .args = 2, .pure = true, .call = call_date_diff},
+    {.name = "weir_make_date", .args = 3, .pure = true, .call = call_make_date},
+    {.name = "weir_to_timestamp", .args = 1, .pure = true, .call = call_to_timestamp},
+    {.name = NULL},
+};

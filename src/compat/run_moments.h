@@ -1,0 +1,38 @@
+/* Private to compat: what run_moments.c, run_parts.c and run_zones.c share. */
+#ifndef WEIR_COMPAT_RUN_MOMENTS_H
+#define WEIR_COMPAT_RUN_MOMENTS_H
+
+#include "compat/run.h"
+
+typedef struct run_interval {
+    int64_t months, days, us;
+} run_interval;
+
+typedef struct run_fields {
+    int year, month, day;
+    int64_t us; /* of the day */
+} run_fields;
+
+WEIR_MUST_CHECK int run_moment_fail(weir_error *err, const char *state, const char *words);
+weir_slice run_moment_bytes_of(const weir_value *v);
+void run_moment_split(int64_t us, run_fields *f);
+bool run_moment_join(const run_fields *f, int64_t *ret);
+int32_t run_moment_day_of(int64_t us);
+WEIR_MUST_CHECK int run_moment_read_moment(const weir_value *v, int64_t *ret, weir_error *err);
+WEIR_MUST_CHECK int run_moment_read_interval(const weir_value *value, run_interval *v,
+                                             weir_error *err);
+WEIR_MUST_CHECK int run_moment_give_checked(int64_t us, bool zone, weir_buf *out, weir_value *ret,
+                                            weir_error *err);
+WEIR_MUST_CHECK int run_moment_give_date(int32_t days, weir_buf *out, weir_value *ret,
+                                         weir_error *err);
+bool run_moment_has_zone(weir_slice s);
+/* Months first, to the month's last day at most; then days, then the rest. */
+bool run_moment_add_interval(int64_t us, const run_interval *v, int sign, int64_t *ret);
+/* run_parts.c: that field of it, as a numeric. */
+WEIR_MUST_CHECK int run_moment_extract(weir_slice field, int64_t us, weir_buf *out,
+                                       weir_error *err);
+
+extern const weir_face_function weir_face_parts[]; /* run_parts.c */
+extern const weir_face_function weir_face_zoned[]; /* run_zones.c */
+
+#endif

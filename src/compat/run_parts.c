@@ -1,0 +1,292 @@
+/* Parts of moments and intervals: date_trunc, extract, to_char, to_date. */
+#include "compat/run_moments.h"
+#include <stdio.h>
+
+static int call_date_trunc(RUN_ARGS)
+{
+    static const char *const names[] = {
+        "microseconds", "milliseconds", "second", "minute", "hour",    "day",       "week",
+        "month",        "quarter",      "year",   "decade", "century", "millennium"};
+    int64_t us = 0;
+    run_fields f;
+    size_t which = 0;
+    if (run_any_null(args, count))
+        return 0;
+    while (which < 13 && !weir_slice_eq_nocase(run_moment_bytes_of(&args[0]), names[which]))
+        which++;
+    if (which == 13) {
+        weir_error_set(
+            err, "22023", "unit \"%.*s\" not recognized for type timestamp",
+            run_moment_bytes_of(&args[0]).len < 40 ? (int)run_moment_bytes_of(&args[0]).len : 40,
+            (const char *)run_moment_bytes_of(&args[0]).data);
+        return WEIR_COMPAT_REFUSED;
+    }
+    int r = run_moment_read_moment(&args[1], &us, err);
+    if (r != 0)
+        return r;
+    static const int64_t steps[] = {1, 1000, 1000000, 60000000, 3600000000, WEIR_USEC_PER_DAY};
+    run_moment_split(us, &f);
+    f.us -= which < 6 ? f.us % steps[which] : f.us;
+    if (which == 6) {
+        us = run_moment_day_of(us) * WEIR_USEC_PER_DAY;
+        int32_t day = run_moment_day_of(us);
+        us -= ((day + 5) % 7 + 7) % 7 * WEIR_USEC_PER_DAY; /* 2000-01-01 was a Saturday */
+        return run_moment_give_checked(us, run_moment_has_zone(run_moment_bytes_of(&args[1])), out,
+                                       ret, err);
+    }
+    f.day = which >= 7 ? 1 : f.day;
+    f.month = which >= 9 ? 1 : which == 8 ? (f.month - 1) / 3 * 3 + 1 : f.month;
+    f.year -= which == 10   ? f.year % 10
+              : which == 11 ? (f.year - 1) % 100
+              : which == 12 ? (f.year - 1) % 1000
+                            : 0;
+    if (!run_moment_join(&f, &us))
+        return run_moment_fail(err, "22008", "timestamp out of range");
+    return run_moment_give_checked(us, run_moment_has_zone(run_moment_bytes_of(&args[1])), out, ret,
+                                   err);
+}
+
+static int32_t year_start(int year)
+{
+    run_fields f = {year, 1, 1, 0};
+    int64_t us = 0;
+    return run_moment_join(&f, &us) ? run_moment_day_of(us) : 0;
+}
+
+/* ISO 8601: the week of the year's first Thursday is 1. */
+static int iso_week(int64_t us, int *ret_year)
+{
+    int32_t day = run_moment_day_of(us), monday = day - ((day + 5) % 7 + 7) % 7;
+    run_fields f;
+    run_moment_split((monday + 3) * WEIR_USEC_PER_DAY, &f);
+    *ret_year = f.year;
+    return (monday + 3 - year_start(f.year)) / 7 + 1;
+}
+
+static int put_seconds(int64_t us, int digits, weir_buf *out)
+{
+    bool negative = us < 0;
+    uint64_t magnitude = negative ? (uint64_t)0 - (uint64_t)us : (uint64_t)us;
+    uint64_t scale = digits == 6 ? 1000000 : 1000;
+    return weir_buf_printf(out, digits == 6 ? "%s%llu.%06llu" : "%s%llu.%03llu",
+                           negative ? "-" : "", (unsigned long long)(magnitude / scale),
+                           (unsigned long long)(magnitude % scale));
+}
+
+static int not_recognized(weir_slice field, weir_error *err)
+{
+    weir_error_set(err, "22023", "unit \"%.*s\" not recognized for this type",
+                   field.len < 40 ? (int)field.len : 40, (const char *)field.data);
+    return WEIR_COMPAT_REFUSED;
+}
+
+static int extract_interval(weir_slice field, const weir_value *x, weir_buf *out, weir_error *err)
+{
+    run_interval v;
+    int r = run_moment_read_interval(x, &v, err);
+    if (r != 0)
+        return r;
+    if (weir_slice_eq_nocase(field, "epoch")) {
+        int64_t days = v.months / 12 * 36525 / 100 + v.months % 12 * 30 + v.days;
+        int64_t quarter = v.months / 12 * 36525 % 100 * (WEIR_USEC_PER_DAY / 100);
+        if (__builtin_mul_overflow(days, WEIR_USEC_PER_DAY, &days) ||
+            __builtin_add_overflow(days, quarter + v.us, &days))
+            return run_moment_fail(err, "22008", "interval out of range");
+        return put_seconds(days, 6, out);
+    }
+    if (weir_slice_eq_nocase(field, "second"))
+        return put_seconds(v.us % 60000000, 6, out);
+    static const char *const names[] = {"year", "month", "day", "hour", "minute"};
+    const int64_t values[] = {v.months / 12, v.months % 12, v.days, v.us / 3600000000,
+                              v.us / 60000000 % 60};
+    for (size_t i = 0; i < 5; i++)
+        if (weir_slice_eq_nocase(field, names[i]))
+            return weir_buf_printf(out, "%lld", (long long)values[i]);
+    return not_recognized(field, err);
+}
+
+static int extract_moment(weir_slice field, int64_t us, bool date, weir_buf *out, weir_error *err)
+{
+    run_fields f;
+    int iso_year = 0, week = iso_week(us, &iso_year);
+    int32_t day = run_moment_day_of(us);
+    run_moment_split(us, &f);
+    const struct {
+        const char *name;
+        int64_t value;
+        bool clock;
+    } parts[] = {{"year", f.year, false},
+                 {"month", f.month, false},
+                 {"day", f.day, false},
+                 {"hour", f.us / 3600000000, true},
+                 {"minute", f.us / 60000000 % 60, true},
+                 {"dow", ((day + 6) % 7 + 7) % 7, false},
+                 {"isodow", ((day + 5) % 7 + 7) % 7 + 1, false},
+                 {"doy", day - year_start(f.year) + 1, false},
+                 {"quarter", (f.month - 1) / 3 + 1, false},
+                 {"week", week, false},
+                 {"isoyear", iso_year, false},
+                 {"decade", f.year / 10, false},
+                 {"century", (f.year + 99) / 100, false},
+                 {"millennium", (f.year + 999) / 1000, false},
+                 {"microseconds", f.us % 60000000, true}};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (!weir_slice_eq_nocase(field, parts[i].name))
+            continue;
+        if (parts[i].clock && date)
+            return run_moment_fail(err, "0A000", "unit not supported for type date");
+        return weir_buf_printf(out, "%lld", (long long)parts[i].value);
+    }
+    bool second = weir_slice_eq_nocase(field, "second");
+    if (date && second)
+        return run_moment_fail(err, "0A000", "unit \"second\" not supported for type date");
+    if (second)
+        return put_seconds(f.us % 60000000, 6, out);
+    if (!date && weir_slice_eq_nocase(field, "milliseconds"))
+        return put_seconds(f.us % 60000000, 3, out);
+    if (weir_slice_eq_nocase(field, "julian") && (date || f.us == 0))
+        return weir_buf_printf(out, "%d", day + 2451545);
+    if (!weir_slice_eq_nocase(field, "epoch"))
+        return not_recognized(field, err);
+    int64_t since = us + INT64_C(946684800000000);
+    return date ? weir_buf_printf(out, "%lld", (long long)(since / 1000000))
+                : put_seconds(since, 6, out);
+}
+
+int run_moment_extract(weir_slice field, int64_t us, weir_buf *out, weir_error *err)
+{
+    return extract_moment(field, us, false, out, err);
+}
+
+/* weir_extract(field, date, moment or interval): a numeric. */
+static int call_extract(RUN_ARGS)
+{
+    int64_t us = 0;
+    if (run_any_null(args, count))
+        return 0;
+    weir_slice field = run_moment_bytes_of(&args[0]), s = run_moment_bytes_of(&args[1]);
+    bool moment = s.len >= 10 && s.data[4] == '-' && s.data[7] == '-';
+    int r = moment ? run_moment_read_moment(&args[1], &us, err)
+                   : extract_interval(field, &args[1], out, err);
+    bool zone =
+        r == 0 && moment && s.len > 10 && run_moment_has_zone(s) &&
+        (weir_slice_eq_nocase(field, "timezone") || weir_slice_eq_nocase(field, "timezone_hour") ||
+         weir_slice_eq_nocase(field, "timezone_minute"));
+    if (zone) /* it is in UTC */
+        r = weir_buf_append_u8(out, '0');
+    else if (r == 0 && moment)
+        r = extract_moment(field, us, s.len == 10, out, err);
+    run_give_text(ret, weir_buf_slice(out));
+    return r;
+}
+
+/* ---- to_char, to_date ---- */
+
+static bool take_word(weir_slice *s, const char *word)
+{
+    size_t len = strlen(word);
+    if (s->len < len || memcmp(s->data, word, len) != 0)
+        return false;
+    *s = weir_slice_skip(*s, len);
+    return true;
+}
+
+static int put_field(weir_slice *format, const run_fields *f, weir_buf *out, bool *ret_known)
+{
+    int hour = (int)(f->us / 3600000000);
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const struct {
+        const char *word, *print;
+        int value;
+    } words[] = {{"YYYY", "%04d", f->year},
+                 {"YY", "%02d", f->year % 100},
+                 {"MM", "%02d", f->month},
+                 {"DD", "%02d", f->day},
+                 {"HH24", "%02d", hour},
+                 {"HH12", "%02d", hour % 12 == 0 ? 12 : hour % 12},
+                 {"HH", "%02d", hour % 12 == 0 ? 12 : hour % 12},
+                 {"MI", "%02d", (int)(f->us / 60000000 % 60)},
+                 {"SS", "%02d", (int)(f->us / 1000000 % 60)},
+                 {"MS", "%03d", (int)(f->us / 1000 % 1000)},
+                 {"US", "%06d", (int)(f->us % 1000000)}};
+    *ret_known = true;
+    if (take_word(format, "Mon"))
+        return weir_buf_printf(out, "%s", months[f->month - 1]);
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (take_word(format, words[i].word))
+            return strlen(words[i].print) == 4 && words[i].print[2] == '4'
+                       ? weir_buf_printf(out, "%04d", words[i].value)
+                   : words[i].print[2] == '2' ? weir_buf_printf(out, "%02d", words[i].value)
+                   : words[i].print[2] == '3' ? weir_buf_printf(out, "%03d", words[i].value)
+                                              : weir_buf_printf(out, "%06d", words[i].value);
+    *ret_known = false;
+    return 0;
+}
+
+static int call_to_char(RUN_ARGS)
+{
+    int64_t us = 0;
+    run_fields f;
+    if (run_any_null(args, count))
+        return 0;
+    weir_slice format = run_moment_bytes_of(&args[1]);
+    int r = run_moment_read_moment(&args[0], &us, err);
+    run_moment_split(us, &f);
+    while (r == 0 && format.len > 0) {
+        bool known = false;
+        uint8_t c = format.data[0];
+        r = put_field(&format, &f, out, &known);
+        if (known || r != 0)
+            continue;
+        if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
+            return run_moment_fail(err, "0A000",
+                                   "weir: this pattern of to_char is not supported on SQLite");
+        if (c != '"')
+            r = weir_buf_append_u8(out, c);
+        format = weir_slice_skip(format, 1);
+    }
+    run_give_text(ret, weir_buf_slice(out));
+    return r;
+}
+
+static int call_to_date(RUN_ARGS)
+{
+    run_fields f = {1, 1, 1, 0};
+    int64_t us = 0;
+    if (run_any_null(args, count))
+        return 0;
+    weir_slice s = run_moment_bytes_of(&args[0]), format = run_moment_bytes_of(&args[1]);
+    while (format.len > 0) {
+        int *to = take_word(&format, "YYYY") ? &f.year
+                  : take_word(&format, "MM") ? &f.month
+                  : take_word(&format, "DD") ? &f.day
+                                             : NULL;
+        if (!to) {
+            uint8_t c = format.data[0];
+            if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
+                return run_moment_fail(err, "0A000",
+                                       "weir: this pattern of to_date is not supported on SQLite");
+            format = weir_slice_skip(format, 1);
+            s = s.len > 0 ? weir_slice_skip(s, 1) : s;
+            continue;
+        }
+        size_t width = to == &f.year ? 4 : 2;
+        *to = 0;
+        for (size_t i = 0; i < width && s.len > 0 && s.data[0] >= '0' && s.data[0] <= '9'; i++) {
+            *to = *to * 10 + (s.data[0] - '0');
+            s = weir_slice_skip(s, 1);
+        }
+    }
+    if (f.month < 1 || f.month > 12 || !run_moment_join(&f, &us))
+        return run_moment_fail(err, "22008", "date/time field value out of range");
+    return run_moment_give_date(run_moment_day_of(us), out, ret, err);
+}
+
+const weir_face_function weir_face_parts[] = {
+    {.name = "weir_date_trunc", .args = 2, .pure = true, .call = call_date_trunc},
+    {.name = "weir_extract", .args = 2, .pure = true, .call = call_extract},
+    {.name = "weir_to_char", .args = 2, .pure = true, .call = call_to_char},
+    {.name = "weir_to_date", .args = 2, .pure = true, .call = call_to_date},
+    {.name = NULL},
+};

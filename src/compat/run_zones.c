@@ -1,0 +1,274 @@
+/* Moments as the clocks of a time zone show them. A zone is an abbreviation, a name of the tz
+ * database or a POSIX string; "=name" is the session's, which no abbreviation hides. */
+#include "base/zone.h"
+#include "compat/run_moments.h"
+#include <stdio.h>
+
+#define UNIX_EPOCH_US INT64_C(946684800000000) /* 2000-01-01, since 1970 */
+
+#define ZONE_ARGS                                                                                  \
+    const weir_value *args, size_t count, const weir_face_zones *zones, weir_buf *out,             \
+        weir_value *ret, weir_error *err
+
+/* ---- zones ---- */
+
+typedef struct clock {
+    const weir_zone *zone; /* NULL: always `offset` */
+    int32_t offset;
+} clock;
+
+static bool find_abbreviation(weir_slice name, int32_t *ret_offset)
+{
+    static const struct {
+        const char *name;
+        int16_t minutes;
+    } known[] = {
+        {"utc", 0},    {"gmt", 0},     {"z", 0},       {"zulu", 0},   {"ut", 0},     {"est", -300},
+        {"edt", -240}, {"cst", -360},  {"cdt", -300},  {"mst", -420}, {"mdt", -360}, {"pst", -480},
+        {"pdt", -420}, {"akst", -540}, {"akdt", -480}, {"hst", -600}, {"ast", -240}, {"adt", -180},
+        {"nst", -210}, {"ndt", -150},  {"wet", 0},     {"west", 60},  {"bst", 60},   {"cet", 60},
+        {"cest", 120}, {"met", 60},    {"mest", 120},  {"eet", 120},  {"eest", 180}, {"ist", 120},
+        {"jst", 540},  {"kst", 540},   {"hkt", 480},   {"sgt", 480},  {"awst", 480}, {"acst", 570},
+        {"aest", 600}, {"acdt", 630},  {"aedt", 660},  {"nzst", 720}, {"nzdt", 780}};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (weir_slice_eq_nocase(name, known[i].name)) {
+            *ret_offset = known[i].minutes * 60;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int find_clock(const weir_face_zones *zones, weir_slice name, clock *ret, weir_error *err)
+{
+    bool session = name.len > 0 && name.data[0] == '=';
+    *ret = (clock){0};
+    if (session)
+        name = weir_slice_skip(name, 1);
+    else if (find_abbreviation(name, &ret->offset))
+        return 0;
+    ret->zone = zones->find(zones->user, name);
+    if (ret->zone)
+        return 0;
+    weir_error_set(err, "22023", "time zone \"%.*s\" not recognized",
+                   name.len < 63 ? (int)name.len : 63, name.data ? (const char *)name.data : "");
+    return WEIR_COMPAT_REFUSED;
+}
+
+static int64_t seconds_of(int64_t us)
+{
+    us += UNIX_EPOCH_US;
+    return us / 1000000 - (us % 1000000 < 0);
+}
+
+static int32_t offset_at(const clock *c, int64_t us)
+{
+    return c->zone ? weir_zone_offset_at(c->zone, seconds_of(us)) : c->offset;
+}
+
+static int32_t offset_of(const clock *c, int64_t local_us)
+{
+    return c->zone ? weir_zone_offset_of(c->zone, seconds_of(local_us)) : c->offset;
+}
+
+static int64_t to_local(const clock *c, int64_t us)
+{
+    return us + offset_at(c, us) * INT64_C(1000000);
+}
+
+static int64_t to_utc(const clock *c, int64_t local_us)
+{
+    return local_us - offset_of(c, local_us) * INT64_C(1000000);
+}
+
+/* The moment and the clock that the first two arguments are. */
+static int take(const weir_value *args, const weir_face_zones *zones, int64_t *ret_us,
+                clock *ret_clock, weir_error *err)
+{
+    int r = find_clock(zones, run_moment_bytes_of(&args[1]), ret_clock, err);
+    return r == 0 ? run_moment_read_moment(&args[0], ret_us, err) : r;
+}
+
+/* ---- conversions ---- */
+
+/* timestamptz: the timestamp that the zone's clocks show. */
+static int call_out(ZONE_ARGS)
+{
+    int64_t us = 0;
+    clock c;
+    if (run_any_null(args, count))
+        return 0;
+    int r = take(args, zones, &us, &c, err);
+    return r == 0 ? run_moment_give_checked(to_local(&c, us), false, out, ret, err) : r;
+}
+
+/* timestamp or date: the timestamptz when the zone's clocks show it. */
+static int call_in(ZONE_ARGS)
+{
+    int64_t us = 0;
+    clock c;
+    if (run_any_null(args, count))
+        return 0;
+    int r = take(args, zones, &us, &c, err);
+    return r == 0 ? run_moment_give_checked(to_utc(&c, us), true, out, ret, err) : r;
+}
+
+static bool is_letter(uint8_t c)
+{
+    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
+
+/* A text that is a timestamptz: without an offset the session's zone counts. */
+static int call_moment(ZONE_ARGS)
+{
+    int64_t us = 0;
+    clock c;
+    if (run_any_null(args, count))
+        return 0;
+    weir_slice s = run_moment_bytes_of(&args[0]), name = run_moment_bytes_of(&args[1]);
+    size_t space = s.len; /* before a zone's name, which begins with a letter */
+    while (space > 10 &&
+           !(space + 1 < s.len && s.data[space] == ' ' && is_letter(s.data[space + 1])))
+        space--;
+    weir_value v = args[0];
+    bool named = space > 10;
+    if (named) { /* … America/New_York */
+        name = weir_slice_skip(s, space + 1);
+        run_give_text(&v, weir_slice_head(s, space));
+    }
+    int r = find_clock(zones, name, &c, err);
+    if (r == 0)
+        r = run_moment_read_moment(&v, &us, err);
+    if (r != 0)
+        return r;
+    if (named || (v.type == WEIR_VALUE_TEXT && !run_moment_has_zone(run_moment_bytes_of(&v))))
+        us = to_utc(&c, us);
+    return run_moment_give_checked(us, true, out, ret, err);
+}
+
+static int put_local(const clock *c, int64_t us, bool minutes, weir_buf *out)
+{
+    char text[WEIR_DATETIME_TEXT_MAX];
+    int32_t offset = offset_at(c, us), ahead = offset < 0 ? -offset : offset;
+    size_t len = weir_timestamp_format(us + offset * INT64_C(1000000), false, text);
+    int r = weir_buf_append(out, weir_slice_make(text, len));
+    if (r == 0)
+        r = weir_buf_printf(out, "%c%02d", offset < 0 ? '-' : '+', ahead / 3600);
+    if (r == 0 && (minutes || ahead % 3600 != 0))
+        r = weir_buf_printf(out, ":%02d", ahead / 60 % 60);
+    if (r == 0 && ahead % 60 != 0)
+        r = weir_buf_printf(out, ":%02d", ahead % 60);
+    return r;
+}
+
+static int give(weir_buf *out, weir_value *ret, int r)
+{
+    run_give_text(ret, weir_buf_slice(out));
+    return r;
+}
+
+/* As PostgreSQL writes it. */
+static int call_text(ZONE_ARGS)
+{
+    int64_t us = 0;
+    clock c;
+    if (run_any_null(args, count))
+        return 0;
+    int r = take(args, zones, &us, &c, err);
+    return r == 0 ? give(out, ret, put_local(&c, us, false, out)) : r;
+}
+
+static int call_json(ZONE_ARGS)
+{
+    int64_t us = 0;
+    clock c;
+    if (run_any_null(args, count))
+        return 0;
+    int r = take(args, zones, &us, &c, err);
+    if (r == 0)
+        r = put_local(&c, us, true, out);
+    if (r == 0 && out->len > 10)
+        out->data[10] = 'T';
+    return give(out, ret, r);
+}
+
+/* A result's column, for cell.c: "~", the moment, "|", its text there. */
+static int call_shown(ZONE_ARGS)
+{
+    int64_t us = 0;
+    clock c;
+    char text[WEIR_DATETIME_TEXT_MAX];
+    if (run_any_null(args, count))
+        return 0;
+    int r = take(args, zones, &us, &c, err);
+    if (r == 0)
+        r = weir_buf_append_u8(out, '~');
+    if (r == 0)
+        r = weir_buf_append(out, weir_slice_make(text, weir_timestamp_format(us, false, text)));
+    if (r == 0)
+        r = weir_buf_append_u8(out, '|');
+    return r == 0 ? give(out, ret, put_local(&c, us, false, out)) : r;
+}
+
+/* ---- arithmetic ---- */
+
+/* weir_zone_add(moment, zone, interval, 1 or -1): months and days by its clocks. */
+static int call_add(ZONE_ARGS)
+{
+    int64_t us = 0;
+    clock c;
+    run_interval v;
+    if (run_any_null(args, count))
+        return 0;
+    int r = take(args, zones, &us, &c, err);
+    if (r == 0)
+        r = run_moment_read_interval(&args[2], &v, err);
+    if (r != 0)
+        return r;
+    int sign = run_integer_of(&args[3]) < 0 ? -1 : 1;
+    run_interval days = {v.months, v.days, 0}, time = {0, 0, v.us};
+    if (days.months != 0 || days.days != 0) {
+        if (!run_moment_add_interval(to_local(&c, us), &days, sign, &us))
+            return run_moment_fail(err, "22008", "timestamp out of range");
+        us = to_utc(&c, us);
+    }
+    if (!run_moment_add_interval(us, &time, sign, &us))
+        return run_moment_fail(err, "22008", "timestamp out of range");
+    return run_moment_give_checked(us, true, out, ret, err);
+}
+
+/* weir_zone_part(moment, zone, field) */
+static int call_part(ZONE_ARGS)
+{
+    int64_t us = 0;
+    clock c;
+    if (run_any_null(args, count))
+        return 0;
+    weir_slice field = run_moment_bytes_of(&args[2]);
+    int r = take(args, zones, &us, &c, err);
+    if (r != 0)
+        return r;
+    int32_t offset = offset_at(&c, us);
+    if (weir_slice_eq_nocase(field, "timezone"))
+        r = weir_buf_printf(out, "%d", offset);
+    else if (weir_slice_eq_nocase(field, "timezone_hour"))
+        r = weir_buf_printf(out, "%d", offset / 3600);
+    else if (weir_slice_eq_nocase(field, "timezone_minute"))
+        r = weir_buf_printf(out, "%d", offset % 3600 / 60);
+    else
+        r = run_moment_extract(field, weir_slice_eq_nocase(field, "epoch") ? us : to_local(&c, us),
+                               out, err);
+    return give(out, ret, r);
+}
+
+const weir_face_function weir_face_zoned[] = {
+    {.name = "weir_zone_out", .args = 2, .pure = true, .zoned = call_out},
+    {.name = "weir_zone_in", .args = 2, .pure = true, .zoned = call_in},
+    {.name = "weir_zone_moment", .args = 2, .pure = true, .zoned = call_moment},
+    {.name = "weir_zone_text", .args = 2, .pure = true, .zoned = call_text},
+    {.name = "weir_zone_json", .args = 2, .pure = true, .zoned = call_json},
+    {.name = "weir_zone_shown", .args = 2, .pure = true, .zoned = call_shown},
+    {.name = "weir_zone_add", .args = 4, .pure = true, .zoned = call_add},
+    {.name = "weir_zone_part", .args = 3, .pure = true, .zoned = call_part},
+    {.name = NULL},
+};

@@ -1,0 +1,216 @@
+/* What a script of our own does to tables: TRUNCATE of several in one, and ALTER TABLE as
+ * PostgreSQL has it (compat/alter.h): action by action, each from the table's text as it is then,
+ * on the writer and in the client's transaction, or in one that ends with the statement. If
+ * anything fails, all of it is undone with that transaction.
+ *
+ *   start ─► look at the table ─► plan an action ─► do it ─► look again … ─► ALTER TABLE
+ */
+#include "compat/alter.h"
+#include "gateway/local_calls.h"
+#include <stdlib.h>
+
+#define STEPS_MAX 1000u
+#define INDEXES_MAX 256u
+
+struct local_alter {
+    local_statement *statement;
+    local_then then;
+    weir_slice actions; /* left, behind the one at hand */
+    weir_slice action;
+    unsigned steps;
+    bool again; /* the action at hand has more steps */
+};
+
+void local_alter_free(weir_local *l)
+{
+    local_alter *a = l->alter;
+    l->alter = NULL;
+    if (!a)
+        return;
+    local_statement_unref(a->statement);
+    free(a);
+}
+
+static void finish(weir_local *l, const weir_error *err)
+{
+    local_then then = l->alter->then;
+    const char *tag = l->alter->statement->command.tag;
+    if (err)
+        local_fail(l, err);
+    else
+        local_send_tag(l, tag);
+    local_alter_free(l);
+    then(l, !err);
+}
+
+static void fail_run(weir_local *l)
+{
+    weir_error err = l->run->error;
+    finish(l, &err);
+}
+
+/* ---- the facts ---- */
+
+typedef struct facts {
+    weir_alter_facts of;
+    weir_alter_index indexes[INDEXES_MAX];
+} facts;
+
+static bool has(weir_slice s, uint8_t c)
+{
+    return s.len > 0 && memchr(s.data, c, s.len) != NULL;
+}
+
+static void take_row(facts *f, const local_cell cells[5])
+{
+    if (weir_slice_eq_cstr(cells[0].text, "t")) {
+        f->of.name = cells[1].text;
+        f->of.sql = cells[2].text;
+    } else if (f->of.index_count < INDEXES_MAX) {
+        f->indexes[f->of.index_count++] = (weir_alter_index){.name = cells[1].text,
+                                                             .sql = cells[2].text,
+                                                             .columns = cells[3].text,
+                                                             .unique = has(cells[4].text, 'u'),
+                                                             .primary = has(cells[4].text, 'p')};
+    }
+}
+
+static void read_facts(weir_slice rows, facts *f)
+{
+    local_cell cells[5];
+    size_t n = 0;
+    f->of = (weir_alter_facts){.indexes = f->indexes};
+    while (local_captured_next(&rows, &cells[n])) {
+        if (++n == 5)
+            take_row(f, cells);
+        n %= 5;
+    }
+}
+
+/* ---- steps ---- */
+
+static void look(weir_local *l);
+
+static void done(weir_local *l, bool ok)
+{
+    if (!ok)
+        fail_run(l);
+    else
+        look(l);
+}
+
+static int missing(const local_alter *a, weir_error *err)
+{
+    char name[LOCAL_NAME_MAX];
+    weir_compat_name_fold(a->statement->command.name, name, sizeof(name));
+    weir_error_set(err, "42P01", "weir: relation \"%s\" does not exist", name);
+    return WEIR_COMPAT_REFUSED;
+}
+
+static int plan(local_alter *a, const facts *f, weir_buf *script, weir_error *err)
+{
+    if (f->of.name.len == 0 && a->statement->command.missing_ok) {
+        a->actions = (weir_slice){0};
+        return 0;
+    }
+    if (f->of.name.len == 0)
+        return missing(a, err);
+    if (f->of.index_count == INDEXES_MAX || ++a->steps > STEPS_MAX) {
+        weir_error_set(err, "54000",
+                       "weir: the table has too many indexes or the statement too "
+                       "many actions");
+        return WEIR_COMPAT_REFUSED;
+    }
+    int r = weir_alter_plan(a->action, &f->of, script, err);
+    a->again = r == WEIR_ALTER_AGAIN;
+    return a->again ? 0 : r;
+}
+
+static void looked(weir_local *l, bool ok)
+{
+    weir_buf script;
+    weir_error err;
+    if (!ok) {
+        fail_run(l);
+        return;
+    }
+    facts *f = malloc(sizeof(*f));
+    if (!f) {
+        local_broken(l, -ENOMEM);
+        return;
+    }
+    read_facts(weir_buf_slice(&l->run->exec.out), f);
+    weir_buf_init(&script, WEIR_SQL_TEXT_MAX);
+    int r = plan(l->alter, f, &script, &err);
+    free(f);
+    if (r > 0)
+        finish(l, &err);
+    else if (r == 0 && script.len == 0)
+        look(l);
+    else if (r == 0)
+        r = local_run_own(l, weir_buf_slice(&script), true, done);
+    weir_buf_fini(&script);
+    local_check(l, r);
+}
+
+static void look(weir_local *l)
+{
+    local_alter *a = l->alter;
+    weir_buf query;
+    if (!a->again)
+        a->action = weir_alter_next_action(&a->actions);
+    if (a->action.len == 0) {
+        finish(l, NULL);
+        return;
+    }
+    weir_buf_init(&query, 4096);
+    int r = weir_alter_facts_query(a->statement->command.name, a->statement->command.local, &query);
+    if (r == 0)
+        r = local_run_own(l, weir_buf_slice(&query), false, looked);
+    weir_buf_fini(&query);
+    local_check(l, r);
+}
+
+/* ---- TRUNCATE of several tables, sequences ---- */
+
+static void truncated(weir_local *l, bool ok)
+{
+    if (ok)
+        finish(l, NULL);
+    else
+        fail_run(l);
+}
+
+static void truncate_tables(weir_local *l)
+{
+    const weir_command *c = &l->alter->statement->command;
+    weir_buf script;
+    weir_buf_init(&script, WEIR_SQL_TEXT_MAX);
+    weir_error err;
+    int r = c->kind == WEIR_COMMAND_SEQUENCE ? weir_sequence_plan(c, &script, &err)
+                                             : weir_truncate_plan(c->value, c->missing_ok, &script);
+    if (r > 0)
+        finish(l, &err);
+    r = r > 0 ? 0 : r;
+    if (r == 0 && l->alter)
+        r = local_run_own(l, weir_buf_slice(&script), true, truncated);
+    weir_buf_fini(&script);
+    local_check(l, r);
+}
+
+void local_alter_table(weir_local *l, local_statement *s, local_then then)
+{
+    local_alter *a = calloc(1, sizeof(*a));
+    if (!a) {
+        local_broken(l, -ENOMEM);
+        return;
+    }
+    *a = (local_alter){
+        .statement = local_statement_ref(s), .then = then, .actions = s->command.value};
+    l->alter = a;
+    local_tx_begin_implicit(l);
+    if (s->command.kind == WEIR_COMMAND_TRUNCATE || s->command.kind == WEIR_COMMAND_SEQUENCE)
+        truncate_tables(l);
+    else
+        look(l);
+}

@@ -1,0 +1,26 @@
+"""How the drivers' programs beside this file are run, what they print, and which of their cases the
+embedded database cannot do, with the reason (docs/sqlite.md)."""
+
+import pathlib
+import re
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+PGJDBC = {"metadata_columns": "a numeric column does not say of which table it is"}
+NODE = {}
+PGX = {"load_types": "types of subqueries' columns"}
+
+
+def pgjdbc(jar):
+    """From its source: a second that needs no build. C1: the cases are over before more pays."""
+    return ["java", "-XX:TieredStopAtLevel=1", "-cp", str(jar), str(HERE / "Pgjdbc.java")]
+
+
+def node():
+    return ["node", "--no-deprecation", str(HERE / "node_pg.js")]
+
+
+def read(text):
+    """{case: (outcome, why)} of lines "ok NAME", "failed NAME: why", "skipped NAME: why"."""
+    lines = re.findall(r"^(ok|failed|skipped) ([a-z_0-9]+)(?:: (.*))?$", text, re.M)
+    return {name: (outcome, why) for outcome, name, why in lines}

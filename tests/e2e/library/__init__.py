@@ -1,0 +1,1 @@
+"""A small Django project: test_sqlite_django.py runs it."""

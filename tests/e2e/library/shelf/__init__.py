@@ -1,0 +1,1 @@
+"""The project's application: books on a shelf."""
