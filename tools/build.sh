@@ -32,7 +32,7 @@ if [ ! -e "build/$what/build.ninja" ]; then
     rm -f "build/$what.log"
 fi
 echo "build: building build/$what"
-ninja -C "build/$what" ${JOBS:+-j "$JOBS"} "$@" || {
+ninja --quiet -C "build/$what" ${JOBS:+-j "$JOBS"} "$@" || {
     echo "build: failed, see above; JOBS=1 tools/build.sh $what says it again in order" >&2
     exit 1
 }

@@ -4,6 +4,9 @@ their last lines, then of each failure its name alone, and at the end one line `
 N skipped`: what matters most comes last, because a log may be cut to its end. Exits 1 when anything
 failed or nothing ran.
 
+What failed in NAME.xml and passed in NAME-again.xml, where it had the machine to itself, has passed,
+and is told as unsteady with what it said the first time: somebody has to find out why.
+
 usage: summary.py DIRECTORY"""
 
 import json
@@ -14,6 +17,8 @@ import xml.etree.ElementTree as ElementTree
 LINES_SHOWN = 15
 NAME_SHOWN = 110
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+UNSTEADY = "unsteady"
+AGAIN = "-again"
 
 
 def meson_results(path):
@@ -58,23 +63,36 @@ def shortened(name):
 
 def collected(directory):
     """{outcome: [(whence and name, what it said)]}"""
-    found = {PASSED: [], FAILED: [], SKIPPED: []}
+    found = {PASSED: [], FAILED: [], SKIPPED: [], UNSTEADY: []}
     for path in sorted(pathlib.Path(directory).iterdir()):
         results = {".json": meson_results, ".xml": pytest_results}.get(path.suffix)
-        for outcome, name, said in results(path) if results else ():
+        if not results or path.stem.endswith(AGAIN):
+            continue
+        again = passed_again(path.with_name(path.stem + AGAIN + path.suffix))
+        for outcome, name, said in results(path):
+            if outcome == FAILED and name in again:
+                outcome = UNSTEADY
             found[outcome].append((f"{path.stem}: {name}", said))
     return found
+
+
+def passed_again(path):
+    if not path.exists():
+        return set()
+    return {name for outcome, name, _ in pytest_results(path) if outcome == PASSED}
 
 
 def main():
     if len(sys.argv) != 2:
         sys.exit("usage: summary.py DIRECTORY")
     found = collected(sys.argv[1])
-    for outcome in SKIPPED, FAILED:
+    for outcome in SKIPPED, UNSTEADY, FAILED:
         for name, said in found[outcome]:
             print(f"{outcome}: {name}{': ' if said else ''}{said}")
-    for name, _ in found[FAILED]:
-        print(f"failed: {shortened(name)}")
+    for outcome in UNSTEADY, FAILED:
+        for name, _ in found[outcome]:
+            print(f"{outcome}: {shortened(name)}")
+    found[PASSED] += found.pop(UNSTEADY)
     print(", ".join(f"{len(tests)} {outcome}" for outcome, tests in found.items()))
     return 1 if found[FAILED] or not found[PASSED] else 0
 

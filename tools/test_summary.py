@@ -19,9 +19,9 @@ def meson(directory, *tests):
     (directory / "asan.json").write_text("".join(json.dumps(t) + "\n" for t in tests))
 
 
-def pytest_log(directory, *cases):
-    (directory / "e2e.xml").write_text(f"<testsuites><testsuite>{''.join(cases)}</testsuite>"
-                                       "</testsuites>")
+def pytest_log(directory, *cases, name="e2e"):
+    (directory / f"{name}.xml").write_text(f"<testsuites><testsuite>{''.join(cases)}</testsuite>"
+                                           "</testsuites>")
 
 
 def test_names_of_what_failed_stand_directly_before_the_totals(tmp_path):
@@ -48,6 +48,19 @@ def test_a_name_is_no_longer_than_a_line(tmp_path):
     pytest_log(tmp_path, f'<testcase classname="t" name="{"x" * 500}"><failure/></testcase>')
     _, lines = summary(tmp_path)
     assert lines[-2].startswith("failed: e2e: t::xxx") and len(lines[-2]) < 130
+
+
+def test_what_passed_again_is_told_as_unsteady(tmp_path):
+    failed = '<testcase classname="t" name="{}"><failure>late</failure></testcase>'
+    pytest_log(tmp_path, failed.format("one"), failed.format("two"), failed.format("three"))
+    pytest_log(tmp_path, '<testcase classname="t" name="one"/>', failed.format("two"),
+               '<testcase classname="t" name="three"><skipped message="why"/></testcase>',
+               name="e2e-again")
+    code, lines = summary(tmp_path)
+    assert code == 1
+    assert lines[-4:] == ["unsteady: e2e: t::one", "failed: e2e: t::two", "failed: e2e: t::three",
+                          "1 passed, 2 failed, 0 skipped"]
+    assert lines[:2] == ["unsteady: e2e: t::one: ", "    late"]
 
 
 def test_nothing_that_ran_is_a_failure(tmp_path):
