@@ -35,6 +35,12 @@ static inline bool weir_slice_eq_cstr(weir_slice a, const char *text)
     return weir_slice_eq(a, weir_slice_cstr(text));
 }
 
+static inline bool weir_slice_begins(weir_slice s, const char *beginning)
+{
+    size_t len = strlen(beginning);
+    return s.len >= len && memcmp(s.data, beginning, len) == 0;
+}
+
 /* ASCII case-insensitive comparison with a lower-case text. */
 static inline bool weir_slice_eq_nocase(weir_slice a, const char *lower)
 {

@@ -268,6 +268,7 @@ WEIR_MUST_CHECK int weir_compat_rewrite(weir_slice text, const weir_compat_conte
 const struct weir_face *weir_compat_face(void);
 /* A word that is no name without quotes. */
 bool weir_compat_is_reserved(weir_slice word);
+bool weir_compat_is_postgres_function(weir_slice name); /* in lower case */
 
 /* ---- types of expressions and parameters (infer.c) ---- */
 

@@ -13,13 +13,13 @@ static const char find_relation[] =
 static const char index_definition[] =
     "SELECT 'CREATE ' || iif(i.uniq, 'UNIQUE ', '') || 'INDEX ' || quote_ident(i.name) || ' ON "
     "public.' || quote_ident(i.tbl) || ' USING btree (' || (SELECT group_concat(d, ', ') FROM "
-    "(SELECT coalesce(quote_ident(c.name), '(expression)') || iif(c.is_desc, ' DESC', '') AS d "
+    "(SELECT coalesce(quote_ident(c.name), c.expression) || iif(c.is_desc, ' DESC', '') AS d "
     "FROM weir_index_column AS c WHERE c.indexrelid = i.indexrelid ORDER BY c.ord)) || ')' || "
     "iif(i.partial, ' WHERE ' || weir_predicate(i.sql), '') FROM weir_index AS i WHERE "
     "i.indexrelid = CAST(?1 AS INTEGER)";
 
 static const char index_column[] =
-    "SELECT coalesce(quote_ident(c.name), '(expression)') FROM weir_index_column AS c WHERE "
+    "SELECT coalesce(quote_ident(c.name), c.expression) FROM weir_index_column AS c WHERE "
     "c.indexrelid = CAST(?1 AS INTEGER) AND c.ord = ?2";
 
 #define ACTION(of)                                                                                 \

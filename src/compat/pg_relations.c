@@ -46,11 +46,13 @@ static const char index_query[] =
                                                   "l.idx)";
 
 static const char index_column_query[] =
-    "SELECT i.indexrelid, i.indrelid, x.seqno + 1, x.cid + 1, x.name, x.\"desc\", i.tbl FROM "
+    "SELECT i.indexrelid, i.indrelid, x.seqno + 1, x.cid + 1, x.name, x.\"desc\", i.tbl, "
+    "CASE WHEN x.name IS NULL THEN weir_index_item(i.sql, x.seqno) END FROM "
     "weir_index AS i CROSS JOIN pragma_index_xinfo(i.idx) AS x WHERE x.key = 1 AND i.idx IS NOT "
     "NULL "
     "UNION ALL "
-    "SELECT i.indexrelid, i.indrelid, c.pk, c.attnum, c.name, 0, i.tbl FROM weir_index AS i CROSS "
+    "SELECT i.indexrelid, i.indrelid, c.pk, c.attnum, c.name, 0, i.tbl, NULL FROM weir_index AS i "
+    "CROSS "
     "JOIN weir_column AS c WHERE c.tbl = i.tbl AND i.idx IS NULL AND c.pk > 0";
 
 /* Of its own, or for a foreign key at either end, as PostgreSQL does it. */
@@ -109,9 +111,8 @@ static const char attrdef_query[] =
 #define COLUMNS_OF_INDEX                                                                           \
     "(SELECT count(*) FROM weir_index_column AS c WHERE c.indexrelid = i.indexrelid)"
 #define INDEX_EXPRESSION                                                                           \
-    "CASE WHEN EXISTS (SELECT 1 FROM weir_index_column AS c WHERE c.indexrelid = i.indexrelid "    \
-    "AND "                                                                                         \
-    "c.attnum < 0) THEN 'expression' END"
+    "(SELECT group_concat(v, ', ') FROM (SELECT c.expression AS v FROM weir_index_column AS c "    \
+    "WHERE c.indexrelid = i.indexrelid AND c.attnum < 1 ORDER BY c.ord))"
 
 #define INDEX_KEYS KEYS_OF_INDEX(" ", "max(c.attnum, 0)")
 #define INDEX_ZEROS KEYS_OF_INDEX(" ", "0")
@@ -192,7 +193,7 @@ const weir_face_table weir_face_relations[] = {
      index_query},
     {"weir_index_column",
      "indexrelid" T_OID ", indrelid" T_OID ", ord" T_INT2 ", attnum" T_INT2 ", name" T_NAME
-     ", is_desc" T_BOOL ", tbl" T_NAME,
+     ", is_desc" T_BOOL ", tbl" T_NAME ", expression" T_TEXT,
      index_column_query},
     {"pg_class",
      "oid" T_OID ", relname" T_NAME ", relnamespace" T_OID ", reltype" T_OID ", reloftype" T_OID

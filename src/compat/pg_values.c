@@ -291,6 +291,32 @@ static int predicate(ARGS)
     return 0;
 }
 
+/* weir_index_item(sql, n): the expression in the index's nth place, from 0, without COLLATE, ASC
+ * and DESC behind it. */
+static int index_item(ARGS)
+{
+    (void)count, (void)out, (void)err;
+    static const char *const ends[] = {"collate", "asc", "desc"};
+    weir_slice rest = text_of(&args[0]), items, item = {0};
+    for (weir_token t = weir_token_next(&rest); !weir_token_is(t, "("); t = weir_token_next(&rest))
+        if (t.kind == WEIR_TOKEN_END)
+            return 0;
+    (void)weir_token_take_parentheses(&rest, &items);
+    for (int64_t n = args[1].u.integer; n >= 0; n--)
+        item = weir_token_take_item(&items);
+    const uint8_t *end = item.data;
+    weir_slice left = item;
+    for (weir_token t; (t = weir_token_next(&left)).kind != WEIR_TOKEN_END;) {
+        if (end != item.data && weir_token_is_one_of(t, ends))
+            break;
+        if (weir_token_is(t, "("))
+            (void)weir_token_take_parentheses(&left, NULL);
+        end = left.data;
+    }
+    give_text(ret, weir_slice_make(item.data, (size_t)(end - item.data)));
+    return 0;
+}
+
 static int view_body(ARGS)
 {
     (void)count, (void)out, (void)err;
@@ -409,6 +435,7 @@ const weir_face_function weir_face_values[] = {
     {.name = "quote_ident", .args = 1, .pure = true, .call = quote_ident},
     {.name = "quote_literal", .args = 1, .pure = true, .call = quote_literal},
     {.name = "weir_predicate", .args = 1, .pure = true, .call = predicate},
+    {.name = "weir_index_item", .args = 2, .pure = true, .call = index_item},
     {.name = "weir_view_body", .args = 1, .pure = true, .call = view_body},
     {.name = "pg_encoding_to_char", .args = 1, .pure = true, .call = encoding_name},
     {.name = "getdatabaseencoding", .args = 0, .pure = true, .call = encoding_name},

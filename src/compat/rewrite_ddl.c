@@ -179,30 +179,6 @@ static int put_default(rewriter *w)
 
 /* ---- others ---- */
 
-/* CREATE INDEX … USING btree (a varchar_pattern_ops) */
-static int put_index_word(rewriter *w, weir_token t)
-{
-    weir_slice after = w->rest;
-    if (weir_token_is(t, "concurrently"))
-        return 1;
-    if (weir_token_is(t, "nulls") &&
-        (weir_token_accept(&after, "first") || weir_token_accept(&after, "last"))) {
-        rewriter_skip(w, after); /* it can be read in either order */
-        return 1;
-    }
-    if (weir_token_is(t, "using")) {
-        if (!weir_token_accept(&after, "btree"))
-            return rewriter_refuse(w, "an index method other than btree", NULL);
-        rewriter_skip(w, after);
-        return 1;
-    }
-    if (weir_token_is(t, "include") && weir_token_is(weir_token_peek(after), "("))
-        return rewriter_refuse(w, "INCLUDE in an index", "Name the columns as keys.");
-    size_t len = t.text.len;
-    bool class = len > 4 && weir_slice_eq_nocase(weir_slice_skip(t.text, len - 4), "_ops");
-    return class && w->depth > 0 ? 1 : 0;
-}
-
 /* SQLite has no brackets in a type, but names with any character in quotes. 1: written. */
 static int put_array(rewriter *w, weir_token t)
 {
@@ -249,7 +225,7 @@ int rewriter_ddl_word(rewriter *w, weir_token t)
     case REWRITER_TABLE:
         return put_table_word(w, t);
     case REWRITER_INDEX:
-        return put_index_word(w, t);
+        return rewriter_index_word(w, t);
     case REWRITER_DROP:
         if (weir_token_is(t, "cascade") || weir_token_is(t, "restrict") ||
             weir_token_is(t, "concurrently"))

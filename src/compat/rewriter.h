@@ -106,6 +106,9 @@ WEIR_MUST_CHECK int rewriter_name(rewriter *w, weir_token t);
 WEIR_MUST_CHECK int rewriter_begin(rewriter *w);
 WEIR_MUST_CHECK int rewriter_ddl_word(rewriter *w, weir_token t); /* 1: written */
 
+/* rewrite_index.c */
+WEIR_MUST_CHECK int rewriter_index_word(rewriter *w, weir_token t); /* 1: written */
+
 /* rewrite_table.c: what follows CREATE TABLE is written with PostgreSQL's words only. */
 bool rewriter_is_postgres_table(weir_slice rest);
 /* `text[]`, `varchar(10) [3]`, `double precision ARRAY`, of which the first word is taken: false:

@@ -94,12 +94,6 @@ static int assign_named(draft *d, key_scope scope, weir_slice rest, weir_slice v
     return r != 0 ? r : draft_assign(d, object, key, value, from);
 }
 
-static bool begins_with(weir_slice text, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    return text.len >= len && memcmp(text.data, prefix, len) == 0;
-}
-
 static int assign_setting(draft *d, const char *setting)
 {
     const char *equals = strchr(setting, '=');
@@ -112,10 +106,10 @@ static int assign_setting(draft *d, const char *setting)
     if (!equals || len == 0)
         return draft_fail(d, &from, "must be KEY=VALUE, as in pool.max_size=20");
     weir_slice value = weir_slice_cstr(equals + 1);
-    if (begins_with(path, "databases."))
+    if (weir_slice_begins(path, "databases."))
         return assign_named(d, KEY_OF_DATABASE, weir_slice_skip(path, strlen("databases.")), value,
                             from);
-    if (begins_with(path, "users."))
+    if (weir_slice_begins(path, "users."))
         return assign_named(d, KEY_OF_USER, weir_slice_skip(path, strlen("users.")), value, from);
     if (weir_slice_eq_cstr(path, "admin"))
         path = WEIR_SLICE_LIT("admin.listen");
@@ -133,7 +127,7 @@ static bool names_a_section(weir_slice name)
     static const char *const sections[] = {"ADMIN_",    "AUTH_",   "LIMITS_", "LOG_",   "MEMORY_",
                                            "TIMEOUTS_", "SQLITE_", "POOL_",   "CACHE_", NULL};
     for (const char *const *s = sections; *s; s++) {
-        if (begins_with(name, *s))
+        if (weir_slice_begins(name, *s))
             return true;
     }
     return false;
@@ -174,10 +168,10 @@ static int assign_variable(draft *d, const char *variable)
     if (!whole)
         return draft_no_memory(d);
     origin from = {ORIGIN_ENVIRONMENT, 0, whole};
-    if (begins_with(name, "DATABASES_"))
+    if (weir_slice_begins(name, "DATABASES_"))
         return assign_named(d, KEY_OF_DATABASE, weir_slice_skip(name, strlen("DATABASES_")), value,
                             from);
-    if (begins_with(name, "USERS_"))
+    if (weir_slice_begins(name, "USERS_"))
         return assign_named(d, KEY_OF_USER, weir_slice_skip(name, strlen("USERS_")), value, from);
     const config_key *key = match_key(d->root->range, name, true, false);
     if (weir_slice_eq_cstr(name, "ADMIN"))

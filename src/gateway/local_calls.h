@@ -54,6 +54,9 @@ weir_compat_value local_compat_value(const weir_value *value);
 weir_encoder local_rows_encoder(local_rows *rows);
 void local_rows_patch(local_rows *rows, weir_buf *out);
 
+/* local_dialect.c: what is good in PostgreSQL and SQLite does not know is not supported (0A000). */
+void local_name_dialect(weir_slice source, weir_error *err);
+
 /* local_cache.c */
 bool local_asks_for_session(weir_slice source);
 /* A Query's text: true: its whole answer has been written, but for ReadyForQuery. */

@@ -103,21 +103,6 @@ static void name_limit(const local_run *run, weir_error *err)
         weir_error_set(err, "57014", "weir: canceling statement due to statement timeout");
 }
 
-/* Good SQL that SQLite cannot read is not the client's mistake; what PostgreSQL, too, calls a
- * mistake behind its grammar (rows of different lengths) is. */
-static void name_dialect(weir_slice source, weir_error *err)
-{
-    weir_error own;
-    bool unread =
-        strstr(err->message, "syntax error") || strstr(err->message, "unrecognized token");
-    if (strcmp(err->sqlstate, "42601") != 0 || !unread || !weir_sql_is_postgres(source))
-        return;
-    weir_error_set(&own, "0A000", "weir: this statement is not supported on SQLite (%s)",
-                   err->message);
-    weir_error_hint(&own, "docs/sqlite.md lists what is translated.");
-    *err = own;
-}
-
 static void choose_error(local_run *run)
 {
     const weir_outcome *o = &run->exec.outcome;
@@ -125,7 +110,7 @@ static void choose_error(local_run *run)
     if (run->rows.error.sqlstate[0] == '\0' && run->error.sqlstate[0] == '\0')
         weir_error_set(&run->error, "XX000", "weir: the statement failed");
     name_limit(run, &run->error);
-    name_dialect(run->rows.source, &run->error);
+    local_name_dialect(run->rows.source, &run->error);
 }
 
 /* Until when the run may wait for the writer. */

@@ -94,6 +94,17 @@ SELECT CAST(attname AS text) FROM pg_attribute WHERE attrelid = 'n'::regclass
 CREATE VIEW nv AS SELECT now() AS at, gen_random_uuid() AS id FROM n LIMIT 1
 SELECT at <= now() FROM nv
 SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = 'n'::regclass ORDER BY adnum
+CREATE TABLE i (a int, "B c" text)
+CREATE INDEX ON i (a)
+CREATE UNIQUE INDEX ON public.i USING btree (lower("B c"), a DESC)
+CREATE INDEX CONCURRENTLY ON ONLY i ((a + 1), a)
+CREATE INDEX ON i (upper("B c") DESC, (lower("B c")))
+SELECT indexname::text FROM pg_indexes WHERE tablename = 'i' ORDER BY 1
+SELECT pg_get_indexdef('i_lower_a_idx'::regclass, 1, true),
+    pg_get_indexdef('i_expr_a_idx'::regclass, 1, true),
+    pg_get_indexdef('i_expr_a_idx'::regclass, 2, true)
+SELECT pg_get_expr(indexprs, indrelid) FROM pg_index WHERE indexrelid = 'i_expr_a_idx'::regclass
+SELECT nobody_has_this(a) FROM i
 """
 
 SCRIPTS = {"arrays": ARRAYS, "patterns": PATTERNS, "names": NAMES}
@@ -140,7 +151,9 @@ def test_what_arrays_do_not_do_here_is_said(sqlite, sql):
 @pytest.mark.parametrize("sql", [
     "MERGE INTO t USING (VALUES (1)) v(n) ON t.n = v.n WHEN NOT MATCHED THEN INSERT VALUES (1)",
     "EXPLAIN (ANALYZE, FORMAT JSON) SELECT 1",
-    "SELECT count(*) FROM t TABLESAMPLE SYSTEM (10)"])
+    "SELECT count(*) FROM t TABLESAMPLE SYSTEM (10)",
+    "SELECT ts_rank(to_tsvector('a'), to_tsquery('a'))",
+    "SELECT n FROM t WHERE pg_walfile_name('0/0') <> ''"])
 def test_what_only_postgresql_knows_is_no_syntax_error(sqlite, sql):
     with sqlite.weir.connect() as db:
         db.execute("CREATE TABLE t (n int)")
@@ -149,3 +162,5 @@ def test_what_only_postgresql_knows_is_no_syntax_error(sqlite, sql):
         assert "docs/sqlite.md" in told.value.diag.message_hint
         with pytest.raises(psycopg.errors.SyntaxError):
             db.execute("SELEKT 1")
+        with pytest.raises(psycopg.errors.UndefinedFunction):
+            db.execute("SELECT nobody_has_this(n) FROM t")
