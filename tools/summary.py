@@ -4,8 +4,8 @@ their last lines, then of each failure its name alone, and at the end one line `
 N skipped`: what matters most comes last, because a log may be cut to its end. Exits 1 when anything
 failed or nothing ran.
 
-What failed in NAME.xml and passed in NAME-again.xml, where it had the machine to itself, has passed,
-and is told as unsteady with what it said the first time: somebody has to find out why.
+What failed in NAME.xml and passed in NAME-again.xml, where it had the machine to itself, has
+passed, and is told as unsteady with what it said the first time: somebody has to find out why.
 
 usage: summary.py DIRECTORY"""
 

@@ -7,9 +7,9 @@
 # $WEIR_SIM_SEEDS seeds of the simulator in the release build. The end-to-end tests are pytest's and
 # get the programs by WEIR_BINARY (sanitized) and WEIR_RELEASE_BINARY; they wait more than they
 # work, so $WEIR_TEST_PROCESSES files of them run at a time. Each starts and stops its own servers,
-# on ports that are free. A few that failed run once more when all else is done: one that passes then
-# is counted as passed and named as unsteady. (Their clocks are real, and machines are shared. Nothing
-# else has a second try: a checker's violation, or a failing property, is one.)
+# on ports that are free. A few that failed run once more when all else is done: one that passes
+# then is counted as passed and named as unsteady. (Their clocks are real, and machines are shared.
+# Nothing else has a second try: a checker's violation, or a failing property, is one.)
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -93,8 +93,8 @@ end_to_end() {
     name=$1
     shift
     WEIR_BINARY=$root/build/$sanitized/weir WEIR_RELEASE_BINARY=$root/build/release/weir \
-        $python -m pytest -o cache_dir="$root/$results/pytest" --junit-xml="$root/$results/$name.xml" \
-        "$@" tests/e2e
+        $python -m pytest -o cache_dir="$root/$results/pytest" \
+        --junit-xml="$root/$results/$name.xml" "$@" tests/e2e
 }
 
 say 'end-to-end tests'

@@ -24,15 +24,16 @@ static weir_slice missing_function(const weir_error *err)
 void local_name_dialect(weir_slice source, weir_error *err)
 {
     weir_error own;
-    weir_slice function = missing_function(err);
-    if (function.len > 0 && weir_compat_is_postgres_function(function))
-        weir_error_set(&own, "0A000", "weir: function %.*s is not supported on SQLite",
-                       (int)function.len, (const char *)function.data);
-    else if (is_unread(source, err))
+    if (is_unread(source, err)) {
         weir_error_set(&own, "0A000", "weir: this statement is not supported on SQLite (%s)",
                        err->message);
-    else
-        return;
+    } else {
+        weir_slice function = missing_function(err);
+        if (function.len == 0 || !weir_compat_is_postgres_function(function))
+            return;
+        weir_error_set(&own, "0A000", "weir: function %.*s is not supported on SQLite",
+                       (int)function.len, (const char *)function.data);
+    }
     weir_error_hint(&own, "docs/sqlite.md lists what is translated.");
     *err = own;
 }
