@@ -612,10 +612,11 @@ static int answer_here(weir_client *c, const weir_pg_frame *f)
  * known yet stands where it was parsed, but could not be parsed again. */
 static bool waits_behind(weir_client *c)
 {
-    bool matters = c->relay.naming > 0 || c->relay.resets || weir_listening_notified(c) ||
-                   weir_listening_must_settle(c) || c->relay.status == 'E' ||
-                   (c->relay.unsettled && weir_client_state_changing(c));
-    c->relay.behind = matters && c->session.conn && !c->relay.batch && c->relay.unready > 0;
+    bool on_its_way = c->session.conn && !c->relay.batch && c->relay.unready > 0;
+    c->relay.behind =
+        on_its_way && (c->relay.naming > 0 || c->relay.resets || weir_listening_notified(c) ||
+                       weir_listening_must_settle(c) || c->relay.status == 'E' ||
+                       (c->relay.unsettled && weir_client_state_changing(c)));
     return c->relay.behind;
 }
 
