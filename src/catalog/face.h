@@ -66,6 +66,7 @@ typedef struct weir_face_schema {
  * known). */
 typedef struct weir_face_typing {
     weir_buf text, types, params; /* uint32_t each */
+    weir_buf origins; /* of each column: whose it is, table and column, each ended by a zero */
     size_t count;
 } weir_face_typing;
 

@@ -7,13 +7,23 @@
 #define ARENA_SIZE_MAX ((size_t)64 << 20)
 #define ARENA_BLOCK ((size_t)256 << 10) /* more than is asked for at once */
 
+static int give_name(weir_buf *out, weir_slice name)
+{
+    int r = weir_buf_append(out, name);
+    return r == 0 ? weir_buf_append_u8(out, 0) : r;
+}
+
 static int give_types(const typed_query *q, weir_face_typing *ret)
 {
     int r = 0;
     ret->count = 0;
     for (size_t i = 0; r == 0 && i < q->count; i++) {
-        uint32_t oid = q->columns[i].type.oid;
-        r = weir_buf_append(&ret->types, weir_slice_make(&oid, sizeof(oid)));
+        const typed_column *c = &q->columns[i];
+        r = weir_buf_append(&ret->types, weir_slice_make(&c->type.oid, sizeof(c->type.oid)));
+        if (r == 0)
+            r = give_name(&ret->origins, c->table);
+        if (r == 0)
+            r = give_name(&ret->origins, c->origin);
         ret->count++;
     }
     return r;
@@ -54,7 +64,7 @@ static int translate(typed *t, weir_slice source, weir_face_typing *ret)
         r = typed_parse_statement(t, &q);
     if (r == 0)
         r = typed_resolve_query(t, q, NULL);
-    if (r == 0)
+    if (r == 0 && !is_view) /* each statement that reads it has its own */
         typed_show_zone(t, q);
     if (r == 0)
         r = t->failed;

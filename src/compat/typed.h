@@ -54,6 +54,7 @@ typedef struct typed_type {
 typedef struct typed_column {
     weir_slice name; /* folded */
     typed_type type;
+    weir_slice table, origin;  /* whose it is: a column of that table; empty: a value */
     bool exact;                /* a numeric as text */
     bool keyed, not_null, key; /* `keyed`: what is told is only to be compared */
 } typed_column;

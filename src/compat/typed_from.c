@@ -73,6 +73,10 @@ int typed_read_table(typed *t, weir_slice name, typed_relation **ret)
     reading read = {.t = t, .relation = relation};
     bool marked = false;
     int r = t->schema->table(t->schema->user, name, &marked, on_column, &read);
+    for (size_t i = 0; i < relation->count; i++) {
+        relation->columns[i].table = name;
+        relation->columns[i].origin = relation->columns[i].name;
+    }
     *ret = relation;
     if (r == WEIR_FACE_NO_TABLE)
         return typed_fail(t, "42P01", "relation \"%.*s\" does not exist", (int)name.len,

@@ -147,8 +147,13 @@ int typed_take_columns(typed *t, typed_query *q, typed_node *items)
             return typed_fail(t, "0A000", "weir: a row as a value is not supported on SQLite");
         if (n->kind == TYPED_NUMBER) /* its zeros are not lost */
             typed_exact(t, n);
-        q->columns[q->count++] = (typed_column){
-            .name = item_name(n), .type = n->type, .exact = n->type.oid == WEIR_OID_NUMERIC};
+        const typed_column *from =
+            n->kind == TYPED_COLUMN && n->relation ? &n->relation->columns[n->column] : NULL;
+        q->columns[q->count++] = (typed_column){.name = item_name(n),
+                                                .type = n->type,
+                                                .table = from ? from->table : (weir_slice){0},
+                                                .origin = from ? from->origin : (weir_slice){0},
+                                                .exact = n->type.oid == WEIR_OID_NUMERIC};
     }
     return 0;
 }
@@ -507,6 +512,7 @@ static int unify(typed *t, typed_query *q)
         typed_type type;
         a.next = &b;
         q->columns[i] = q->left->columns[i];
+        q->columns[i].table = q->columns[i].origin = (weir_slice){0};
         r = typed_common_type(t, &a, q->combine, &type);
         if (r == 0 && type.oid != 0)
             r = typed_coerce_column(t, q, i, type, 'i');

@@ -83,10 +83,7 @@ static void take_types(local_rows *rows, const weir_column *columns, size_t coun
         item->type_oid = oid != 0 ? oid : fallback;
         item->type_size = weir_compat_oid_size(item->type_oid);
         item->type_modifier = -1;
-        /* A numeric column is an expression where the statement is translated with types, and is
-         * described alike where it is not. */
-        if (rows->columns.loose[i] == LOCAL_TYPED && columns[i].relation > 0 &&
-            item->type_oid != WEIR_OID_NUMERIC) {
+        if (rows->columns.loose[i] == LOCAL_TYPED && columns[i].relation > 0) {
             item->table_oid = WEIR_COMPAT_FIRST_OID + (uint32_t)columns[i].relation;
             item->attribute = columns[i].number;
         }

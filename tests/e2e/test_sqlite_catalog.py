@@ -198,6 +198,35 @@ def test_result_columns_say_where_they_come_from(sqlite):
         db.execute("ALTER TABLE t ADD COLUMN c int")
         assert origins("SELECT c, b FROM t") == [(oid, 3), (oid, 2)]
         assert origins("SELECT b, a AS x, 1 FROM t") == [(oid, 2), (oid, 1), (0, 0)]
+        # What is written as an expression for SQLite is its table's column all the same.
+        db.execute('CREATE TABLE "Sums" (a int, b numeric(5, 2), c timestamptz)')
+        oid = db.execute("""SELECT '"Sums"'::regclass::oid""").fetchone()[0]
+        db.execute("SET TimeZone = 'Europe/Berlin'")
+        for query in ('SELECT b AS x, c, b + 1, sum(b) FROM "Sums" GROUP BY b, c',
+                      'SELECT b, c, -b, 1.5 FROM (SELECT s.*, 7 FROM "Sums" AS s) AS inside',
+                      'WITH w AS (SELECT c, b AS y FROM "Sums") SELECT y, c, y * 2, now() FROM w'):
+            assert origins(query) == [(oid, 2), (oid, 3), (0, 0), (0, 0)], query
+        assert origins('SELECT b FROM "Sums" UNION SELECT 1.5') == [(0, 0)]
+        assert origins('INSERT INTO "Sums" VALUES (1, 2.5, now()) RETURNING b, a') == [
+            (oid, 2), (oid, 1)]
+        db.execute('CREATE VIEW v AS SELECT c, b FROM "Sums"')
+        view = db.execute("SELECT 'v'::regclass::oid").fetchone()[0]
+        assert origins("SELECT b, c FROM v") == [(view, 2), (view, 1)]
+
+
+def test_a_view_shows_moments_in_its_readers_zone(sqlite):
+    """Whoever made it."""
+    with sqlite.weir.connect() as db:
+        db.execute("CREATE TABLE t (c timestamptz)")
+        db.execute("INSERT INTO t VALUES ('2026-07-01 12:00+00')")
+        db.execute("SET TimeZone = 'Europe/Berlin'")
+        db.execute("CREATE VIEW v AS SELECT c FROM t")
+        ask = "SELECT c::text, c = '2026-07-01 14:00' FROM v"
+        assert db.execute("SELECT c FROM v").fetchone()[0].hour == 14
+        assert db.execute(ask).fetchone() == ("2026-07-01 14:00:00+02", True)
+        db.execute("SET TimeZone = 'UTC'")
+        assert db.execute("SELECT c FROM v").fetchone()[0].hour == 12
+        assert db.execute(ask).fetchone() == ("2026-07-01 12:00:00+00", False)
 
 
 def test_arrays_of_columns_are_expanded(sqlite):

@@ -67,9 +67,15 @@ static void note_origins(weir_sqlite_db *db, weir_sqlite_stmt *stmt)
     stmt->origins_of = sqlite3_stmt_status(stmt->handle, SQLITE_STMTSTATUS_REPREPARE, 0);
     free(stmt->origins);
     stmt->origins = count > 0 ? calloc((size_t)count, sizeof(*stmt->origins)) : NULL;
+    /* A numeric column, say, is an expression by now, of which SQLite knows no table. */
+    const char *names = (size_t)count == stmt->type_count ? stmt->origin_names : NULL;
     for (int i = 0; stmt->origins && i < count; i++) {
-        const char *table = sqlite3_column_table_name(stmt->handle, i);
-        const char *column = table ? sqlite3_column_origin_name(stmt->handle, i) : NULL;
+        const char *table = names ? names : sqlite3_column_table_name(stmt->handle, i);
+        const char *column = !table  ? NULL
+                             : names ? names + strlen(names) + 1
+                                     : sqlite3_column_origin_name(stmt->handle, i);
+        if (names) /* column is behind table */
+            names = column + strlen(column) + 1;
         if (column)
             stmt->origins[i] = weir_sqlite_catalog_origin(&db->catalog, table, column);
     }
@@ -179,16 +185,36 @@ static int prepare_text(weir_sqlite_db *db, weir_sqlite_stmt *stmt, weir_slice t
     return 0;
 }
 
+static void init_typing(weir_face_typing *typing)
+{
+    *typing = (weir_face_typing){0};
+    weir_buf_init(&typing->text, TYPED_SIZE_MAX);
+    weir_buf_init(&typing->types, TYPED_SIZE_MAX);
+    weir_buf_init(&typing->params, TYPED_SIZE_MAX);
+    weir_buf_init(&typing->origins, TYPED_SIZE_MAX);
+}
+
+static void fini_typing(weir_face_typing *typing)
+{
+    weir_buf_fini(&typing->text);
+    weir_buf_fini(&typing->types);
+    weir_buf_fini(&typing->params);
+    weir_buf_fini(&typing->origins);
+}
+
 static int keep_types(weir_sqlite_stmt *stmt, const weir_face_typing *typing, weir_slice text)
 {
     stmt->template = malloc(text.len + 1);
     stmt->types = malloc(typing->types.len + 1);
-    if (!stmt->template || !stmt->types)
+    stmt->origin_names = malloc(typing->origins.len + 1);
+    if (!stmt->template || !stmt->types || !stmt->origin_names)
         return -ENOMEM;
     memcpy(stmt->template, text.data, text.len);
     stmt->template[text.len] = '\0';
     if (typing->types.len > 0)
         memcpy(stmt->types, typing->types.data, typing->types.len);
+    if (typing->origins.len > 0)
+        memcpy(stmt->origin_names, typing->origins.data, typing->origins.len);
     stmt->type_count = typing->count;
     return 0;
 }
@@ -255,17 +281,13 @@ static int prepare_typed(weir_sqlite_db *db, const weir_exec *exec, weir_face_ty
 static int try_typed(weir_sqlite_db *db, const weir_exec *exec, weir_sqlite_stmt **ret,
                      weir_error *err)
 {
-    weir_face_typing typing = {0};
+    weir_face_typing typing;
     const weir_face *face = db->options->face;
     if (exec->source.len == 0 || !face || !face->translate || check_text(exec->text, err) < 0)
         return WEIR_FACE_PASS;
-    weir_buf_init(&typing.text, TYPED_SIZE_MAX);
-    weir_buf_init(&typing.types, TYPED_SIZE_MAX);
-    weir_buf_init(&typing.params, TYPED_SIZE_MAX);
+    init_typing(&typing);
     int r = prepare_typed(db, exec, &typing, ret, err);
-    weir_buf_fini(&typing.text);
-    weir_buf_fini(&typing.types);
-    weir_buf_fini(&typing.params);
+    fini_typing(&typing);
     return r;
 }
 
@@ -273,16 +295,14 @@ static int try_typed(weir_sqlite_db *db, const weir_exec *exec, weir_sqlite_stmt
 void weir_sqlite_on_parameter_types(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
     weir_sqlite_db *db = sqlite3_user_data(context);
-    weir_face_typing typing = {0};
+    weir_face_typing typing;
     weir_error err;
     weir_buf out;
     if (argc != 1 || sqlite3_value_type(argv[0]) != SQLITE_BLOB || !db->options->face)
         return;
     weir_slice types, zone;
     weir_slice text = split_source(weir_sqlite_face_take(argv[0]).u.bytes, &types, &zone);
-    weir_buf_init(&typing.text, TYPED_SIZE_MAX);
-    weir_buf_init(&typing.types, TYPED_SIZE_MAX);
-    weir_buf_init(&typing.params, TYPED_SIZE_MAX);
+    init_typing(&typing);
     weir_buf_init(&out, TYPED_SIZE_MAX);
     int r = check_text(text, &err) < 0
                 ? WEIR_FACE_PASS
@@ -295,9 +315,7 @@ void weir_sqlite_on_parameter_types(sqlite3_context *context, int argc, sqlite3_
     if (r == 0)
         sqlite3_result_text64(context, out.len > 0 ? (const char *)out.data : "", out.len,
                               SQLITE_TRANSIENT, SQLITE_UTF8);
-    weir_buf_fini(&typing.text);
-    weir_buf_fini(&typing.types);
-    weir_buf_fini(&typing.params);
+    fini_typing(&typing);
     weir_buf_fini(&out);
 }
 

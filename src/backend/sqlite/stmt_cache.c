@@ -32,6 +32,7 @@ static void destroy(weir_sqlite_stmt_cache *cache, weir_sqlite_stmt *stmt)
     free(stmt->origins);
     free(stmt->template);
     free(stmt->types);
+    free(stmt->origin_names);
     free(stmt);
 }
 

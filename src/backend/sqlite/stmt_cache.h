@@ -34,6 +34,7 @@ typedef struct weir_sqlite_stmt {
     bool passed;          /* not translated with types, by the schema as it was then */
     char *template;  /* translated with types: the text that it is known by elsewhere; else NULL */
     uint32_t *types; /* … and its columns' */
+    char *origin_names; /* … of tables: weir_face_typing */
     size_t type_count;
     size_t charged; /* to the cache's memory, once it rests there */
     size_t text_len;

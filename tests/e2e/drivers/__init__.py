@@ -6,7 +6,7 @@ import re
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-PGJDBC = {"metadata_columns": "a numeric column does not say of which table it is"}
+PGJDBC = {}
 NODE = {}
 PGX = {"load_types": "types of subqueries' columns"}
 
