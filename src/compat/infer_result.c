@@ -1,8 +1,7 @@
 /* What a statement's text alone says about the columns of its result: types where none is declared,
  * and names, which SQLite makes of the text and PostgreSQL of what the expression is. Only what
  * holds for every row; the rest stays unknown. */
-#include "compat/compat.h"
-#include "compat/token.h"
+#include "compat/infer.h"
 #include "compat/typed.h"
 
 typedef struct result_rule {
@@ -104,14 +103,16 @@ static uint32_t literal_type(weir_token t)
 }
 
 /* One item of the select list: an operand, perhaps `::type`, and nothing else. */
-static uint32_t item_type(weir_slice rest)
+static uint32_t item_type(weir_slice whole, weir_slice rest)
 {
+    const weir_slice item = rest;
     weir_token t = weir_token_next(&rest);
     uint32_t oid = 0;
     if (t.kind == WEIR_TOKEN_STRING || t.kind == WEIR_TOKEN_NUMBER || t.kind == WEIR_TOKEN_BLOB) {
         oid = literal_type(t);
     } else if (t.kind == WEIR_TOKEN_WORD && weir_token_accept(&rest, "(")) {
         oid = weir_token_is(t, "cast") ? cast_type(rest) : rule_of(t.text);
+        oid = oid ? oid : infer_catalog_argument(whole, item);
         (void)weir_token_take_parentheses(&rest, NULL);
         weir_slice over = rest;
         if (weir_token_accept(&over, "over") && weir_token_accept(&over, "(")) {
@@ -277,30 +278,72 @@ static bool take_list(weir_slice *text)
     return false;
 }
 
-/* alias.name, where a subquery has array_agg(…) AS name. */
-static bool names_array(weir_slice whole, weir_slice item)
+/* [alias.]name, where a subquery has array_agg(…) AS name. */
+static bool names_array(weir_slice whole, weir_slice item, uint32_t *ret_oid)
 {
     weir_token name = weir_token_next(&item);
-    if (!is_word(name) || !weir_token_accept(&item, "."))
+    if (!is_word(name) || !weir_token_mentions(whole, "array_agg"))
         return false;
-    name = weir_token_next(&item);
-    if (!is_word(name) || !item_ends(item) || !weir_token_mentions(whole, "array_agg"))
+    if (weir_token_accept(&item, "."))
+        name = weir_token_next(&item);
+    if (!is_word(name) || !item_ends(item))
         return false;
-    for (weir_token t; (t = weir_token_next(&whole)).kind != WEIR_TOKEN_END;) {
-        weir_slice behind = whole;
+    for (weir_slice rest = whole, call = rest;; call = rest) {
+        weir_token t = weir_token_next(&rest);
+        weir_slice behind = rest;
+        if (t.kind == WEIR_TOKEN_END)
+            return false;
         if (weir_token_is(t, "array_agg") && weir_token_accept(&behind, "(") &&
             weir_token_take_parentheses(&behind, NULL) && weir_token_accept(&behind, "as") &&
-            weir_slice_eq(weir_token_next(&behind).text, name.text))
+            weir_slice_eq(weir_token_next(&behind).text, name.text)) {
+            *ret_oid = infer_catalog_argument(whole, call);
             return true;
+        }
     }
-    return false;
+}
+
+/* WITH's, up to the statement that they are for. False: it is none of ours. */
+static bool skip_commons(weir_slice *text)
+{
+    if (!weir_token_accept(text, "with"))
+        return true;
+    (void)weir_token_accept(text, "recursive");
+    do {
+        (void)weir_token_next(text); /* its name */
+        if (weir_token_accept(text, "(") && !weir_token_take_parentheses(text, NULL))
+            return false;
+        if (!weir_token_accept(text, "as"))
+            return false;
+        (void)weir_token_accept(text, "not");
+        (void)weir_token_accept(text, "materialized");
+        if (!weir_token_accept(text, "(") || !weir_token_take_parentheses(text, NULL))
+            return false;
+    } while (weir_token_accept(text, ","));
+    return true;
+}
+
+/* Of the item that `text` begins with. */
+static weir_compat_hint hint_of(weir_slice whole, weir_slice text)
+{
+    weir_slice rest = text;
+    weir_token first = weir_token_next(&rest);
+    item_shape shape = shape_of(text);
+    uint32_t oid = item_type(whole, text);
+    bool truth =
+        shape.condition ||
+        ((weir_token_is(first, "true") || weir_token_is(first, "false")) && shape.tokens == 1);
+    bool array = weir_token_is(first, "array") || weir_token_is(first, "array_agg") ||
+                 names_array(whole, text, &oid);
+    return (weir_compat_hint){.array = array && !shape.arithmetic && !shape.condition,
+                              .oid = truth ? WEIR_OID_BOOL : oid,
+                              .label = label_of(text, &shape)};
 }
 
 size_t weir_compat_result_hints(weir_slice text, weir_compat_hint *out, size_t max)
 {
     size_t n = 0;
     const weir_slice whole = text;
-    if (!take_list(&text) || has_set_operation(text))
+    if (!skip_commons(&text) || !take_list(&text) || has_set_operation(text))
         return 0;
     if (!weir_token_accept(&text, "distinct"))
         (void)weir_token_accept(&text, "all");
@@ -310,16 +353,8 @@ size_t weir_compat_result_hints(weir_slice text, weir_compat_hint *out, size_t m
         bool qualified = weir_token_accept(&star, ".") && weir_token_accept(&star, "*");
         if (weir_token_is(first, "*") || qualified)
             break; /* positions are unknown from here on */
-        item_shape shape = shape_of(text);
-        bool truth =
-            shape.condition ||
-            ((weir_token_is(first, "true") || weir_token_is(first, "false")) && shape.tokens == 1);
-        bool array = weir_token_is(first, "array") || weir_token_is(first, "array_agg") ||
-                     names_array(whole, text);
         if (n < max)
-            out[n] = (weir_compat_hint){.array = array && !shape.arithmetic && !shape.condition,
-                                        .oid = truth ? WEIR_OID_BOOL : item_type(text),
-                                        .label = label_of(text, &shape)};
+            out[n] = hint_of(whole, text);
         n++;
     } while (next_item(&text));
     return n < max ? n : max;

@@ -136,10 +136,7 @@ def test_types_are_introspected(served):
     run(story())
 
 
-def test_binary_copy_on_postgres(served):
-    if served.sqlite:
-        pytest.skip("COPY in the format binary is not part of the SQLite face")
-
+def test_binary_copy(served):
     async def story():
         db = await asyncpg.connect(**served.weir.asyncpg())
         await db.execute("CREATE TABLE t (a int8, b text)")

@@ -214,6 +214,23 @@ def test_result_columns_say_where_they_come_from(sqlite):
         assert origins("SELECT b, c FROM v") == [(view, 2), (view, 1)]
 
 
+def test_types_of_the_catalogues_columns_are_known_inside_calls(sqlite):
+    """As pgx's LoadTypes asks, and reads them by their types."""
+    ask = """WITH RECURSIVE chosen(oid) AS (SELECT oid FROM pg_type WHERE typname = '_int8' UNION
+        SELECT typelem FROM pg_type JOIN chosen USING (oid) WHERE typelem <> 0),
+        fields AS (SELECT attrelid AS oid, array_agg(attname ORDER BY attnum) AS names,
+        array_agg(atttypid ORDER BY attnum) AS types FROM pg_attribute GROUP BY attrelid)
+        SELECT typname, coalesce(r.rngtypid, 0) AS range, COALESCE(pg_type.typelem, 0), names,
+        types FROM chosen JOIN pg_type USING (oid) LEFT JOIN pg_range r ON r.rngtypid = pg_type.oid
+        LEFT JOIN fields ON fields.oid = 't'::regclass ORDER BY chosen.oid"""
+    with sqlite.weir.connect() as db:
+        db.execute("CREATE TABLE t (a int, b numeric)")
+        found = db.execute(ask)
+        assert [c.type_code for c in found.description] == [19, 26, 26, 1003, 1028]
+        assert found.fetchall() == [("int8", 0, 0, ["a", "b"], [23, 1700]),
+                                    ("_int8", 0, 20, ["a", "b"], [23, 1700])]
+
+
 def test_a_view_shows_moments_in_its_readers_zone(sqlite):
     """Whoever made it."""
     with sqlite.weir.connect() as db:

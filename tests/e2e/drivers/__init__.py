@@ -1,14 +1,9 @@
-"""How the drivers' programs beside this file are run, what they print, and which of their cases the
-embedded database cannot do, with the reason (docs/sqlite.md)."""
+"""How the drivers' programs beside this file are run, and what they print."""
 
 import pathlib
 import re
 
 HERE = pathlib.Path(__file__).resolve().parent
-
-PGJDBC = {}
-NODE = {}
-PGX = {"load_types": "types of subqueries' columns"}
 
 
 def pgjdbc(jar):
