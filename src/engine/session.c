@@ -275,6 +275,7 @@ void weir_session_unpin(weir_session *session)
 const char *const weir_parse_settings[] = {
     "array_nulls",
     "backslash_quote",
+    "client_encoding",
     "datestyle",
     "intervalstyle",
     "lc_monetary",

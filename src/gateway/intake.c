@@ -57,7 +57,8 @@ static int take_message(weir_client *c, weir_slice in, size_t *used)
     }
     f.whole = weir_slice_head(in, size);
     f.body = weir_slice_skip(f.whole, 5);
-    if (c->explaining || (weir_client_may_visit(c) && weir_client_visit_holds_back(c)))
+    if (c->explaining || weir_listening_is_taking(c) ||
+        (weir_client_may_visit(c) && weir_client_visit_holds_back(c)))
         return WAIT;
     if (weir_client_cached_may_be(c, f.type, f.body)) {
         r = weir_client_cached(c, in, used);

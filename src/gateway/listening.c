@@ -119,16 +119,14 @@ static void on_note(weir_listener *listener, weir_note *note, uint64_t seq)
 {
     weir_listening *l = of_listener(listener);
     keep(l, &l->news.queue, note, seq);
-    if (is_quiet(l->client))
-        weir_listening_deliver(l->client);
+    weir_listening_drained(l->client);
 }
 
 static void on_missed(weir_listener *listener)
 {
     weir_listening *l = of_listener(listener);
     l->news.missed = true;
-    if (is_quiet(l->client))
-        weir_listening_deliver(l->client);
+    weir_listening_drained(l->client);
 }
 
 /* ---- life ---- */
@@ -360,6 +358,11 @@ int weir_listening_take(weir_client *c, weir_slice text)
         leave_all(l);
     answer(c, command.verb, NULL);
     return 0;
+}
+
+bool weir_listening_is_taking(const weir_client *c)
+{
+    return c->listening && c->listening->step == TAKING;
 }
 
 static void taken(weir_listening *l, const weir_error *err)
@@ -793,7 +796,5 @@ void weir_listening_each(const weir_client *c, void (*visit)(void *user, weir_sl
 int weir_listening_resume(weir_client *c, weir_slice channel)
 {
     weir_listening *l = listening_get(c);
-    if (!l)
-        return -ENOMEM;
-    return want(l, channel, false);
+    return l ? want(l, channel, false) : -ENOMEM;
 }

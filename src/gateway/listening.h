@@ -40,6 +40,9 @@ typedef void weir_listening_done(struct weir_client *c, weir_listening_outcome o
  * until then. WEIR_LISTENING_NOT_OURS: send it to the server. -ENOMEM. */
 WEIR_MUST_CHECK int weir_listening_take(struct weir_client *c, weir_slice text);
 
+/* Its answer is on the way: nothing behind it may be looked at before it is there. */
+bool weir_listening_is_taking(const struct weir_client *c);
+
 /* Before a statement with WEIR_EFFECT_LISTEN (LISTEN, UNLISTEN, or unknown) is relayed to
  * session.conn; `mid_batch`: extended messages were relayed since the last Sync. Has the hub listen
  * first to what the text names, so that nothing between its commit and weir_listening_settle can

@@ -545,6 +545,21 @@ def test_asyncpg_listeners(gateway):
     asyncio.run(asyncio.wait_for(story(), 40))
 
 
+@pytest.mark.parametrize("behind", [
+    pytest.param(message(b"Q", b"NOTIFY a, 'x'\0"), id="notify"),
+    pytest.param(message(b"Q", b"SELECT 1\0"), id="query"),
+    pytest.param(message(b"S"), id="sync"),
+    pytest.param(message(b"P", b"\0SELECT 1\0\0\0") + message(b"D", b"S\0") + message(b"S"),
+                 id="extended")])
+def test_what_is_sent_behind_a_listen_is_answered_behind_it(gateway, behind):
+    """A hub that has to be made first takes its time."""
+    with Wire(gateway, database=gateway.dbname) as w:
+        w.send(message(b"Q", b"LISTEN a\0") + behind + message(b"Q", b"UNLISTEN a\0"))
+        assert w.until(b"Z") == [(b"C", b"LISTEN\0"), (b"Z", b"I")]
+        assert ("A" in kinds(w.until(b"Z"))) == (b"NOTIFY" in behind)
+        assert w.until(b"Z") == [(b"C", b"UNLISTEN\0"), (b"Z", b"I")]
+
+
 def test_prepared_listen_of_the_extended_protocol(gateway):
     with connect(gateway, prepare_threshold=0) as a, connect(gateway) as b:
         a.execute("LISTEN first", prepare=True)

@@ -237,6 +237,20 @@ SCRIPTS = {
         query("SHOW my.value"), query("SHOW my.value"),
         query("RESET client_encoding"), query("SHOW my.value"),
     ],
+    "what was parsed in another encoding": [
+        parse("s", "SELECT 'ö'::text") + SYNC, query("SET client_encoding TO LATIN1"),
+        run("s") + SYNC, message(b"P", b"t\0SELECT '\xf6'::text\0\0\0") + SYNC, run("t") + SYNC,
+        query("SET client_encoding TO UTF8"), run("t") + SYNC,
+        message(b"P", b"u\0SELECT '\xf6'::text\0\0\0") + SYNC, run("u") + SYNC,
+        query("BEGIN"), run("s") + run("t") + SYNC, query("ROLLBACK"),
+        query("SHOW client_encoding"),
+    ],
+    "parsing in a failed block": [
+        parse("s", "SELECT 1") + SYNC, query("BEGIN"), query("SELECT 1/0"),
+        parse("t", "SELECT 1") + SYNC, parse("", "SELECT 1") + SYNC, parse("e", "") + SYNC,
+        parse("r", "ROLLBACK") + run("r") + parse("t", "SELECT 1") + run("t") + SYNC,
+        run("t") + SYNC, run("e") + SYNC,
+    ],
     "set by functions": [
         query("SELECT set_config('work_mem', '7MB', false), set_config('my.a', 'b', false)"),
         query("SHOW work_mem"), query("SHOW my.a"),

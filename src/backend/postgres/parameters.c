@@ -295,6 +295,8 @@ unsigned pg_ours_set(pg_ours *b, const weir_prepared *prepared)
     for (unsigned i = 0; r == 0 && weir_parse_settings[i]; i++) {
         const char *name = weir_parse_settings[i];
         weir_slice then = find(prepared->settings, name), login = of_login(c, name);
+        if (is_encoding(weir_slice_cstr(name)) && is_ascii(prepared->text))
+            continue; /* the same bytes in all of them */
         if (known && !differs(then, find(here, name)) && !(locally && login.data))
             continue;
         if (!then.data)

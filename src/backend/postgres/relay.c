@@ -192,10 +192,17 @@ int pg_relay_examine(pg_conn *c, const weir_prepared *s)
     return send_named_parse(c, s, pg_prepared_find(&c->prepared, s->content), PARSE_EXAMINED);
 }
 
+/* The server will refuse to parse it, in its own words (25P02), whatever stands there already. */
+static bool is_in_vain(const pg_conn *c, const weir_prepared *s)
+{
+    return c->status == 'E' && weir_pg_owed_is_at_rest(&c->owed) && s->statement.statements == 1 &&
+           s->statement.kind != WEIR_KIND_TRANSACTION && s->statement.kind != WEIR_KIND_UNKNOWN;
+}
+
 static int relay_parse(pg_conn *c, const weir_relay *m)
 {
     const weir_prepared *s = m->prepared;
-    if (!s)
+    if (!s || is_in_vain(c, s))
         return send(c, WEIR_PG_OWED_PARSE, false, 0, m->whole);
     pg_prepared *p = pg_prepared_find(&c->prepared, s->content);
     if (usable(c, p))
