@@ -153,11 +153,6 @@ bool weir_schema_is_standbys(const weir_schema *s)
     return s->standby;
 }
 
-bool weir_schema_is_utf8(const weir_schema *s)
-{
-    return s->utf8;
-}
-
 const char *weir_schema_partial(const weir_schema *s)
 {
     return s->partial;

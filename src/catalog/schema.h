@@ -110,7 +110,6 @@ uint64_t weir_schema_role(const weir_schema *s, weir_slice role);
 weir_slice weir_schema_publication(const weir_schema *s);
 bool weir_schema_has_event_trigger(const weir_schema *s); /* ours, ENABLE ALWAYS */
 bool weir_schema_is_standbys(const weir_schema *s);       /* it may be behind what it is of */
-bool weir_schema_is_utf8(const weir_schema *s);           /* the database's encoding */
 const char *weir_schema_partial(const weir_schema *s);    /* why it is not whole; "": it is */
 void weir_schema_free(void *schema);                      /* for weir_epoch_retire; NULL is fine */
 

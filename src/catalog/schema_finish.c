@@ -187,7 +187,6 @@ static void take_rest(weir_schema_builder *b, weir_schema *s)
     s->database = b->database;
     s->user = b->user;
     s->publication = b->publication;
-    s->utf8 = b->utf8;
     s->event_trigger = b->event_trigger;
     s->standby = b->standby;
     s->fingerprint = b->fingerprint;

@@ -111,7 +111,7 @@ struct weir_schema {
     weir_items roles; /* in order of their names */
     weir_items defaults, settings;
     weir_slice database, user, publication;
-    bool utf8, event_trigger, standby, equality, foreign_casts;
+    bool event_trigger, standby, equality, foreign_casts;
     size_t size;
     weir_arena arena;
     weir_memory *memory;

@@ -58,7 +58,8 @@ static bool is_loud(unsigned effects)
 
 /* Each node is taken up again only when its effects grew: at most once per bit. The queue is a
  * ring that holds no node twice. */
-int weir_server_follow(weir_server_builder *b)
+/* Hands on the effects of what is used to who uses it. -ENOMEM. */
+static int follow(weir_server_builder *b)
 {
     reverse v;
     uint32_t nodes = b->nodes.count, head = 0, waiting = 0;
@@ -291,7 +292,7 @@ int weir_server_unknown(uint64_t serial, weir_server_catalog **ret)
 
 static int fill(weir_server_catalog *c, weir_server_builder *b)
 {
-    int r = weir_server_follow(b);
+    int r = follow(b);
     if (r < 0)
         return r;
     c->partial = b->partial;

@@ -123,8 +123,6 @@ WEIR_MUST_CHECK int weir_server_add_extension(weir_server_builder *b, weir_slice
 /* `version` as server_version_num. */
 void weir_server_set_version(weir_server_builder *b, unsigned version);
 void weir_server_set_fingerprints(weir_server_builder *b, const weir_fingerprints *f);
-/* Something could not be read: the catalog is not whole. `words`: static. */
-void weir_server_set_partial(weir_server_builder *b, const char *words);
 
 /* Follows what uses what, and makes the catalog; the builder is to be freed whatever comes.
  * `serial`: unique in the process, at most 48 bits, not 0. -ENOMEM (also memory's cap). */
@@ -160,11 +158,7 @@ typedef struct weir_server_totals {
 void weir_server_total(const weir_server_catalog *c, weir_server_totals *ret);
 /* `at` counts from 0; borrowed. */
 const weir_server_suspect *weir_server_suspect_at(const weir_server_catalog *c, uint32_t at);
-const weir_server_role *weir_server_role_at(const weir_server_catalog *c, uint32_t at);
-const weir_server_default *weir_server_default_at(const weir_server_catalog *c, uint32_t at);
 weir_slice weir_server_custom_at(const weir_server_catalog *c, uint32_t at);
-weir_slice weir_server_temp_schema_at(const weir_server_catalog *c, uint32_t at);
-weir_slice weir_server_extension_at(const weir_server_catalog *c, uint32_t at);
 const weir_server_role *weir_server_find_role(const weir_server_catalog *c, weir_slice name);
 /* In any case; NULL: none of the server's own, or not loaded. */
 const weir_server_setting *weir_server_find_setting(const weir_server_catalog *c, weir_slice name);

@@ -72,34 +72,10 @@ const weir_server_suspect *weir_server_suspect_at(const weir_server_catalog *c, 
     return &c->suspects[at];
 }
 
-const weir_server_role *weir_server_role_at(const weir_server_catalog *c, uint32_t at)
-{
-    assert(at < c->totals.roles);
-    return &c->roles[at];
-}
-
-const weir_server_default *weir_server_default_at(const weir_server_catalog *c, uint32_t at)
-{
-    assert(at < c->totals.defaults);
-    return &c->defaults[at];
-}
-
 weir_slice weir_server_custom_at(const weir_server_catalog *c, uint32_t at)
 {
     assert(at < c->totals.customs);
     return c->customs[at];
-}
-
-weir_slice weir_server_temp_schema_at(const weir_server_catalog *c, uint32_t at)
-{
-    assert(at < c->totals.temp_schemas);
-    return c->temp_schemas[at];
-}
-
-weir_slice weir_server_extension_at(const weir_server_catalog *c, uint32_t at)
-{
-    assert(at < c->totals.extensions);
-    return c->extensions[at];
 }
 
 const weir_server_role *weir_server_find_role(const weir_server_catalog *c, weir_slice name)

@@ -364,8 +364,3 @@ void weir_server_set_fingerprints(weir_server_builder *b, const weir_fingerprint
 {
     b->fingerprints = *f;
 }
-
-void weir_server_set_partial(weir_server_builder *b, const char *words)
-{
-    b->partial = words;
-}

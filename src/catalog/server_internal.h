@@ -66,8 +66,6 @@ static inline server_node *weir_server_node(const weir_server_builder *b, uint32
 {
     return (server_node *)b->nodes.items + at;
 }
-/* Hands on the effects of what is used to who uses it. -ENOMEM. */
-WEIR_MUST_CHECK int weir_server_follow(weir_server_builder *b);
 
 static inline weir_server_kind weir_server_kind_of(uint64_t id)
 {

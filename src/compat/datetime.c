@@ -135,15 +135,6 @@ static bool take_zone(weir_slice *s, int64_t *ret_us)
     return true;
 }
 
-bool weir_date_parse(weir_slice text, int32_t *ret_days)
-{
-    int32_t days = 0;
-    if (!take_date(&text, &days) || text.len > 0)
-        return false;
-    *ret_days = days;
-    return true;
-}
-
 bool weir_time_parse(weir_slice text, int64_t *ret_us)
 {
     int64_t us = 0;

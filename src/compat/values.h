@@ -41,8 +41,6 @@ WEIR_MUST_CHECK int weir_numeric_decode(weir_slice bytes, weir_buf *out);
 #define WEIR_DATETIME_TEXT_MAX 48u
 #define WEIR_USEC_PER_DAY INT64_C(86400000000)
 
-/* YYYY-MM-DD */
-bool weir_date_parse(weir_slice text, int32_t *ret_days);
 /* HH:MM[:SS[.ffffff]] */
 bool weir_time_parse(weir_slice text, int64_t *ret_us);
 /* A date, or a date and a time with 'T' or a space between, and perhaps 'Z' or ±HH[:MM], which is

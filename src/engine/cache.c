@@ -11,7 +11,8 @@
 
 /* ---- finding ---- */
 
-int weir_identity_begin(weir_worker *worker, const weir_database *database)
+/* The worker's scratch, begun for a question to the database. -ENOMEM. */
+static int begin_identity(weir_worker *worker, const weir_database *database)
 {
     const weir_cache *cache = worker->engine->cache;
     weir_buf *b = &worker->identity;
@@ -26,7 +27,7 @@ int weir_identity_begin(weir_worker *worker, const weir_database *database)
 
 weir_buf *weir_session_begin_identity(weir_session *session)
 {
-    int r = weir_identity_begin(session->worker, session->pools->database);
+    int r = begin_identity(session->worker, session->pools->database);
     (void)r; /* noticed where it is used */
     return &session->worker->identity;
 }

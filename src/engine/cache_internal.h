@@ -107,9 +107,6 @@ weir_asof weir_history_replayed(weir_history *history, uint64_t position, weir_t
 
 /* ---- cache.c ---- */
 
-/* The worker's scratch, begun for a question to the database. -ENOMEM. */
-WEIR_MUST_CHECK int weir_identity_begin(weir_worker *worker, const weir_database *database);
-
 /* ---- strategy.c ---- */
 
 /* No answer that was read before now is given stale: its shape, or what it is of, may be another.

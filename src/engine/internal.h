@@ -255,8 +255,6 @@ extern const weir_backend_events weir_lender_events;
 void weir_lender_touch(weir_lender *lender);
 /* Carries out what the pool's core wants done. */
 void weir_lender_pump(weir_lender *lender);
-/* Tells the lender's worker to have a look; from any thread. */
-void weir_lender_nudge(weir_lender *lender);
 void weir_lender_nudge_all(weir_pools *p);
 /* Finds or makes the pool of a user. */
 WEIR_MUST_CHECK int weir_pools_get(weir_database *database, weir_slice user, weir_pools **ret,

@@ -133,11 +133,22 @@ static weir_session *session_of(const weir_pool_action *a)
     return WEIR_CONTAINER_OF(a->waiter, weir_session, waiter);
 }
 
+/* Tells the lender's worker to have a look; from any thread. */
+static void nudge_lender(weir_lender *l)
+{
+    if (atomic_exchange(&l->nudge_posted, true))
+        return;
+    weir_engine *engine = l->pools->database->engine;
+    weir_worker *to = engine->workers[weir_pool_shard_index(l->shard)];
+    if (to)
+        engine->options.host.post(engine->options.host.user, to, &l->nudge);
+}
+
 /* Perhaps of another pool, with which ours shares a quota. */
 static void nudge_shard(const weir_pool_shard *shard)
 {
     weir_pools *p = weir_pool_user(weir_pool_of(shard));
-    weir_lender_nudge(&p->lenders[weir_pool_shard_index(shard)]);
+    nudge_lender(&p->lenders[weir_pool_shard_index(shard)]);
 }
 
 static void carry_out(weir_lender *l, const weir_pool_action *a)
@@ -220,16 +231,6 @@ static void on_nudge(weir_message *m, weir_worker *at)
     weir_pool_nudged(l->shard, now);
     weir_pool_tick(l->shard, now);
     weir_lender_pump(l);
-}
-
-void weir_lender_nudge(weir_lender *l)
-{
-    if (atomic_exchange(&l->nudge_posted, true))
-        return;
-    weir_engine *engine = l->pools->database->engine;
-    weir_worker *to = engine->workers[weir_pool_shard_index(l->shard)];
-    if (to)
-        engine->options.host.post(engine->options.host.user, to, &l->nudge);
 }
 
 void weir_lender_touch(weir_lender *l)
@@ -353,7 +354,7 @@ int weir_pools_get(weir_database *database, weir_slice user, weir_pools **ret, w
     }
     inherit_pause(p);
     for (unsigned i = 0; i < engine->options.workers; i++)
-        weir_lender_nudge(&p->lenders[i]);
+        nudge_lender(&p->lenders[i]);
     *ret = p;
     return 0;
 }
@@ -532,7 +533,7 @@ void weir_worker_each_conn(weir_worker *worker, const weir_pools *pools,
 void weir_lender_nudge_all(weir_pools *p)
 {
     for (unsigned i = 0; i < p->database->engine->options.workers; i++)
-        weir_lender_nudge(&p->lenders[i]);
+        nudge_lender(&p->lenders[i]);
 }
 
 void weir_engine_pause(weir_engine *engine, weir_database *database, bool paused)

@@ -43,7 +43,6 @@ struct weir_session {
     unsigned refreshes; /* it reads for the cache, nothing is given to it: 1, and answers kept */
     bool has_replicas;  /* its database does */
     bool tainted; /* the connection's session state is not known: forgotten before others use it */
-    weir_time waiting_since;
     weir_asof wrote; /* everything this session has written is in what was read from here on */
     struct weir_touches *touches; /* what its open transaction may have changed; NULL: nothing */
 };

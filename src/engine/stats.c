@@ -9,7 +9,8 @@ static const char class_names[WEIR_SQLSTATE_CLASSES][6] = {
     "23", "24", "25", "26", "27", "28", "2B", "2D", "2F", "34", "38", "39",   "3B", "3D",
     "3F", "40", "42", "44", "53", "54", "55", "57", "58", "F0", "XX", "other"};
 
-unsigned weir_sqlstate_class(const char *sqlstate)
+/* The position of a SQLSTATE's class in `errors`. */
+static unsigned class_of(const char *sqlstate)
 {
     unsigned i = 0;
     while (i < WEIR_SQLSTATE_CLASSES - 1 && memcmp(class_names[i], sqlstate, 2) != 0)
@@ -152,7 +153,7 @@ void weir_session_record(weir_session *session, const weir_statement *statement,
     if (is_slow)
         weir_count(&d->slow, 1);
     if (*sqlstate)
-        weir_count(&d->errors[weir_sqlstate_class(sqlstate)], 1);
+        weir_count(&d->errors[class_of(sqlstate)], 1);
     weir_hist_record(&d->duration[target], took);
 }
 

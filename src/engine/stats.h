@@ -56,9 +56,7 @@ typedef struct weir_worker_stats {
     uint32_t chunk_count;
 } weir_worker_stats;
 
-/* The position of a SQLSTATE's class in `errors`, and the class's two letters ("other" for the
- * last). */
-unsigned weir_sqlstate_class(const char *sqlstate);
+/* The two letters of the SQLSTATE class that `errors` counts there ("other" for the last). */
 const char *weir_sqlstate_class_name(unsigned index);
 
 /* A counter that one thread writes and others read. */

@@ -20,7 +20,8 @@ static weir_gateway *gateway_of(const weir_auth *a)
     return a->client->worker->gateway;
 }
 
-void weir_auth_refuse(weir_auth *auth, const weir_error *err, const char *why)
+/* FATAL; `why` is for the log alone. */
+static void refuse(weir_auth *auth, const weir_error *err, const char *why)
 {
     weir_client *c = auth->client;
     char rule[256] = "none";
@@ -39,7 +40,7 @@ void weir_auth_unable(weir_auth *auth, const weir_error *why)
 {
     weir_error err;
     weir_error_set(&err, "08006", "weir: user \"%s\" cannot be looked up now", auth->client->user);
-    weir_auth_refuse(auth, &err, why->message);
+    refuse(auth, &err, why->message);
 }
 
 static void refuse_password(weir_auth *a)
@@ -47,7 +48,7 @@ static void refuse_password(weir_auth *a)
     weir_error err;
     weir_error_set(&err, "28P01", "weir: password authentication failed for user \"%s\"",
                    a->client->user);
-    weir_auth_refuse(a, &err, a->expired ? "the password has expired" : "password");
+    refuse(a, &err, a->expired ? "the password has expired" : "password");
 }
 
 /* "host "10.1.2.3", user "ann", database "app", no encryption": PostgreSQL's words. */
@@ -60,7 +61,7 @@ static void refuse_visitor(weir_auth *a, const char *words, const char *why)
     weir_error_set(&err, "28000", "weir: %s host \"%.*s\", user \"%s\", database \"%s\", %s", words,
                    len, colon ? peer : "[local]", c->user, c->database,
                    weir_stream_tls(c->stream) ? "SSL encryption" : "no encryption");
-    weir_auth_refuse(a, &err, why);
+    refuse(a, &err, why);
 }
 
 /* ---- work off the loop ---- */
@@ -86,7 +87,8 @@ static void run_job(weir_job *job)
     weir_loop_post(a->client->worker->loop, &a->back);
 }
 
-void weir_auth_run(weir_auth *auth, void (*work)(weir_auth *auth), void (*done)(weir_auth *auth))
+/* Runs `work` off the loop, then `done` on it. */
+static void run(weir_auth *auth, void (*work)(weir_auth *auth), void (*done)(weir_auth *auth))
 {
     weir_executor *executor = gateway_of(auth)->options.hasher;
     if (!executor) { /* the simulator: one thread for everything */
@@ -199,7 +201,7 @@ void weir_auth_known(weir_auth *auth)
 {
     bool derive = auth->secret.kind == WEIR_SECRET_CLEAR && auth->rule->method == WEIR_HBA_SCRAM;
     if (derive && !weir_auth_derived(auth))
-        weir_auth_run(auth, weir_auth_derive, on_derived);
+        run(auth, weir_auth_derive, on_derived);
     else
         begin_exchange(auth);
 }
@@ -252,7 +254,7 @@ size_t weir_client_on_auth(weir_client *c, weir_slice in)
     if (r < 0) {
         on_fed(a);
     } else if (weir_pg_auth_server_is_costly(&a->server)) {
-        weir_auth_run(a, feed, on_fed);
+        run(a, feed, on_fed);
     } else {
         feed(a);
         on_fed(a);
@@ -281,7 +283,7 @@ static void on_who(weir_auth *a)
     }
     weir_error err;
     weir_error_set(&err, "28000", "weir: Peer authentication failed for user \"%s\"", c->user);
-    weir_auth_refuse(a, &err, a->system_user[0] ? a->system_user : "unknown system user");
+    refuse(a, &err, a->system_user[0] ? a->system_user : "unknown system user");
 }
 
 static void begin_peer(weir_auth *a)
@@ -289,7 +291,7 @@ static void begin_peer(weir_auth *a)
     if (weir_stream_peer_uid(a->client->stream, &a->uid) < 0)
         on_who(a);
     else
-        weir_auth_run(a, ask_who, on_who);
+        run(a, ask_who, on_who);
 }
 
 /* Whether the certificate that the rule asks for was shown, and says what it must. */
@@ -314,7 +316,7 @@ static void refuse_certificate(weir_auth *a)
     else
         weir_error_set(&err, "28000", "weir: certificate authentication failed for user \"%s\"",
                        a->client->user);
-    weir_auth_refuse(a, &err, "certificate");
+    refuse(a, &err, "certificate");
 }
 
 static void begin_method(weir_auth *a)

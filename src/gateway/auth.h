@@ -51,12 +51,8 @@ typedef struct weir_auth {
 
 /* What is known of the user is in auth->secret: the exchange begins. */
 void weir_auth_known(weir_auth *auth);
-/* FATAL; `why` is for the log alone. */
-void weir_auth_refuse(weir_auth *auth, const weir_error *err, const char *why);
 /* Nothing can be found out about the user now. */
 void weir_auth_unable(weir_auth *auth, const weir_error *why);
-/* Runs `work` off the loop, then `done` on it. */
-void weir_auth_run(weir_auth *auth, void (*work)(weir_auth *auth), void (*done)(weir_auth *auth));
 
 /* ---- auth_users.c ---- */
 

@@ -440,11 +440,6 @@ void weir_background_put(weir_background *background, weir_reading *job)
         weir_loop_post(b->worker->loop, &b->task);
 }
 
-unsigned weir_background_waiting(const weir_background *background)
-{
-    return atomic_load(&background->waiting);
-}
-
 bool weir_background_refresh(void *gateway, weir_worker *worker, const weir_entry *entry,
                              weir_strategy why)
 {

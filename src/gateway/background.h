@@ -42,17 +42,10 @@ bool weir_background_refresh(void *gateway, weir_worker *worker, const weir_entr
                              weir_strategy why);
 /* Takes the job. Any thread. */
 void weir_background_put(weir_background *background, weir_reading *job);
-/* Jobs that wait or run. Any thread. */
-unsigned weir_background_waiting(const weir_background *background);
 
 /* ---- background_reading.c ---- */
 
-/* Empty; NULL: out of memory. */
-weir_reading *weir_reading_new(weir_strategy why);
 void weir_reading_free(weir_reading *job); /* NULL is fine */
-/* Whoever runs it: parameters of a startup packet. */
-WEIR_MUST_CHECK int weir_reading_set_who(weir_reading *job, const weir_database *database,
-                                         weir_slice user, weir_slice settings);
 /* As whoever asked this (weir_entry_question) would ask it again. NULL: that cannot be done, or out
  * of memory. */
 weir_reading *weir_reading_of_question(const weir_database *database, weir_slice question,

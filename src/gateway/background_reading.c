@@ -17,7 +17,8 @@
 #define MESSAGES_MAX ((size_t)4 << 20)
 #define OUR_NAME "weir background"
 
-weir_reading *weir_reading_new(weir_strategy why)
+/* Empty; NULL: out of memory. */
+static weir_reading *reading_new(weir_strategy why)
 {
     weir_reading *j = calloc(1, sizeof(*j));
     if (!j)
@@ -87,7 +88,9 @@ static int put_roles(weir_buf *out, weir_slice settings)
     return r;
 }
 
-static int set_who(weir_reading *job, weir_slice database, weir_slice user, weir_slice settings)
+/* Whoever runs it: parameters of a startup packet. */
+static int set_who_named(weir_reading *job, weir_slice database, weir_slice user,
+                         weir_slice settings)
 {
     weir_buf_clear(&job->who);
     weir_buf_clear(&job->settings);
@@ -102,10 +105,10 @@ static int set_who(weir_reading *job, weir_slice database, weir_slice user, weir
     return r == 0 ? put_roles(&job->settings, settings) : r;
 }
 
-int weir_reading_set_who(weir_reading *job, const weir_database *database, weir_slice user,
-                         weir_slice settings)
+static int set_who(weir_reading *job, const weir_database *database, weir_slice user,
+                   weir_slice settings)
 {
-    return set_who(job, name_of(database), user, settings);
+    return set_who_named(job, name_of(database), user, settings);
 }
 
 /* ---- the messages ---- */
@@ -203,7 +206,7 @@ static int read_relayed(weir_reading *job, const weir_database *database, weir_s
     if (rest.len > 0 || part[WEIR_ASKED_OIDS].len % 4 || part[WEIR_ASKED_FORMATS].len % 2 ||
         part[WEIR_ASKED_RESULTS].len % 2)
         return -EPROTO;
-    int r = weir_reading_set_who(job, database, part[WEIR_ASKED_USER], part[WEIR_ASKED_SETTINGS]);
+    int r = set_who(job, database, part[WEIR_ASKED_USER], part[WEIR_ASKED_SETTINGS]);
     if (r < 0)
         return r;
     return plain ? weir_pg_write_query(&job->messages, a.text) : put_extended(&job->messages, &a);
@@ -442,14 +445,14 @@ static int read_local(weir_reading *job, weir_slice rest)
         !take_sized(&rest, &database) ||
         !take(&rest, sizeof(like->rows_max) + sizeof(like->result_size_max), &limits))
         return -EPROTO;
-    int r = set_who(job, database, user, (weir_slice){0});
+    int r = set_who_named(job, database, user, (weir_slice){0});
     return r == 0 ? read_local_rest(job, rest) : r;
 }
 
 weir_reading *weir_reading_of_question(const weir_database *database, weir_slice question,
                                        weir_strategy why)
 {
-    weir_reading *j = weir_reading_new(why);
+    weir_reading *j = reading_new(why);
     if (!j)
         return NULL;
     int r = weir_database_backend(database)->ops->relays ? read_relayed(j, database, question)
@@ -496,7 +499,7 @@ static int listed_settings(weir_reading *job, const weir_database *database, wei
     weir_buf list;
     int r;
     if (weir_database_backend(database)->ops->relays)
-        return weir_reading_set_who(job, database, user, settings);
+        return set_who(job, database, user, settings);
     weir_buf_init(&list, WHO_MAX);
     r = weir_buf_append(&list, settings);
     if (r == 0)
@@ -504,7 +507,7 @@ static int listed_settings(weir_reading *job, const weir_database *database, wei
     if (r == 0)
         r = put_sets(&job->settings, weir_buf_slice(&list), &behind);
     weir_buf_fini(&list);
-    return r == 0 ? weir_reading_set_who(job, database, user, (weir_slice){0}) : r;
+    return r == 0 ? set_who(job, database, user, (weir_slice){0}) : r;
 }
 
 int weir_reading_of_listed(weir_engine *engine, const weir_listed *listed, weir_reading **ret,
@@ -520,7 +523,7 @@ int weir_reading_of_listed(weir_engine *engine, const weir_listed *listed, weir_
                           : "user= is missing: whose answer is it?");
         return -EINVAL;
     }
-    weir_reading *job = weir_reading_new(WEIR_STRATEGY_WARM);
+    weir_reading *job = reading_new(WEIR_STRATEGY_WARM);
     if (!job)
         return -ENOMEM;
     job->priority = listed->priority;

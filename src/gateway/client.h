@@ -171,7 +171,6 @@ bool weir_client_may_run(const weir_client *c, const weir_statement *statement, 
 void weir_client_end_transaction_block(weir_client *c);
 /* The newest statement's template, and what the client calls itself; borrowed, perhaps empty. */
 weir_slice weir_client_statement_text(const weir_client *c);
-weir_slice weir_client_application(const weir_client *c);
 void weir_client_on_held(weir_relay_sink *sink, weir_time held);
 /* Ends it, with these words where they would not be taken for a part of an answer. */
 void weir_client_end(weir_client *c, const weir_error *err);

@@ -95,11 +95,6 @@ int weir_gateway_embed(const weir_config *config, void (*sink)(void *user, weir_
     return r;
 }
 
-weir_gateway *weir_embedding_gateway(weir_embedding *embedding)
-{
-    return embedding->host.gateway;
-}
-
 static void finish(weir_task *task, weir_loop *loop)
 {
     weir_embedding *e = WEIR_CONTAINER_OF(task, weir_embedding, finish);

@@ -124,7 +124,6 @@ WEIR_MUST_CHECK int weir_gateway_embed(const weir_config *config,
 /* Makes a client of a connected stream socket, which need not prove who it is. From any thread.
  * -ENOMEM: the descriptor remains the caller's. */
 WEIR_MUST_CHECK int weir_embedding_admit(weir_embedding *embedding, int fd);
-weir_gateway *weir_embedding_gateway(weir_embedding *embedding);
 /* Closes clients, then databases; waits. Nothing may be admitted any more. NULL is fine. */
 void weir_embedding_end(weir_embedding *embedding);
 

@@ -79,7 +79,7 @@ weir_slice weir_client_statement_text(const weir_client *c)
     return t ? t->text : weir_slice_make("", 0);
 }
 
-weir_slice weir_client_application(const weir_client *c)
+static weir_slice application_of(const weir_client *c)
 {
     weir_slice name;
     if (weir_pg_param_find(weir_slice_make(c->params, c->params_len), "application_name", &name))
@@ -96,7 +96,7 @@ void weir_client_on_held(weir_relay_sink *sink, weir_time held)
     weir_log_event(c->worker->gateway->log, WEIR_LOG_POOL, WEIR_LOG_WARN,
                    "connection held for too long", WEIR_F_INT("client", c->id),
                    WEIR_F_STR("db", weir_database_label(d)), WEIR_F_STR("user", c->user),
-                   WEIR_F_SLICE("application", weir_client_application(c)),
+                   WEIR_F_SLICE("application", application_of(c)),
                    WEIR_F_STR("address", c->closed ? "" : weir_stream_peer(c->stream)),
                    WEIR_F_INT("server", c->session.conn ? c->session.conn->id : 0),
                    WEIR_F_DURATION("held", held),

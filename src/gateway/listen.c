@@ -30,6 +30,17 @@ static unsigned home_of(const weir_gateway *g, const weir_database *database)
     return (unsigned)(hash % g->options.workers);
 }
 
+static void on_missed(weir_task *task, weir_loop *loop)
+{
+    (void)loop;
+    weir_hub_part *p = WEIR_CONTAINER_OF(task, weir_hub_part, missed);
+    atomic_store(&p->missed_posted, false);
+    for (weir_list *n = p->listeners.next; n != &p->listeners; n = n->next) {
+        weir_listener *l = WEIR_CONTAINER_OF(n, weir_listener, node);
+        l->events->on_missed(l);
+    }
+}
+
 static weir_hub *hub_new(weir_gateway *g, weir_database *database, weir_slice encoding)
 {
     weir_hub *h = calloc(1, sizeof(*h) + g->options.workers * sizeof(weir_hub_part));
@@ -44,7 +55,7 @@ static weir_hub *hub_new(weir_gateway *g, weir_database *database, weir_slice en
     for (unsigned i = 0; i < g->options.workers; i++) {
         weir_hub_part *p = &h->parts[i];
         p->hub = h;
-        p->missed.run = weir_hub_on_missed;
+        p->missed.run = on_missed;
         weir_list_init(&p->listeners);
         weir_book_init(&p->book, g->options.seed, WEIR_HUB_CHANNELS_MAX);
     }
@@ -315,17 +326,6 @@ void weir_hub_on_note(weir_task *task, weir_loop *loop)
     atomic_fetch_sub_explicit(&n->hub->flying, n->note->frame_len, memory_order_relaxed);
     weir_note_unref(n->note);
     free(n);
-}
-
-void weir_hub_on_missed(weir_task *task, weir_loop *loop)
-{
-    (void)loop;
-    weir_hub_part *p = WEIR_CONTAINER_OF(task, weir_hub_part, missed);
-    atomic_store(&p->missed_posted, false);
-    for (weir_list *n = p->listeners.next; n != &p->listeners; n = n->next) {
-        weir_listener *l = WEIR_CONTAINER_OF(n, weir_listener, node);
-        l->events->on_missed(l);
-    }
 }
 
 /* ---- who notified ---- */

@@ -85,7 +85,6 @@ void weir_hub_on_ticket(weir_task *task, weir_loop *loop);
 /* Tasks' `run`, on a listener's worker. */
 void weir_hub_on_answer(weir_task *task, weir_loop *loop);
 void weir_hub_on_note(weir_task *task, weir_loop *loop);
-void weir_hub_on_missed(weir_task *task, weir_loop *loop);
 
 static inline weir_loop *weir_hub_loop(const weir_hub *hub, unsigned worker)
 {

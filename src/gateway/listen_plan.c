@@ -136,7 +136,8 @@ bool weir_plan_settled(const weir_plan *plan)
 
 /* ---- statements ---- */
 
-int weir_plan_write(weir_buf *out, const char *verb, weir_slice name)
+/* "LISTEN " or another verb and the quoted name. */
+static int write_command(weir_buf *out, const char *verb, weir_slice name)
 {
     int r = weir_buf_printf(out, "%s \"", verb);
     for (size_t i = 0; r == 0 && i < name.len; i++) {
@@ -153,7 +154,7 @@ static int write_batch(weir_plan *plan, unsigned count, weir_buf *out)
     int r = 0;
     for (weir_list *n = plan->dirty.next; r == 0 && count > 0 && n != &plan->dirty; n = n->next) {
         const weir_plan_channel *c = WEIR_CONTAINER_OF(n, weir_plan_channel, node);
-        r = weir_plan_write(out, c->on_server ? "UNLISTEN" : "LISTEN", name_of(c));
+        r = write_command(out, c->on_server ? "UNLISTEN" : "LISTEN", name_of(c));
         count--;
     }
     if (r == 0 && out->len == 0)

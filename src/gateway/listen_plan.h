@@ -78,7 +78,4 @@ void weir_plan_refuse(weir_plan *plan, const weir_error *err, weir_list *answere
 /* Every wanted channel is listened to. */
 bool weir_plan_settled(const weir_plan *plan);
 
-/* "LISTEN " or another verb and the quoted name. */
-WEIR_MUST_CHECK int weir_plan_write(weir_buf *out, const char *verb, weir_slice name);
-
 #endif

@@ -276,14 +276,6 @@ static void leave_all(weir_listening *l)
         weir_listener_leave_all(&l->listener);
 }
 
-void weir_listening_discard(weir_client *c)
-{
-    if (!c->listening)
-        return;
-    leave_all(c->listening);
-    c->listening->kept = false;
-}
-
 /* The client has changed its encoding since it began to listen. */
 static bool has_left(const weir_listening *l)
 {

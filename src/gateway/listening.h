@@ -100,8 +100,6 @@ void weir_listening_deliver(struct weir_client *c);
 /* The client's stream has drained: goes on with what it had no room for. */
 void weir_listening_drained(struct weir_client *c);
 
-/* DISCARD ALL (or UNLISTEN * by other means) has succeeded. */
-void weir_listening_discard(struct weir_client *c);
 /* The client's stream or session ends. Harmless when repeated. */
 void weir_listening_fini(struct weir_client *c);
 

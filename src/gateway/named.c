@@ -275,7 +275,7 @@ void weir_client_named_remove(weir_client *c, weir_slice name, uint32_t serial)
         (void)forget_versions(c, n, serial);
 }
 
-void weir_client_named_clear(weir_client *c)
+static void clear(weir_client *c)
 {
     weir_named *n;
     for (size_t pos = 0; (n = weir_map_next(&c->relay.named, &pos));)
@@ -292,7 +292,7 @@ void weir_client_named_forget(weir_client *c, uint32_t serial)
     for (size_t pos = 0; (n = weir_map_next(&c->relay.named, &pos));)
         all = all && !is_later(n, serial);
     if (all) {
-        weir_client_named_clear(c);
+        clear(c);
         return;
     }
     for (size_t pos = 0; (n = weir_map_next(&c->relay.named, &pos));)
@@ -383,7 +383,7 @@ weir_prepared *weir_client_prepared_find(weir_client *c, weir_slice name)
 void weir_client_named_fini(weir_client *c)
 {
     weir_client_named_answered(c);
-    weir_client_named_clear(c);
+    clear(c);
     weir_map_fini(&c->relay.named);
     weir_client_prepared_unref(c->relay.unnamed);
     c->relay.unnamed = NULL;

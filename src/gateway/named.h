@@ -67,7 +67,6 @@ void weir_client_named_forget(struct weir_client *c, uint32_t serial);
 /* What goes out makes an end of it, or did not, or perhaps did; "": of all. Until then it means
  * nothing. */
 void weir_client_named_ending(struct weir_client *c, weir_slice name, bool ending, bool doubtful);
-void weir_client_named_clear(struct weir_client *c);
 void weir_client_named_fini(struct weir_client *c);
 /* As much of a name as counts. */
 weir_slice weir_client_name_key(weir_slice name);

@@ -125,8 +125,6 @@ WEIR_MUST_CHECK int weir_ready_stream_new(weir_ready_loop *loop, int fd, weir_re
                                           const weir_peer *peer, weir_ready_stream **ret);
 /* Hands an accepted stream to a listener's user; nobody takes it: it closes. */
 void weir_ready_accepted(weir_listener *listener, weir_ready_stream *stream);
-/* The stream is connected already: says so at the bottom of the turn. */
-void weir_ready_stream_opened(weir_ready_stream *stream);
 void weir_ready_stream_event(weir_ready_stream *stream, unsigned events);
 
 /* The streams' part of weir_loop_ops. */
@@ -178,7 +176,6 @@ void weir_ready_sent(weir_ready_stream *s, ssize_t result);
 void weir_ready_gone(weir_ready_stream *s, int error);
 /* CLOSING: one step nearer. */
 void weir_ready_linger_step(weir_ready_stream *s);
-void weir_ready_linger(weir_ready_stream *s, weir_time linger);
 /* The socket's bytes, those first that the loop has received itself. As weir_socket_ops.recv. */
 ssize_t weir_ready_recv(weir_ready_stream *s, void *buf, size_t len);
 /* Puts bytes behind those in `unread`. */

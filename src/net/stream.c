@@ -75,7 +75,8 @@ void weir_ready_accepted(weir_listener *listener, weir_ready_stream *s)
 
 /* ---- opening ---- */
 
-void weir_ready_stream_opened(weir_ready_stream *s)
+/* The stream is connected already: says so at the bottom of the turn. */
+static void say_opened(weir_ready_stream *s)
 {
     weir_ready_later(s, WEIR_DUE_OPENED);
 }
@@ -87,7 +88,7 @@ static void open_event(weir_ready_stream *s)
     if (error < 0)
         weir_ready_gone(s, error);
     else
-        weir_ready_stream_opened(s);
+        say_opened(s);
 }
 
 static void opened(weir_ready_stream *s)
@@ -199,7 +200,7 @@ static void linger_over(weir_timer *timer, weir_loop *loop)
     weir_ready_gone(WEIR_CONTAINER_OF(timer, weir_ready_stream, u.linger), 0);
 }
 
-void weir_ready_linger(weir_ready_stream *s, weir_time linger)
+static void begin_linger(weir_ready_stream *s, weir_time linger)
 {
     set_state(s, WEIR_READY_CLOSING);
     weir_timer_init(&s->u.linger, linger_over);
@@ -234,14 +235,14 @@ void weir_ready_close(weir_stream *stream, weir_time linger)
     if (linger <= 0 || s->state == WEIR_READY_OPENING)
         weir_ready_gone(s, 0);
     else if (s->state == WEIR_READY_OPEN)
-        weir_ready_linger(s, linger);
+        begin_linger(s, linger);
 }
 
 /* The peer has ended and the user has had its bytes. */
 static void end(weir_ready_stream *s)
 {
     if (s->base.queued > 0)
-        weir_ready_linger(s, ENDED_LINGER);
+        begin_linger(s, ENDED_LINGER);
     else
         weir_ready_gone(s, 0);
 }

@@ -17,7 +17,8 @@ void weir_columns_bind(weir_query *query, const weir_catalog *catalog)
     }
 }
 
-bool weir_query_is_plain(const weir_query *query)
+/* One SELECT whose rows are those of its FROM and WHERE, one for one. */
+static bool is_plain(const weir_query *query)
 {
     const weir_level *l = query->levels;
     return !l->next && !query->limited && !l->values && !l->aggregate && !l->grouped &&
@@ -116,7 +117,7 @@ bool weir_columns_inside(const weir_query *query, weir_slice name, unsigned *ste
                          weir_column *ret)
 {
     weir_column inside = {.leaf = NULL};
-    if (!weir_query_is_plain(query) || of_query(query, name, steps, &inside) != WEIR_LOOKUP_FOUND ||
+    if (!is_plain(query) || of_query(query, name, steps, &inside) != WEIR_LOOKUP_FOUND ||
         !inside.leaf || inside.leaf->level != query->levels)
         return false;
     *ret = inside;
@@ -129,7 +130,7 @@ static weir_lookup of_derived(const weir_from *leaf, weir_slice name, unsigned *
     weir_column inside = {.leaf = NULL};
     weir_lookup found = of_query(leaf->query, name, steps, &inside);
     *ret = (weir_column){.leaf = leaf, .name = name, .type = WEIR_KEY_NONE};
-    if (found == WEIR_LOOKUP_FOUND && inside.leaf && weir_query_is_plain(leaf->query))
+    if (found == WEIR_LOOKUP_FOUND && inside.leaf && is_plain(leaf->query))
         ret->type = inside.type;
     return found;
 }

@@ -36,8 +36,6 @@ weir_lookup weir_columns_of_leaf(const weir_from *leaf, weir_slice name, unsigne
 /* The column of a derived table's own FROM that its output `name` is. False: it is none. */
 bool weir_columns_inside(const weir_query *query, weir_slice name, unsigned *steps,
                          weir_column *ret);
-/* One SELECT whose rows are those of its FROM and WHERE, one for one. */
-bool weir_query_is_plain(const weir_query *query);
 
 static inline bool weir_column_eq(const weir_column *a, const weir_column *b)
 {

@@ -18,7 +18,8 @@ typedef struct reads {
     weir_dependencies dependencies, touches;
 } reads;
 
-uint64_t weir_pg_surroundings_fingerprint(const weir_pg_surroundings *s)
+/* Of what a footprint was made under. */
+static uint64_t fingerprint_of(const weir_pg_surroundings *s)
 {
     uint64_t id = weir_hash(
         (weir_hash_seed){{SEED_SURROUNDINGS, weir_schema_fingerprint(s->schema)}}, s->search_path);
@@ -55,7 +56,8 @@ static int compare_names(const void *x, const void *y)
     return lower_compare(a->text, b->text);
 }
 
-bool weir_pg_names_are_alike(weir_pg_reader *r)
+/* Two names differ in case alone. */
+static bool names_are_alike(weir_pg_reader *r)
 {
     size_t count = 0, i = 0;
     for (const weir_pg_name *n = r->names; n; n = n->next)
@@ -92,7 +94,7 @@ static void depend_whole(reads *p, const weir_schema_relation *relation, const c
 static void depend(reads *p)
 {
     weir_pg_reader *r = &p->reader;
-    if (!r->gave_up && weir_pg_names_are_alike(r))
+    if (!r->gave_up && names_are_alike(r))
         weir_pg_give_up(r, "two names differ in case alone");
     if (r->first && !r->gave_up) {
         weir_rules_target target = {.fixed = weir_pg_found_fixed, .user = r};
@@ -191,7 +193,7 @@ static void put_reads(reads *p, weir_footprint *f)
     const weir_pg_reader *r = &p->reader;
     f->refusal = r->refusals.refusal;
     f->reason = r->refusals.words;
-    f->fingerprint = weir_pg_surroundings_fingerprint(p->surroundings);
+    f->fingerprint = fingerprint_of(p->surroundings);
     f->dependencies = p->dependencies.items;
     f->dependency_count = p->dependencies.count;
     f->places = r->places;
@@ -268,7 +270,7 @@ int weir_sql_analyze_postgres_reads(weir_slice text, const weir_lexed *lexed,
         return r;
     /* What the grammar did not understand may change anything. */
     if (f->fingerprint == 0) {
-        f->fingerprint = weir_pg_surroundings_fingerprint(s);
+        f->fingerprint = fingerprint_of(s);
         f->touches_everything = f->kind != WEIR_KIND_EMPTY && f->kind != WEIR_KIND_READ;
     }
     *ret = f;

@@ -5,7 +5,7 @@
  * is then depended on as a whole.
  *
  * Names stay as the server has them: the rules compare them without regard to case, and so no key
- * is looked for where two names differ in nothing else (weir_pg_names_are_alike). */
+ * is looked for where two names differ in nothing else (pg_reads.c). */
 #ifndef WEIR_SQL_READ_PG_H
 #define WEIR_SQL_READ_PG_H
 
@@ -53,9 +53,8 @@ typedef struct weir_pg_reader {
     weir_pg_name *names;
     weir_receiver places[WEIR_SQL_LITERALS_MAX];
     uint16_t place_count;
-    bool rest_is_timed; /* a literal that is not recorded may be read as a date or time */
-    bool survivors;     /* weir_sublink.survivors */
-    bool in_from;       /* a FROM is being read: not every leaf of the level is in sight */
+    bool survivors; /* weir_sublink.survivors */
+    bool in_from;   /* a FROM is being read: not every leaf of the level is in sight */
     unsigned depth, steps;
     const char *gave_up; /* why no keys are looked for; NULL: they are */
     bool writes;         /* what it touches is of interest */
@@ -71,8 +70,6 @@ void weir_pg_give_up(weir_pg_reader *r, const char *why);
 /* The text of a String node; "" of any other. */
 const char *weir_pg_string(const PgQuery__Node *node);
 void weir_pg_note_name(weir_pg_reader *r, weir_slice name, bool qualifier);
-/* Two names differ in case alone. */
-bool weir_pg_names_are_alike(weir_pg_reader *r);
 
 /* ---- read_pg.c: queries ---- */
 
@@ -115,8 +112,6 @@ bool weir_pg_column(weir_pg_reader *r, const PgQuery__Node *node, weir_column *r
 uint32_t weir_pg_type_of(weir_pg_reader *r, const PgQuery__Node *node);
 /* `values` (a place or list of places) is compared with something of that type. */
 void weir_pg_receive(weir_pg_reader *r, const PgQuery__Node *values, weir_receiver receiver);
-void weir_pg_receive_all(weir_pg_reader *r, PgQuery__Node *const *items, size_t count,
-                         weir_receiver receiver);
 void weir_pg_compare(weir_pg_reader *r, const PgQuery__AExpr *e, const char *name);
 
 /* ---- read_pg_write.c ---- */

@@ -185,15 +185,17 @@ static void receive(weir_pg_reader *r, const weir_operand *o, weir_receiver rece
     r->places[o->place] = receiver;
 }
 
+static void receive_all(weir_pg_reader *r, PgQuery__Node *const *items, size_t count,
+                        weir_receiver receiver);
+
 void weir_pg_receive(weir_pg_reader *r, const PgQuery__Node *values, weir_receiver receiver)
 {
     if (!values)
         return;
     if (values->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR) {
-        weir_pg_receive_all(r, values->a_array_expr->elements, values->a_array_expr->n_elements,
-                            receiver);
+        receive_all(r, values->a_array_expr->elements, values->a_array_expr->n_elements, receiver);
     } else if (values->node_case == PG_QUERY__NODE__NODE_LIST) {
-        weir_pg_receive_all(r, values->list->items, values->list->n_items, receiver);
+        receive_all(r, values->list->items, values->list->n_items, receiver);
     } else {
         weir_operand o = weir_pg_operand(r, values);
         if (!o.cast) /* the cast receives it */
@@ -201,8 +203,8 @@ void weir_pg_receive(weir_pg_reader *r, const PgQuery__Node *values, weir_receiv
     }
 }
 
-void weir_pg_receive_all(weir_pg_reader *r, PgQuery__Node *const *items, size_t count,
-                         weir_receiver receiver)
+static void receive_all(weir_pg_reader *r, PgQuery__Node *const *items, size_t count,
+                        weir_receiver receiver)
 {
     for (size_t i = 0; i < count; i++)
         weir_pg_receive(r, items[i], receiver);

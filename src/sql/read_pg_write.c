@@ -82,7 +82,7 @@ static void update(weir_pg_reader *r, const PgQuery__UpdateStmt *s)
     weir_pg_where(r, s->where_clause);
     r->survivors = false;
     assignments(r, t, s->target_list, s->n_target_list);
-    weir_pg_exprs_of_targets(r, s->returning_list, s->n_returning_list);
+    weir_pg_outputs(r, s->returning_list, s->n_returning_list);
 }
 
 static void delete (weir_pg_reader *r, const PgQuery__DeleteStmt *s)
@@ -92,7 +92,7 @@ static void delete (weir_pg_reader *r, const PgQuery__DeleteStmt *s)
     weir_pg_from(r, s->using_clause, s->n_using_clause);
     weir_pg_where(r, s->where_clause);
     r->survivors = false;
-    weir_pg_exprs_of_targets(r, s->returning_list, s->n_returning_list);
+    weir_pg_outputs(r, s->returning_list, s->n_returning_list);
 }
 
 static void merge(weir_pg_reader *r, const PgQuery__MergeStmt *s)
@@ -110,11 +110,6 @@ static void merge(weir_pg_reader *r, const PgQuery__MergeStmt *s)
         weir_pg_exprs(r, when->values, when->n_values);
     }
     weir_pg_merge(r, t, s);
-}
-
-void weir_pg_exprs_of_targets(weir_pg_reader *r, PgQuery__Node *const *targets, size_t count)
-{
-    weir_pg_outputs(r, targets, count);
 }
 
 static void insert(weir_pg_reader *r, const PgQuery__InsertStmt *s)
@@ -148,7 +143,7 @@ static void insert(weir_pg_reader *r, const PgQuery__InsertStmt *s)
         assignments(r, t, c->target_list, c->n_target_list);
         weir_pg_expr(r, c->where_clause);
     }
-    weir_pg_exprs_of_targets(r, s->returning_list, s->n_returning_list);
+    weir_pg_outputs(r, s->returning_list, s->n_returning_list);
 }
 
 static void truncate(weir_pg_reader *r, const PgQuery__TruncateStmt *s)

@@ -36,7 +36,6 @@ typedef struct weir_pg_target {
 } weir_pg_target;
 
 void weir_pg_touch_everything(weir_pg_reader *r, const char *why);
-void weir_pg_exprs_of_targets(weir_pg_reader *r, PgQuery__Node *const *targets, size_t count);
 
 /* ---- touches.c ---- */
 

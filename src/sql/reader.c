@@ -230,7 +230,8 @@ static bool is_name(const weir_reader_token *t)
     return t->type == TOKEN_QUOTED || (t->type == TOKEN_WORD && !is_reserved(t));
 }
 
-bool weir_reader_at_name(const weir_reader *r)
+/* A name may stand here: quoted, or a word that SQLite does not reserve. */
+static bool at_name(const weir_reader *r)
 {
     return is_name(&r->t);
 }
@@ -269,7 +270,7 @@ static weir_slice without_quotes(weir_reader *r, weir_slice text)
 weir_slice weir_reader_name(weir_reader *r)
 {
     weir_slice text = text_of(&r->t);
-    if (!weir_reader_at_name(r)) {
+    if (!at_name(r)) {
         weir_reader_fail(r, r->t.type == TOKEN_LITERAL
                                 ? "it has a string where a name is expected"
                                 : "the statement has a shape that is not looked into");
@@ -289,12 +290,6 @@ weir_slice weir_reader_name(weir_reader *r)
 bool weir_reader_at_query(const weir_reader *r)
 {
     return weir_reader_is(r, "select") || weir_reader_is(r, "values") || weir_reader_is(r, "with");
-}
-
-bool weir_reader_next_is_query(const weir_reader *r)
-{
-    return weir_reader_next_is(r, "select") || weir_reader_next_is(r, "values") ||
-           weir_reader_next_is(r, "with");
 }
 
 void weir_reader_skip_parenthesis(weir_reader *r)

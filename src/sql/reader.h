@@ -64,8 +64,6 @@ bool weir_reader_take_type(weir_reader *r, weir_token_type type);
 /* Likewise, or the reading ends. */
 void weir_reader_expect(weir_reader *r, const char *lower);
 void weir_reader_expect_type(weir_reader *r, weir_token_type type);
-/* A name may stand here: quoted, or a word that SQLite does not reserve. */
-bool weir_reader_at_name(const weir_reader *r);
 /* A word that is a keyword nowhere in SQLite: an alias even without AS. */
 bool weir_reader_at_plain_name(const weir_reader *r);
 bool weir_reader_next_is_name(const weir_reader *r);
@@ -73,7 +71,6 @@ bool weir_reader_next_is_name(const weir_reader *r);
 weir_slice weir_reader_name(weir_reader *r);
 /* SELECT, VALUES or WITH. */
 bool weir_reader_at_query(const weir_reader *r);
-bool weir_reader_next_is_query(const weir_reader *r);
 /* To behind the parenthesis that closes what is open; no subquery may be inside. */
 void weir_reader_skip_parenthesis(weir_reader *r);
 

@@ -27,9 +27,6 @@ WEIR_MUST_CHECK int weir_sql_analyze_postgres_reads(weir_slice text, const weir_
                                                     const weir_pg_surroundings *s,
                                                     weir_footprint **ret);
 
-/* The fingerprint that it gives. */
-uint64_t weir_pg_surroundings_fingerprint(const weir_pg_surroundings *s);
-
 /* What takes the value of a place. */
 typedef struct weir_receiver {
     weir_key_type key; /* the type of the columns that it is compared with; NONE: not known */

@@ -53,11 +53,6 @@ typedef struct weir_body_visitor {
 void weir_body_scan(weir_language language, weir_slice body, const weir_body_visitor *visitor,
                     weir_body *ret);
 
-/* Effects of a builtin function by its name; 0: none known. */
-unsigned weir_function_effects(weir_slice name);
-/* ... of a function in C of an extension. */
-unsigned weir_extension_effects(weir_slice schema, weir_slice name);
-
 /* ---- rows ---- */
 
 /* Statements to be run together, which give the rows of a catalog. Bounded by `out`. */

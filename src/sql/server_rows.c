@@ -184,7 +184,8 @@ static unsigned more_effects(weir_slice name)
     return look_up(builtins, sizeof(builtins) / sizeof(*builtins), name);
 }
 
-unsigned weir_function_effects(weir_slice name)
+/* Effects of a builtin function by its name; 0: none known. */
+static unsigned function_effects(weir_slice name)
 {
     const weir_word *word = weir_word_find(name);
     return word && word->code == WORD_CALL ? word->effects : more_effects(name);
@@ -196,7 +197,8 @@ static bool has_prefix(weir_slice s, const char *prefix)
     return s.len >= n && memcmp(s.data, prefix, n) == 0;
 }
 
-unsigned weir_extension_effects(weir_slice schema, weir_slice name)
+/* ... of a function in C of an extension. */
+static unsigned extension_effects(weir_slice schema, weir_slice name)
 {
     /* dblink's own connections are session state; what opens one for a single call is not, nor
      * what only makes text. orafce keeps state in its dbms_ packages. */
@@ -216,7 +218,7 @@ unsigned weir_extension_effects(weir_slice schema, weir_slice name)
 static unsigned extension_function_effects(const weir_server_function *f, weir_slice extension)
 {
     static const char *const quiet[] = {"autoinc", "insert_username", "moddatetime"};
-    unsigned effects = weir_extension_effects(f->schema, f->name);
+    unsigned effects = extension_effects(f->schema, f->name);
     if (f->volatility != 'v' || weir_schema_lists_extension(extension))
         return effects;
     for (size_t i = 0; i < sizeof(quiet) / sizeof(*quiet); i++)
@@ -393,7 +395,7 @@ static int edge_row(weir_server_builder *b, const weir_slice *v)
     if (weir_slice_eq_cstr(v[3], "W"))
         return weir_server_add_effects(b, id, WEIR_EFFECT_WRITES, (weir_slice){0});
     if (weir_slice_eq_cstr(v[3], "b"))
-        return weir_server_add_effects(b, id, weir_function_effects(v[4]), v[4]);
+        return weir_server_add_effects(b, id, function_effects(v[4]), v[4]);
     return kind_of(v[3], &to)
                ? weir_server_add_edge(b, id, weir_server_object(to, weir_row_oid(v[4])))
                : 0;

@@ -95,12 +95,25 @@ static void put_mark(weir_sqlite_changes *c, const char *name)
     mark->count = c->set.count;
 }
 
+/* Others may have changed the schema: tables are looked at again. */
+static void forget_tables(weir_sqlite_changes *c)
+{
+    weir_hash_seed seed = c->plans.seed;
+    c->last = NULL;
+    c->plans_checked = false;
+    if (c->plans.len == 0)
+        return;
+    weir_map_fini(&c->plans);
+    weir_map_init(&c->plans, seed, TABLES_MAX);
+    weir_arena_reset(&c->plan_facts);
+}
+
 void weir_sqlite_changes_savepoint(weir_sqlite_changes *c, weir_sqlite_savepoint_op op,
                                    const char name[static WEIR_SQLITE_SAVEPOINT_NAME_MAX])
 {
     c->unmarked |= !memchr(name, 0, WEIR_SQLITE_SAVEPOINT_NAME_MAX);
     if (op == WEIR_SQLITE_SAVEPOINT_ROLLBACK)
-        weir_sqlite_changes_forget_tables(c);
+        forget_tables(c);
     if (c->unmarked)
         return;
     if (op == WEIR_SQLITE_SAVEPOINT_BEGIN) {
@@ -135,7 +148,7 @@ void weir_sqlite_changes_before_schema(weir_sqlite_changes *c, weir_sqlite_db *d
     if (!c->schema_touched)
         c->schema_before = schema_version(db);
     c->schema_touched = true;
-    weir_sqlite_changes_forget_tables(c);
+    forget_tables(c);
 }
 
 bool weir_sqlite_changes_schema_differs(const weir_sqlite_changes *c, weir_sqlite_db *db)
@@ -144,18 +157,6 @@ bool weir_sqlite_changes_schema_differs(const weir_sqlite_changes *c, weir_sqlit
         return false;
     int64_t now = schema_version(db);
     return now < 0 || now != c->schema_before;
-}
-
-void weir_sqlite_changes_forget_tables(weir_sqlite_changes *c)
-{
-    weir_hash_seed seed = c->plans.seed;
-    c->last = NULL;
-    c->plans_checked = false;
-    if (c->plans.len == 0)
-        return;
-    weir_map_fini(&c->plans);
-    weir_map_init(&c->plans, seed, TABLES_MAX);
-    weir_arena_reset(&c->plan_facts);
 }
 
 /* ---- tracked columns ---- */
@@ -195,7 +196,7 @@ void weir_sqlite_changes_track(weir_sqlite_changes *c, const weir_follower *foll
     uint64_t serial = follower->track_serial(follower->user);
     if (serial == c->serial)
         return;
-    weir_sqlite_changes_forget_tables(c);
+    forget_tables(c);
     weir_arena_reset(&c->names);
     c->tracked_count = 0;
     follower->each_tracked(follower->user, on_tracked, &t);
@@ -299,7 +300,7 @@ static void check_plans(weir_sqlite_changes *c, weir_sqlite_db *db)
 {
     int64_t version = c->tracked_count > 0 ? schema_version(db) : 0;
     if (version < 0 || version != c->plans_version || c->plans.len == TABLES_MAX)
-        weir_sqlite_changes_forget_tables(c);
+        forget_tables(c);
     c->plans_version = version;
     c->plans_checked = version >= 0;
 }

@@ -72,8 +72,6 @@ bool weir_sqlite_changes_pending(const weir_sqlite_changes *c);
 void weir_sqlite_changes_before_schema(weir_sqlite_changes *c, weir_sqlite_db *db);
 /* After the commit: has it? */
 bool weir_sqlite_changes_schema_differs(const weir_sqlite_changes *c, weir_sqlite_db *db);
-/* Others may have changed the schema: tables are looked at again. */
-void weir_sqlite_changes_forget_tables(weir_sqlite_changes *c);
 /* Such a command has succeeded. A name without its zero is too long to be kept. */
 void weir_sqlite_changes_savepoint(weir_sqlite_changes *c, weir_sqlite_savepoint_op op,
                                    const char name[static WEIR_SQLITE_SAVEPOINT_NAME_MAX]);

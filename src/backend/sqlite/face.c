@@ -11,7 +11,6 @@
 
 #define COLUMNS_MAX WEIR_FACE_COLUMNS_MAX
 #define CONDITIONS_MAX 8
-#define QUERY_SIZE_MAX 16384u
 
 typedef struct weir_sqlite_face_module module;
 
