@@ -14,11 +14,17 @@ static inline bool weir_ascii_is_space(uint8_t c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Without space at either end. */
-static inline weir_slice weir_ascii_trim(weir_slice s)
+static inline weir_slice weir_ascii_skip_space(weir_slice s)
 {
     while (s.len > 0 && weir_ascii_is_space(s.data[0]))
         s = weir_slice_skip(s, 1);
+    return s;
+}
+
+/* Without space at either end. */
+static inline weir_slice weir_ascii_trim(weir_slice s)
+{
+    s = weir_ascii_skip_space(s);
     while (s.len > 0 && weir_ascii_is_space(s.data[s.len - 1]))
         s.len--;
     return s;

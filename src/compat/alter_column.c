@@ -1,5 +1,6 @@
 /* Columns added, dropped and changed. A column that SQLite added without rewriting the table has no
  * value in the old rows: they read its DEFAULT, so the rows are written before that is changed. */
+#include "base/utf8.h"
 #include "compat/alter_internal.h"
 #include <stdio.h>
 #include <strings.h>
@@ -136,8 +137,7 @@ int alter_add_column(const alter *a, weir_slice rest)
         return 0;
     weir_compat_name_fold(written, name, sizeof(name));
     weir_error_set(a->err, "42701", "weir: column \"%s\" of relation \"%.*s\" already exists", name,
-                   (int)(a->facts->name.len < 63 ? a->facts->name.len : 63),
-                   (const char *)a->facts->name.data);
+                   WEIR_UTF8_QUOTED(a->facts->name, 63));
     return WEIR_COMPAT_REFUSED;
 }
 
@@ -324,7 +324,7 @@ static int convert_rows(const alter *a, const table_item *item, weir_slice type,
     if (r != 0 || !is_number(type))
         return r;
     (void)snprintf(words, sizeof(words), "invalid input syntax for type %.*s",
-                   (int)(type.len < 63 ? type.len : 63), (const char *)type.data);
+                   WEIR_UTF8_QUOTED(type, 63));
     r = alter_fail_begin(a, "22P02", weir_slice_cstr(words));
     return r == 0 ? alter_put(a, "%t WHERE typeof(%n) = 'text' LIMIT 1;\n", &item->name) : r;
 }

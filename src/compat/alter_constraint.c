@@ -1,6 +1,7 @@
 /* Constraints added to a table that exists, and taken from it. UNIQUE is an index of its name; the
  * others are text, checked against the rows that are there. A UNIQUE of CREATE TABLE has an index
  * of SQLite's own: it becomes an ordinary one first, which can be dropped. */
+#include "base/utf8.h"
 #include "compat/alter_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,8 +181,7 @@ static int missing_constraint(const alter *a, weir_slice written)
     char name[128];
     weir_compat_name_fold(written, name, sizeof(name));
     weir_error_set(a->err, "42704", "weir: constraint \"%s\" of relation \"%.*s\" does not exist",
-                   name, (int)(a->facts->name.len < 63 ? a->facts->name.len : 63),
-                   (const char *)a->facts->name.data);
+                   name, WEIR_UTF8_QUOTED(a->facts->name, 63));
     return WEIR_COMPAT_REFUSED;
 }
 

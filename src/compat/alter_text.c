@@ -1,4 +1,5 @@
 /* Writing the statements of an ALTER TABLE, and editing a table's text. */
+#include "base/utf8.h"
 #include "compat/alter_internal.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -128,7 +129,6 @@ int alter_missing_column(const alter *a, weir_slice column)
     char name[128];
     weir_compat_name_fold(column, name, sizeof(name));
     weir_error_set(a->err, "42703", "weir: column \"%s\" of relation \"%.*s\" does not exist", name,
-                   (int)(a->facts->name.len < 63 ? a->facts->name.len : 63),
-                   (const char *)a->facts->name.data);
+                   WEIR_UTF8_QUOTED(a->facts->name, 63));
     return WEIR_COMPAT_REFUSED;
 }

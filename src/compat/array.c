@@ -1,21 +1,15 @@
 /* PostgreSQL's arrays as texts, which is what SQLite can hold: '{1,2,NULL,"a b"}' as PostgreSQL
  * writes them, and '1 2' (int2vector, oidvector), whose subscripts begin at 0. One dimension. */
 #include "compat/array.h"
+#include "base/ascii.h"
 #include "compat/values.h"
 #include <stdio.h>
 
 /* ---- reading ---- */
 
-static weir_slice skip_space(weir_slice s)
-{
-    while (s.len > 0 && (s.data[0] == ' ' || (s.data[0] >= '\t' && s.data[0] <= '\r')))
-        s = weir_slice_skip(s, 1);
-    return s;
-}
-
 void weir_array_begin(weir_slice text, weir_array *ret)
 {
-    text = skip_space(text);
+    text = weir_ascii_skip_space(text);
     *ret = (weir_array){.vector = text.len == 0 || text.data[0] != '{', .first = true};
     ret->rest = ret->vector ? text : weir_slice_skip(text, 1);
 }
@@ -60,7 +54,7 @@ static int bare(weir_array *a, weir_buf *out, bool *ret_null)
 
 int weir_array_next(weir_array *a, weir_buf *out, weir_array_element *ret)
 {
-    a->rest = skip_space(a->rest);
+    a->rest = weir_ascii_skip_space(a->rest);
     bool at_end = a->vector ? a->rest.len == 0 : a->rest.len > 0 && a->rest.data[0] == '}';
     if (at_end && (a->first || !a->comma))
         return WEIR_ARRAY_END;
@@ -71,7 +65,7 @@ int weir_array_next(weir_array *a, weir_buf *out, weir_array_element *ret)
     if (r != 0)
         return r;
     ret->len = out->len - ret->offset;
-    a->rest = skip_space(a->rest);
+    a->rest = weir_ascii_skip_space(a->rest);
     a->first = false;
     a->comma = !a->vector && a->rest.len > 0 && a->rest.data[0] == ',';
     if (a->comma)

@@ -1,6 +1,7 @@
 /* A value of SQLite as a cell of a DataRow. SQLite's columns hold values of any class whatever they
  * were declared as; a cell is written only if the announced type can say it without loss
  * (docs/sqlite-types.md has the table), because a driver trusts the announcement. */
+#include "base/utf8.h"
 #include "compat/array.h"
 #include "compat/values.h"
 #include <math.h>
@@ -328,9 +329,7 @@ static int refuse(uint32_t oid, const value *v, weir_error *err)
         weir_error_set(err, "22P02", "weir: the database holds %s that is not a value of type %s",
                        classes[v->type], oid_name(oid));
     if (v->type == WEIR_COMPAT_TEXT && !encoding)
-        weir_error_detail(err, "The value begins \"%.*s\".",
-                          (int)(v->bytes.len < 60 ? v->bytes.len : 60),
-                          (const char *)v->bytes.data);
+        weir_error_detail(err, "The value begins \"%.*s\".", WEIR_UTF8_QUOTED(v->bytes, 60));
     weir_error_hint(err, "Select CAST(column AS %s) to read it, and correct the row.",
                     encoding ? "BLOB" : "TEXT");
     return REFUSED;

@@ -7,13 +7,7 @@ typedef weir_command command;
 
 int command_syntax(weir_slice rest, weir_error *err)
 {
-    weir_token t = weir_token_peek(rest);
-    if (t.kind == WEIR_TOKEN_END)
-        weir_error_set(err, "42601", "weir: syntax error at end of input");
-    else
-        weir_error_set(err, "42601", "weir: syntax error at or near \"%.*s\"",
-                       (int)(t.text.len < 60 ? t.text.len : 60), (const char *)t.text.data);
-    return WEIR_COMPAT_REFUSED;
+    return weir_token_unexpected(weir_token_peek(rest), err);
 }
 
 int command_ended(weir_slice rest, weir_error *err)

@@ -5,16 +5,6 @@
 
 #define REFUSED WEIR_COMPAT_REFUSED
 
-static int syntax(weir_token t, weir_error *err)
-{
-    if (t.kind == WEIR_TOKEN_END)
-        weir_error_set(err, "42601", "weir: syntax error at end of input");
-    else
-        weir_error_set(err, "42601", "weir: syntax error at or near \"%.*s\"",
-                       (int)(t.text.len < 60 ? t.text.len : 60), (const char *)t.text.data);
-    return REFUSED;
-}
-
 static int refuse(const char *what, weir_error *err)
 {
     weir_error_set(err, "0A000", "weir: COPY %s is not supported on SQLite", what);
@@ -34,7 +24,7 @@ static int take_text(weir_slice *rest, char *out, size_t size, weir_error *err)
     (void)weir_token_accept(rest, "as"); /* as it once was said */
     weir_token t = weir_token_next(rest);
     if (t.kind != WEIR_TOKEN_STRING)
-        return syntax(t, err);
+        return weir_token_unexpected(t, err);
     if (t.text.len >= size) {
         weir_error_set(err, "22023", "weir: this COPY option is too long");
         return REFUSED;
@@ -83,7 +73,7 @@ static int take_format(weir_slice *rest, weir_copy *c, weir_error *err)
     weir_compat_name_fold(t.text, name, sizeof(name));
     c->binary = strcmp(name, "binary") == 0;
     if (!c->binary && strcmp(name, "csv") != 0 && strcmp(name, "text") != 0)
-        return syntax(t, err);
+        return weir_token_unexpected(t, err);
     c->csv = name[0] == 'c';
     return 0;
 }
@@ -140,7 +130,8 @@ static int take_option(weir_slice *rest, weir_token t, weir_copy *c, given *g, w
         c->force_quote = true;
         return 0;
     }
-    return t.kind == WEIR_TOKEN_WORD ? refuse("with this option", err) : syntax(t, err);
+    return t.kind == WEIR_TOKEN_WORD ? refuse("with this option", err)
+                                     : weir_token_unexpected(t, err);
 }
 
 static void note_stops(weir_copy *c)
@@ -198,7 +189,7 @@ static int take_table(weir_slice *rest, weir_copy *c, weir_error *err)
 {
     weir_token t = weir_token_next(rest);
     if (t.kind != WEIR_TOKEN_WORD && t.kind != WEIR_TOKEN_QUOTED)
-        return syntax(t, err);
+        return weir_token_unexpected(t, err);
     c->table = t.text;
     while (weir_token_accept(rest, ".")) {
         (void)weir_token_next(rest);
@@ -209,7 +200,7 @@ static int take_table(weir_slice *rest, weir_copy *c, weir_error *err)
         return 0;
     weir_token open = weir_token_next(rest);
     if (!weir_token_take_parentheses(rest, NULL))
-        return syntax(weir_token_peek(*rest), err);
+        return weir_token_unexpected(weir_token_peek(*rest), err);
     c->columns = between(open.text, *rest);
     return 0;
 }
@@ -218,7 +209,7 @@ static int take_query(weir_slice *rest, weir_copy *c, weir_error *err)
 {
     weir_slice begin = *rest;
     if (!weir_token_take_parentheses(rest, NULL))
-        return syntax(weir_token_peek(*rest), err);
+        return weir_token_unexpected(weir_token_peek(*rest), err);
     c->query = between(begin, *rest);
     c->query.len--; /* its parenthesis */
     return 0;
@@ -234,7 +225,7 @@ int weir_copy_read(weir_slice rest, weir_copy *ret, weir_error *err)
     weir_token t = weir_token_next(&rest);
     ret->out = weir_token_is(t, "to");
     if (!ret->out && (!weir_token_is(t, "from") || ret->query.len > 0))
-        return syntax(t, err);
+        return weir_token_unexpected(t, err);
     t = weir_token_next(&rest);
     if (!weir_token_is(t, ret->out ? "stdout" : "stdin"))
         return refuse("to and from files and programs", err);

@@ -3,6 +3,7 @@
  * repetitions). What would mean something else there is refused. */
 #include "compat/pattern.h"
 #include "base/ascii.h"
+#include "base/utf8.h"
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,9 +176,7 @@ static int like(weir_slice pattern, weir_slice text, bool *ret_found, weir_error
             star = ++p;
             from = t;
         } else if (p < pattern.len && !escaped && c == '_') {
-            t++;
-            while (t < text.len && (text.data[t] & 0xc0) == 0x80)
-                t++;
+            t = weir_utf8_next(text, t);
             p++;
         } else if (p < pattern.len && weir_ascii_lower(c) == weir_ascii_lower(text.data[t])) {
             p += 1u + escaped;

@@ -1,6 +1,7 @@
 /* PostgreSQL's functions over values that the catalogue's readers use: types by name and number,
  * quoting, and pieces of the texts in sqlite_schema. */
 #include "base/ascii.h"
+#include "base/utf8.h"
 #include "compat/array.h"
 #include "compat/pattern.h"
 #include "compat/token.h"
@@ -341,8 +342,7 @@ static int fail(ARGS)
     weir_slice s = text_of(&args[0]), words = text_of(&args[1]);
     if (s.len == 5)
         memcpy(state, s.data, 5);
-    weir_error_set(err, state, "weir: %.*s", (int)(words.len < 300 ? words.len : 300),
-                   (const char *)words.data);
+    weir_error_set(err, state, "weir: %.*s", WEIR_UTF8_QUOTED(words, 300));
     return WEIR_COMPAT_REFUSED;
 }
 

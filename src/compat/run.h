@@ -34,10 +34,28 @@ static inline void run_give_text(weir_value *ret, weir_slice s)
     ret->u.bytes = s;
 }
 
+/* What is in `out`, if it came there: `r`. */
+static inline int run_give(weir_buf *out, weir_value *ret, int r)
+{
+    run_give_text(ret, weir_buf_slice(out));
+    return r;
+}
+
+static inline int run_refuse(weir_error *err, const char *sqlstate, const char *words)
+{
+    weir_error_set(err, sqlstate, "%s", words);
+    return WEIR_COMPAT_REFUSED;
+}
+
 static inline int run_by_zero(weir_error *err)
 {
-    weir_error_set(err, "22012", "division by zero");
-    return WEIR_COMPAT_REFUSED;
+    return run_refuse(err, "22012", "division by zero");
+}
+
+/* A text's; of anything else none. */
+static inline weir_slice run_bytes_of(const weir_value *v)
+{
+    return v->type == WEIR_VALUE_TEXT ? v->u.bytes : (weir_slice){0};
 }
 
 /* A value as its text; numbers are written to `room`. */

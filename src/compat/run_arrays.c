@@ -1,6 +1,8 @@
 /* Arrays of the typed translation (typed_arrays.c): the text is the one that PostgreSQL shows, each
  * element as its type's output; an element that is handed in is in that form already. One
  * dimension. */
+#include "base/ascii.h"
+#include "base/utf8.h"
 #include "compat/array.h"
 #include "compat/run.h"
 
@@ -13,8 +15,7 @@ static bool is_plain(weir_slice s)
     if (s.len == 0 || weir_slice_eq_nocase(s, "null"))
         return false;
     for (size_t i = 0; i < s.len; i++)
-        if (s.data[i] == ' ' || (s.data[i] >= '\t' && s.data[i] <= '\r') ||
-            (s.data[i] != '\0' && strchr("{},\"\\", s.data[i])))
+        if (weir_ascii_is_space(s.data[i]) || (s.data[i] != '\0' && strchr("{},\"\\", s.data[i])))
             return false;
     return true;
 }
@@ -56,8 +57,7 @@ int run_array_give(weir_buf *out, weir_value *ret)
 
 static int malformed(weir_error *err, weir_slice text)
 {
-    weir_error_set(err, "22P02", "malformed array literal: \"%.*s\"",
-                   text.len < 100 ? (int)text.len : 100, text.data ? (const char *)text.data : "");
+    weir_error_set(err, "22P02", "malformed array literal: \"%.*s\"", WEIR_UTF8_QUOTED(text, 100));
     return WEIR_COMPAT_REFUSED;
 }
 
@@ -341,9 +341,7 @@ static int call_split(RUN_ARGS)
     weir_slice null = nulls ? run_text_of(&args[2], rooms[2]) : (weir_slice){0};
     int r = weir_buf_append_u8(out, '{');
     for (bool more = s.len > 0; r == 0 && more;) {
-        size_t n = each ? 1 : 0;
-        while (each && n < s.len && (s.data[n] & 0xc0) == 0x80)
-            n++; /* the rest of a character of UTF-8 */
+        size_t n = each ? weir_utf8_next(s, 0) : 0;
         while (!each && n < s.len &&
                (separator.len == 0 || n + separator.len > s.len ||
                 memcmp(s.data + n, separator.data, separator.len) != 0))

@@ -1,12 +1,7 @@
 /* bytea's functions: encode and decode, digests, single bytes. */
+#include "base/utf8.h"
 #include "compat/run.h"
 #include <openssl/evp.h>
-
-static int refuse(weir_error *err, const char *state, const char *words)
-{
-    weir_error_set(err, state, "%s", words);
-    return WEIR_COMPAT_REFUSED;
-}
 
 static weir_slice bytes_of(const weir_value *v)
 {
@@ -21,16 +16,9 @@ static int give_bytes(weir_buf *out, weir_value *ret, int r)
     return r;
 }
 
-static int give_text(weir_buf *out, weir_value *ret, int r)
-{
-    run_give_text(ret, weir_buf_slice(out));
-    return r;
-}
-
 static int no_encoding(weir_slice name, weir_error *err)
 {
-    weir_error_set(err, "22023", "unrecognized encoding: \"%.*s\"",
-                   name.len < 40 ? (int)name.len : 40, name.data ? (const char *)name.data : "");
+    weir_error_set(err, "22023", "unrecognized encoding: \"%.*s\"", WEIR_UTF8_QUOTED(name, 40));
     return WEIR_COMPAT_REFUSED;
 }
 
@@ -65,10 +53,10 @@ static int read_base64(weir_slice s, weir_buf *out, weir_error *err)
             continue;
         const char *found = c ? strchr(base64, c) : NULL;
         if (c == '=' ? have < 2 || padding > 2 : !found || padding > 0)
-            return refuse(err, "22023",
-                          c == '=' ? "unexpected \"=\" while decoding base64 sequence"
-                                   : "invalid symbol found while decoding base64 "
-                                     "sequence");
+            return run_refuse(err, "22023",
+                              c == '=' ? "unexpected \"=\" while decoding base64 sequence"
+                                       : "invalid symbol found while decoding base64 "
+                                         "sequence");
         padding += c == '=';
         bits = bits << 6 | (found ? (uint32_t)(found - base64) : 0);
         if (++have < 4)
@@ -78,7 +66,7 @@ static int read_base64(weir_slice s, weir_buf *out, weir_error *err)
         have = 0;
         bits = 0;
     }
-    return r == 0 && have != 0 ? refuse(err, "22023", "invalid base64 end sequence") : r;
+    return r == 0 && have != 0 ? run_refuse(err, "22023", "invalid base64 end sequence") : r;
 }
 
 static int read_hex(weir_slice s, weir_buf *out, weir_error *err)
@@ -93,7 +81,7 @@ static int read_hex(weir_slice s, weir_buf *out, weir_error *err)
         uint8_t lower = c >= 'A' && c <= 'F' ? (uint8_t)(c | 0x20) : c;
         const char *found = c ? strchr(digits, lower) : NULL;
         if (!found)
-            return refuse(err, "22023", "invalid hexadecimal digit");
+            return run_refuse(err, "22023", "invalid hexadecimal digit");
         value = value << 4 | (unsigned)(found - digits);
         if (++have == 2) {
             r = weir_buf_append_u8(out, (uint8_t)value);
@@ -102,7 +90,7 @@ static int read_hex(weir_slice s, weir_buf *out, weir_error *err)
         }
     }
     return r == 0 && have != 0
-               ? refuse(err, "22023", "invalid hexadecimal data: odd number of digits")
+               ? run_refuse(err, "22023", "invalid hexadecimal data: odd number of digits")
                : r;
 }
 
@@ -135,7 +123,7 @@ static int call_encode(RUN_ARGS)
             : weir_slice_eq_nocase(name, "base64") ? put_base64(s, out)
             : weir_slice_eq_nocase(name, "escape") ? put_escape(s, out)
                                                    : no_encoding(name, err);
-    return give_text(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 static int call_decode(RUN_ARGS)
@@ -145,13 +133,13 @@ static int call_decode(RUN_ARGS)
     weir_slice s = bytes_of(&args[0]), name = bytes_of(&args[1]);
     bool escape = weir_slice_eq_nocase(name, "escape");
     if (escape && s.len > 1 && s.data[0] == '\\' && s.data[1] == 'x')
-        return refuse(err, "22P02", "invalid input syntax for type bytea");
+        return run_refuse(err, "22P02", "invalid input syntax for type bytea");
     int r = weir_slice_eq_nocase(name, "hex")      ? read_hex(s, out, err)
             : weir_slice_eq_nocase(name, "base64") ? read_base64(s, out, err)
             : escape                               ? weir_bytea_parse(s, out)
                                                    : no_encoding(name, err);
     if (escape && r > 0)
-        return refuse(err, "22P02", "invalid input syntax for type bytea");
+        return run_refuse(err, "22P02", "invalid input syntax for type bytea");
     return give_bytes(out, ret, r);
 }
 
@@ -169,7 +157,8 @@ static int call_digest(RUN_ARGS)
                          : weir_slice_eq_cstr(name, "sha384") ? EVP_sha384()
                                                               : EVP_sha512();
     if (!EVP_Digest(s.len > 0 ? s.data : (const uint8_t *)"", s.len, digest, &len, kind, NULL))
-        return refuse(err, "0A000", "weir: this digest is not allowed by this system's OpenSSL");
+        return run_refuse(err, "0A000",
+                          "weir: this digest is not allowed by this system's OpenSSL");
     return give_bytes(out, ret, weir_buf_append(out, weir_slice_make(digest, len)));
 }
 
@@ -196,7 +185,7 @@ static int check_encoding(const weir_value *v, weir_error *err)
     if (weir_slice_eq_nocase(name, "utf8") || weir_slice_eq_nocase(name, "utf-8") ||
         weir_slice_eq_nocase(name, "unicode"))
         return 0;
-    return refuse(err, "0A000", "weir: an encoding other than UTF8 is not supported on SQLite");
+    return run_refuse(err, "0A000", "weir: an encoding other than UTF8 is not supported on SQLite");
 }
 
 static int call_convert_from(RUN_ARGS)
@@ -205,8 +194,8 @@ static int call_convert_from(RUN_ARGS)
         return 0;
     int r = check_encoding(&args[1], err);
     if (r == 0 && !weir_text_valid(bytes_of(&args[0])))
-        return refuse(err, "22021", "invalid byte sequence for encoding \"UTF8\"");
-    return r == 0 ? give_text(out, ret, weir_buf_append(out, bytes_of(&args[0]))) : r;
+        return run_refuse(err, "22021", "invalid byte sequence for encoding \"UTF8\"");
+    return r == 0 ? run_give(out, ret, weir_buf_append(out, bytes_of(&args[0]))) : r;
 }
 
 static int call_convert_to(RUN_ARGS)

@@ -1,5 +1,6 @@
 /* Values as another of PostgreSQL's types, and arithmetic that does not leave its type. */
 #include "base/ascii.h"
+#include "base/utf8.h"
 #include "compat/run.h"
 #include <math.h>
 #include <stdio.h>
@@ -38,7 +39,7 @@ double run_real_of(const weir_value *v)
 int run_invalid(weir_error *err, const char *type, weir_slice text)
 {
     weir_error_set(err, "22P02", "invalid input syntax for type %s: \"%.*s\"", type,
-                   text.len < 100 ? (int)text.len : 100, text.data ? (const char *)text.data : "");
+                   WEIR_UTF8_QUOTED(text, 100));
     return WEIR_COMPAT_REFUSED;
 }
 
@@ -77,7 +78,7 @@ static int to_integer(const weir_value *v, int64_t least, int64_t most, const ch
             return run_invalid(err, type, v->u.bytes);
         if (!weir_number_integer(s, &n)) {
             weir_error_set(err, "22003", "value \"%.*s\" is out of range for type %s",
-                           s.len < 60 ? (int)s.len : 60, (const char *)s.data, type);
+                           WEIR_UTF8_QUOTED(s, 60), type);
             return WEIR_COMPAT_REFUSED;
         }
     }
@@ -184,10 +185,8 @@ static int call_float8(RUN_ARGS)
         return run_invalid(err, "double precision", args[0].u.bytes);
     else if (isinf(real) && memchr("0123456789", args[0].u.bytes.data[args[0].u.bytes.len - 1], 10))
         return out_of_range(err, "double precision");
-    if (isnan(real)) {
-        weir_error_set(err, "0A000", "weir: NaN is not supported on SQLite");
-        return WEIR_COMPAT_REFUSED;
-    }
+    if (isnan(real))
+        return run_refuse(err, "0A000", "weir: NaN is not supported on SQLite");
     run_give_real(ret, real);
     return 0;
 }
@@ -196,10 +195,8 @@ static int call_finite(RUN_ARGS)
 {
     (void)count, (void)out;
     *ret = args[0];
-    if (args[0].type == WEIR_VALUE_REAL && isinf(args[0].u.real)) {
-        weir_error_set(err, "22003", "value out of range: overflow");
-        return WEIR_COMPAT_REFUSED;
-    }
+    if (args[0].type == WEIR_VALUE_REAL && isinf(args[0].u.real))
+        return run_refuse(err, "22003", "value out of range: overflow");
     return 0;
 }
 
@@ -211,10 +208,8 @@ static int call_float_quotient(RUN_ARGS)
     double a = run_real_of(&args[0]), b = run_real_of(&args[1]);
     if (b == 0)
         return run_by_zero(err);
-    if (isinf(a / b) && !isinf(a)) {
-        weir_error_set(err, "22003", "value out of range: overflow");
-        return WEIR_COMPAT_REFUSED;
-    }
+    if (isinf(a / b) && !isinf(a))
+        return run_refuse(err, "22003", "value out of range: overflow");
     run_give_real(ret, a / b);
     return 0;
 }
@@ -233,10 +228,8 @@ static int call_sqrt(RUN_ARGS)
     if (args[0].type == WEIR_VALUE_NULL)
         return 0;
     double x = run_real_of(&args[0]);
-    if (x < 0) {
-        weir_error_set(err, "2201F", "cannot take square root of a negative number");
-        return WEIR_COMPAT_REFUSED;
-    }
+    if (x < 0)
+        return run_refuse(err, "2201F", "cannot take square root of a negative number");
     run_give_real(ret, sqrt(x));
     return 0;
 }
@@ -334,10 +327,8 @@ static int call_bytea(RUN_ARGS)
     if (args[0].type != WEIR_VALUE_TEXT)
         return 0;
     int r = weir_bytea_parse(args[0].u.bytes, out);
-    if (r > 0) {
-        weir_error_set(err, "22P02", "invalid input syntax for type bytea");
-        return WEIR_COMPAT_REFUSED;
-    }
+    if (r > 0)
+        return run_refuse(err, "22P02", "invalid input syntax for type bytea");
     *ret = (weir_value){.type = WEIR_VALUE_BLOB};
     ret->u.bytes = weir_buf_slice(out);
     return r;
@@ -362,8 +353,7 @@ static int call_limit(RUN_ARGS)
     run_give_integer(ret, args[0].type == WEIR_VALUE_NULL ? -1 : run_integer_of(&args[0]));
     if (ret->u.integer >= 0 || args[0].type == WEIR_VALUE_NULL)
         return 0;
-    weir_error_set(err, "2201W", "LIMIT must not be negative");
-    return WEIR_COMPAT_REFUSED;
+    return run_refuse(err, "2201W", "LIMIT must not be negative");
 }
 
 static int call_offset(RUN_ARGS)
@@ -372,8 +362,7 @@ static int call_offset(RUN_ARGS)
     run_give_integer(ret, run_integer_of(&args[0]));
     if (ret->u.integer >= 0)
         return 0;
-    weir_error_set(err, "2201X", "OFFSET must not be negative");
-    return WEIR_COMPAT_REFUSED;
+    return run_refuse(err, "2201X", "OFFSET must not be negative");
 }
 
 /* `numeric`: texts are decimal numbers. */
@@ -453,11 +442,9 @@ static int only_end(RUN_ARGS)
     if (out->len < sizeof(o))
         return 0;
     memcpy(&o, out->data, sizeof(o));
-    if (o.many > 1) {
-        weir_error_set(err, "21000",
-                       "more than one row returned by a subquery used as an expression");
-        return WEIR_COMPAT_REFUSED;
-    }
+    if (o.many > 1)
+        return run_refuse(err, "21000",
+                          "more than one row returned by a subquery used as an expression");
     *ret = (weir_value){.type = (weir_value_type)o.type};
     if (o.type == WEIR_VALUE_INTEGER)
         ret->u.integer = o.u.integer;

@@ -16,8 +16,7 @@ typedef struct decimal {
 
 static int too_large(weir_error *err)
 {
-    weir_error_set(err, "22003", "weir: value overflows numeric format");
-    return WEIR_COMPAT_REFUSED;
+    return run_refuse(err, "22003", "weir: value overflows numeric format");
 }
 
 static bool is_zero(const decimal *d)

@@ -1,19 +1,8 @@
 /* What PostgreSQL does to JSON documents: members set, inserted and taken away by their path, the
  * pretty form, documents as rows. Paths are arrays of texts. */
+#include "base/utf8.h"
 #include "compat/array.h"
 #include "compat/run_json.h"
-
-static int refuse(weir_error *err, const char *state, const char *words)
-{
-    weir_error_set(err, state, "%s", words);
-    return WEIR_COMPAT_REFUSED;
-}
-
-static int give(weir_buf *out, weir_value *ret, int r)
-{
-    run_give_text(ret, weir_buf_slice(out));
-    return r;
-}
 
 static bool is_scalar(weir_slice s)
 {
@@ -91,7 +80,7 @@ static int note_step(void *user, weir_slice text, bool null)
         return WEIR_COMPAT_REFUSED;
     }
     if (e->count == STEPS_MAX)
-        return refuse(e->err, "54000", "weir: the path is too long");
+        return run_refuse(e->err, "54000", "weir: the path is too long");
     int r = weir_buf_append(&e->texts, text);
     e->ends[e->count++] = e->texts.len;
     return r;
@@ -143,7 +132,7 @@ static int edit_object(editing *e, weir_slice s, size_t level)
         bool found = is_key(key, e->steps[level]);
         done |= found;
         if (found && last && (e->how == CHANGE_BEFORE || e->how == CHANGE_AFTER))
-            return refuse(e->err, "22023", "cannot replace existing key");
+            return run_refuse(e->err, "22023", "cannot replace existing key");
         if (found && last && e->how == CHANGE_DROP)
             continue;
         r = put_member(e, key, found && last ? e->value : value, found && !last ? level + 1 : 0,
@@ -178,8 +167,7 @@ static int edit_array(editing *e, weir_slice s, size_t level)
     int64_t at = 0, count = length_of(s);
     if (!weir_number_integer(e->steps[level], &at) || at > INT32_MAX || at < INT32_MIN) {
         weir_error_set(e->err, "22P02", "path element at position %zu is not an integer: \"%.*s\"",
-                       level + 1, e->steps[level].len < 60 ? (int)e->steps[level].len : 60,
-                       (const char *)e->steps[level].data);
+                       level + 1, WEIR_UTF8_QUOTED(e->steps[level], 60));
         return WEIR_COMPAT_REFUSED;
     }
     bool before = at < 0 && -at > count;
@@ -226,9 +214,9 @@ static int change_document(const weir_value *document, const weir_value *path,
     if (r == 0 && value)
         r = run_json_read(value, other, &e.value, err);
     if (r == 0 && is_scalar(s))
-        return refuse(err, "22023",
-                      how == CHANGE_DROP ? "cannot delete path in scalar"
-                                         : "cannot set path in scalar");
+        return run_refuse(err, "22023",
+                          how == CHANGE_DROP ? "cannot delete path in scalar"
+                                             : "cannot set path in scalar");
     if (r != 0)
         return r;
     weir_buf_init(&raw, out->size_max);
@@ -239,7 +227,7 @@ static int change_document(const weir_value *document, const weir_value *path,
         r = run_json_canonical(weir_buf_slice(&raw), out, 0);
     weir_buf_fini(&raw);
     weir_buf_fini(&e.texts);
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 /* weir_jsonb_set(document, path, value, create if missing) */
@@ -383,14 +371,14 @@ static int call_delete(RUN_ARGS)
         return 0;
     int r = run_json_read(&args[0], room, &s, err);
     if (r == 0 && is_scalar(s))
-        return refuse(err, "22023", "cannot delete from scalar");
+        return run_refuse(err, "22023", "cannot delete from scalar");
     bool index = count == 2 && args[1].type == WEIR_VALUE_INTEGER;
     if (r == 0 && index && run_json_is_object(s))
-        return refuse(err, "22023", "cannot delete from object using integer index");
+        return run_refuse(err, "22023", "cannot delete from object using integer index");
     if (r == 0)
         r = index ? drop_element(s, args[1].u.integer, out)
                   : drop_members(s, &args[1], count > 2, out, err);
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 /* ---- forms ---- */
@@ -433,7 +421,7 @@ static int call_pretty(RUN_ARGS)
     if (run_any_null(args, count))
         return 0;
     int r = run_json_read(&args[0], room, &s, err);
-    return r == 0 ? give(out, ret, put_pretty(s, out, 0)) : r;
+    return r == 0 ? run_give(out, ret, put_pretty(s, out, 0)) : r;
 }
 
 /* Without the members that are null, and without space. */
@@ -468,7 +456,7 @@ static int call_strip_nulls(RUN_ARGS)
     if (run_any_null(args, count))
         return 0;
     int r = run_json_read(&args[0], room, &s, err);
-    return r == 0 ? give(out, ret, put_stripped(s, out, 0)) : r;
+    return r == 0 ? run_give(out, ret, put_stripped(s, out, 0)) : r;
 }
 
 /* ---- rows: as arrays of texts, for SQLite's json_each ---- */
@@ -483,9 +471,9 @@ static int call_split(RUN_ARGS)
         return 0;
     int r = run_json_read(&args[0], room, &s, err);
     if (r == 0 && !run_json_is_array(s))
-        return refuse(err, "22023",
-                      run_json_is_object(s) ? "cannot extract elements from an object"
-                                            : "cannot extract elements from a scalar");
+        return run_refuse(err, "22023",
+                          run_json_is_object(s) ? "cannot extract elements from an object"
+                                                : "cannot extract elements from a scalar");
     s = weir_slice_skip(s, r == 0 ? 1 : 0);
     if (r == 0)
         r = weir_buf_append_u8(out, '[');
@@ -494,7 +482,7 @@ static int call_split(RUN_ARGS)
         if (r == 0)
             r = run_json_string(out, value);
     }
-    return give(out, ret, r == 0 ? weir_buf_append_u8(out, ']') : r);
+    return run_give(out, ret, r == 0 ? weir_buf_append_u8(out, ']') : r);
 }
 
 /* weir_json_members(document): its keys and values, one behind the other. */
@@ -507,7 +495,7 @@ static int call_members(RUN_ARGS)
         return 0;
     int r = run_json_read(&args[0], room, &s, err);
     if (r == 0 && !run_json_is_object(s))
-        return refuse(err, "22023", "cannot take members of what is not an object");
+        return run_refuse(err, "22023", "cannot take members of what is not an object");
     s = weir_slice_skip(s, r == 0 ? 1 : 0);
     if (r == 0)
         r = weir_buf_append_u8(out, '[');
@@ -524,7 +512,7 @@ static int call_members(RUN_ARGS)
         if (r == 0)
             r = weir_buf_append_u8(out, ']');
     }
-    return give(out, ret, r == 0 ? weir_buf_append_u8(out, ']') : r);
+    return run_give(out, ret, r == 0 ? weir_buf_append_u8(out, ']') : r);
 }
 
 /* ---- from and to other types ---- */
@@ -534,8 +522,8 @@ static int call_name(RUN_ARGS)
 {
     char room[WEIR_NUMBER_TEXT_MAX];
     if (run_any_null(args, count))
-        return refuse(err, "22023", "argument of an object's key must not be null");
-    return give(out, ret, run_json_string(out, run_text_of(&args[0], room)));
+        return run_refuse(err, "22023", "argument of an object's key must not be null");
+    return run_give(out, ret, run_json_string(out, run_text_of(&args[0], room)));
 }
 
 static const char *kind_of(weir_slice s)
@@ -559,7 +547,7 @@ static int call_to_number(RUN_ARGS)
         weir_error_set(err, "22023", "cannot cast jsonb %s to type numeric", kind_of(s));
         return WEIR_COMPAT_REFUSED;
     }
-    return r == 0 ? give(out, ret, weir_buf_append(out, s)) : r;
+    return r == 0 ? run_give(out, ret, weir_buf_append(out, s)) : r;
 }
 
 static int call_to_bool(RUN_ARGS)

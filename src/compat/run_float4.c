@@ -1,5 +1,6 @@
 /* PostgreSQL's real: a double that a float holds, shown in as few digits as tell it from its
  * neighbours (src/common/f2s.c). */
+#include "base/utf8.h"
 #include "compat/run.h"
 #include <math.h>
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 static int out_of_range(weir_error *err, weir_slice text)
 {
     weir_error_set(err, "22003", "\"%.*s\" is out of range for type real",
-                   text.len < 60 ? (int)text.len : 60, (const char *)text.data);
+                   WEIR_UTF8_QUOTED(text, 60));
     return WEIR_COMPAT_REFUSED;
 }
 
@@ -23,10 +24,8 @@ static int call_float4(RUN_ARGS)
         real = run_real_of(&args[0]);
     else if (!weir_number_real(s, &real))
         return run_invalid(err, "real", s);
-    if (isnan(real)) {
-        weir_error_set(err, "0A000", "weir: NaN is not supported on SQLite");
-        return WEIR_COMPAT_REFUSED;
-    }
+    if (isnan(real))
+        return run_refuse(err, "0A000", "weir: NaN is not supported on SQLite");
     char copy[512];
     float narrow = (float)real;
     if (args[0].type == WEIR_VALUE_TEXT && s.len < sizeof(copy)) { /* rounded once, not twice */

@@ -1,20 +1,14 @@
 /* JSON as PostgreSQL has it: jsonb's canonical text (keys in order of length and bytes, one space
  * behind ':' and ','), its operators and builders. Texts are checked before they are walked. */
 #include "compat/run_json.h"
+#include "base/ascii.h"
 #include "compat/array.h"
 #include <stdlib.h>
-
-static weir_slice skip_space(weir_slice s)
-{
-    while (s.len > 0 && (s.data[0] == ' ' || (s.data[0] >= '\t' && s.data[0] <= '\r')))
-        s = weir_slice_skip(s, 1);
-    return s;
-}
 
 /* Of a well-formed text: the value at its front, which is taken off. */
 static weir_slice take_value(weir_slice *s)
 {
-    *s = skip_space(*s);
+    *s = weir_ascii_skip_space(*s);
     weir_slice from = *s;
     size_t i = 0, depth = 0;
     bool quoted = false;
@@ -31,7 +25,7 @@ static weir_slice take_value(weir_slice *s)
             if (depth == 0)
                 break;
             depth--;
-        } else if (depth == 0 && (c == ',' || c == ':' || c == ' ' || (c >= '\t' && c <= '\r'))) {
+        } else if (depth == 0 && (c == ',' || c == ':' || weir_ascii_is_space(c))) {
             break;
         }
         if (depth == 0 && !quoted && (c == '"' || c == '}' || c == ']') && i > 0) {
@@ -46,7 +40,7 @@ static weir_slice take_value(weir_slice *s)
 
 static bool take_char(weir_slice *s, uint8_t c)
 {
-    *s = skip_space(*s);
+    *s = weir_ascii_skip_space(*s);
     if (s->len == 0 || s->data[0] != c)
         return false;
     *s = weir_slice_skip(*s, 1);
@@ -56,9 +50,9 @@ static bool take_char(weir_slice *s, uint8_t c)
 /* The next member of an object or array whose opening bracket is off; false: none is left. */
 bool run_json_next(weir_slice *s, bool object, weir_slice *ret_key, weir_slice *ret_value)
 {
-    *s = skip_space(*s);
+    *s = weir_ascii_skip_space(*s);
     (void)take_char(s, ',');
-    *s = skip_space(*s);
+    *s = weir_ascii_skip_space(*s);
     if (s->len == 0 || s->data[0] == (object ? '}' : ']'))
         return false;
     if (object) {
@@ -267,7 +261,7 @@ static int put_elements(weir_slice s, weir_buf *out, unsigned depth, bool *any)
 
 int run_json_canonical(weir_slice s, weir_buf *out, unsigned depth)
 {
-    s = skip_space(s);
+    s = weir_ascii_skip_space(s);
     s = take_value(&s);
     bool any = false;
     if (depth > RUN_JSON_DEPTH_MAX)
@@ -302,16 +296,10 @@ int run_json_read(const weir_value *v, char room[WEIR_NUMBER_TEXT_MAX], weir_sli
     *ret = run_text_of(v, room);
     if (!weir_text_is_json(*ret))
         return run_invalid(err, "json", *ret);
-    *ret = skip_space(*ret);
+    *ret = weir_ascii_skip_space(*ret);
     weir_slice rest = *ret;
     *ret = take_value(&rest);
     return 0;
-}
-
-static int give(weir_buf *out, weir_value *ret, int r)
-{
-    run_give_text(ret, weir_buf_slice(out));
-    return r;
 }
 
 static int call_json(RUN_ARGS)
@@ -330,7 +318,7 @@ static int call_jsonb(RUN_ARGS)
     if (run_any_null(args, count))
         return 0;
     int r = run_json_read(&args[0], room, &s, err);
-    return r == 0 ? give(out, ret, run_json_canonical(s, out, 0)) : r;
+    return r == 0 ? run_give(out, ret, run_json_canonical(s, out, 0)) : r;
 }
 
 static bool same_key(weir_slice quoted, weir_slice key)
@@ -394,7 +382,7 @@ static int call_get(RUN_ARGS)
         return r;
     bool any = args[1].type == WEIR_VALUE_INTEGER ? element_at(s, args[1].u.integer, &found)
                                                   : run_json_key(s, text_at(&args[1]), &found);
-    return any ? give(out, ret, weir_buf_append(out, found)) : 0;
+    return any ? run_give(out, ret, weir_buf_append(out, found)) : 0;
 }
 
 static int call_path(RUN_ARGS)
@@ -420,7 +408,7 @@ static int call_path(RUN_ARGS)
     if (r != WEIR_ARRAY_END)
         return r < 0 ? r : run_invalid(err, "text[]", text_at(&args[1]));
     weir_buf_clear(out);
-    return give(out, ret, weir_buf_append(out, s));
+    return run_give(out, ret, weir_buf_append(out, s));
 }
 
 /* A string's inside; NULL of null. */
@@ -433,7 +421,7 @@ static int call_text(RUN_ARGS)
     weir_slice s = args[0].u.bytes;
     if (weir_slice_eq_cstr(s, "null"))
         *ret = (weir_value){.type = WEIR_VALUE_NULL};
-    return s.len > 0 && s.data[0] == '"' ? give(out, ret, run_json_decode(s, out)) : 0;
+    return s.len > 0 && s.data[0] == '"' ? run_give(out, ret, run_json_decode(s, out)) : 0;
 }
 
 static int call_concat(RUN_ARGS)
@@ -449,7 +437,7 @@ static int call_concat(RUN_ARGS)
     if (r != 0)
         return r;
     if (run_json_is_object(a) && run_json_is_object(b))
-        return give(out, ret, put_object(a, b, out, 0));
+        return run_give(out, ret, put_object(a, b, out, 0));
     r = weir_buf_append_u8(out, '[');
     for (int i = 0; r == 0 && i < 2; i++) {
         weir_slice s = i == 0 ? a : b;
@@ -462,7 +450,7 @@ static int call_concat(RUN_ARGS)
             r = run_json_canonical(s, out, 1);
         any = true;
     }
-    return give(out, ret, r == 0 ? weir_buf_append_u8(out, ']') : r);
+    return run_give(out, ret, r == 0 ? weir_buf_append_u8(out, ']') : r);
 }
 
 static bool is_number(weir_slice s)
@@ -604,7 +592,7 @@ static int call_string(RUN_ARGS)
     (void)err;
     if (run_any_null(args, count))
         return 0;
-    return give(out, ret, run_json_string(out, run_text_of(&args[0], room)));
+    return run_give(out, ret, run_json_string(out, run_text_of(&args[0], room)));
 }
 
 static int call_number(RUN_ARGS)
@@ -612,7 +600,7 @@ static int call_number(RUN_ARGS)
     (void)err;
     if (run_any_null(args, count))
         return 0;
-    return give(out, ret, put_json(&args[0], out));
+    return run_give(out, ret, put_json(&args[0], out));
 }
 
 static int call_bool(RUN_ARGS)

@@ -2,21 +2,11 @@
  * is kept in UTC, as YYYY-MM-DD HH:MM:SS[.ffffff]+00:00. */
 #include "compat/run_moments.h"
 #include "base/ascii.h"
+#include "base/utf8.h"
 #include <stdio.h>
 
 #define EPOCH_SECONDS INT64_C(946684800) /* 2000-01-01, PostgreSQL's epoch, since 1970 */
 #define INTERVAL_US_MAX INT64_C(4000000000000000000)
-
-int run_moment_fail(weir_error *err, const char *state, const char *words)
-{
-    weir_error_set(err, state, "%s", words);
-    return WEIR_COMPAT_REFUSED;
-}
-
-weir_slice run_moment_bytes_of(const weir_value *v)
-{
-    return v->type == WEIR_VALUE_TEXT ? v->u.bytes : (weir_slice){0};
-}
 
 bool run_moment_has_zone(weir_slice s)
 {
@@ -55,7 +45,7 @@ static int malformed(weir_slice s, const char *type, weir_error *err)
     weir_error_set(err, shaped ? "22008" : "22007",
                    shaped ? "date/time field value out of range: \"%.*s\""
                           : "invalid input syntax for type date/time: \"%.*s\"",
-                   s.len < 60 ? (int)s.len : 60, s.data ? (const char *)s.data : "");
+                   WEIR_UTF8_QUOTED(s, 60));
     (void)type;
     return WEIR_COMPAT_REFUSED;
 }
@@ -63,7 +53,7 @@ static int malformed(weir_slice s, const char *type, weir_error *err)
 int run_moment_read_moment(const weir_value *v, int64_t *ret, weir_error *err)
 {
     char room[64];
-    weir_slice s = weir_ascii_trim(run_moment_bytes_of(v));
+    weir_slice s = weir_ascii_trim(run_bytes_of(v));
     if (v->type == WEIR_VALUE_INTEGER && weir_timestamp_unix(v->u.integer, ret))
         return 0;
     if (!weir_timestamp_parse(s, ret) && !weir_timestamp_parse(padded(s, room), ret))
@@ -85,7 +75,7 @@ int run_moment_text(int64_t us, bool zone, weir_buf *out, weir_value *ret)
 int run_moment_give_checked(int64_t us, bool zone, weir_buf *out, weir_value *ret, weir_error *err)
 {
     if (!weir_timestamp_in_range(us))
-        return run_moment_fail(err, "22008", "timestamp out of range");
+        return run_refuse(err, "22008", "timestamp out of range");
     return run_moment_text(us, zone, out, ret);
 }
 
@@ -93,7 +83,7 @@ int run_moment_give_date(int32_t days, weir_buf *out, weir_value *ret, weir_erro
 {
     char text[WEIR_DATETIME_TEXT_MAX];
     if (!weir_timestamp_in_range(days * WEIR_USEC_PER_DAY))
-        return run_moment_fail(err, "22008", "date out of range");
+        return run_refuse(err, "22008", "date out of range");
     int r = weir_buf_append(out, weir_slice_make(text, weir_date_format(days, text)));
     run_give_text(ret, weir_buf_slice(out));
     return r;
@@ -112,7 +102,7 @@ static int call_date(RUN_ARGS)
     int64_t us = 0;
     if (run_any_null(args, count))
         return 0;
-    weir_slice s = weir_ascii_trim(run_moment_bytes_of(&args[0]));
+    weir_slice s = weir_ascii_trim(run_bytes_of(&args[0]));
     int r = run_moment_read_moment(&args[0], &us, err);
     if (r == 0 && s.len > 10 && run_moment_has_zone(s)) { /* the day as it was written */
         weir_value local;
@@ -128,7 +118,7 @@ static int call_timestamp(RUN_ARGS)
     if (run_any_null(args, count))
         return 0;
     weir_value v = args[0];
-    weir_slice s = weir_ascii_trim(run_moment_bytes_of(&v));
+    weir_slice s = weir_ascii_trim(run_bytes_of(&v));
     if (run_moment_has_zone(s)) { /* it is not looked at */
         size_t n = 11;
         while (n < s.len && s.data[n] != '+' && s.data[n] != '-' && (s.data[n] | 0x20) != 'z')
@@ -255,7 +245,7 @@ static bool is_bounded(const run_interval *v)
 
 int run_moment_read_interval(const weir_value *value, run_interval *v, weir_error *err)
 {
-    weir_slice s = weir_ascii_trim(run_moment_bytes_of(value)), whole = s;
+    weir_slice s = weir_ascii_trim(run_bytes_of(value)), whole = s;
     bool ago = false, any = false;
     *v = (run_interval){0};
     while ((s = weir_ascii_trim(s)).len > 0) {
@@ -267,16 +257,16 @@ int run_moment_read_interval(const weir_value *value, run_interval *v, weir_erro
         }
         if (!take_field(&s, v)) {
             weir_error_set(err, "22007", "invalid input syntax for type interval: \"%.*s\"",
-                           whole.len < 60 ? (int)whole.len : 60, (const char *)whole.data);
+                           WEIR_UTF8_QUOTED(whole, 60));
             return WEIR_COMPAT_REFUSED;
         }
         any = true;
     }
     if (!is_bounded(v))
-        return run_moment_fail(err, "22008", "interval out of range");
+        return run_refuse(err, "22008", "interval out of range");
     if (ago)
         *v = (run_interval){-v->months, -v->days, -v->us};
-    return any ? 0 : run_moment_fail(err, "22007", "invalid input syntax for type interval: \"\"");
+    return any ? 0 : run_refuse(err, "22007", "invalid input syntax for type interval: \"\"");
 }
 
 /* "1 year 2 mons -3 days 04:05:06.7" */
@@ -361,16 +351,16 @@ static int call_interval_mul(RUN_ARGS)
     if (r != 0)
         return r;
     if (!(by > -1e9 && by < 1e9))
-        return run_moment_fail(err, "22008", "interval out of range");
+        return run_refuse(err, "22008", "interval out of range");
     double months = (double)v.months * by, days = (double)v.days * by;
     if (!(months > -2e9 && months < 2e9 && days > -2e9 && days < 2e9))
-        return run_moment_fail(err, "22008", "interval out of range");
+        return run_refuse(err, "22008", "interval out of range");
     run_interval m = {.months = (int64_t)months, .days = (int64_t)days};
     double more_days = (months - (double)m.months) * 30;
     int64_t whole = (int64_t)more_days;
     double us = (double)v.us * by + (days - (double)m.days + more_days - (double)whole) * 86400e6;
     if (!(us > -4e18 && us < 4e18))
-        return run_moment_fail(err, "22008", "interval out of range");
+        return run_refuse(err, "22008", "interval out of range");
     m.days += whole;
     m.us = (int64_t)(us < 0 ? us - 0.5 : us + 0.5);
     return give_interval(&m, out, ret);
@@ -385,7 +375,7 @@ static int call_interval_us(RUN_ARGS)
         return 0;
     int r = run_moment_read_interval(&args[0], &v, err);
     if (r == 0 && !add_times(&v.us, v.months * 30 + v.days, WEIR_USEC_PER_DAY))
-        return run_moment_fail(err, "22008", "interval out of range");
+        return run_refuse(err, "22008", "interval out of range");
     run_give_integer(ret, v.us);
     return r;
 }
@@ -436,9 +426,8 @@ static int call_moment_add(RUN_ARGS)
     if (r != 0)
         return r;
     if (!run_moment_add_interval(us, &v, run_integer_of(&args[2]) < 0 ? -1 : 1, &us))
-        return run_moment_fail(err, "22008", "timestamp out of range");
-    return run_moment_give_checked(us, run_moment_has_zone(run_moment_bytes_of(&args[0])), out, ret,
-                                   err);
+        return run_refuse(err, "22008", "timestamp out of range");
+    return run_moment_give_checked(us, run_moment_has_zone(run_bytes_of(&args[0])), out, ret, err);
 }
 
 static int call_moment_diff(RUN_ARGS)
@@ -504,7 +493,7 @@ static int call_date_add(RUN_ARGS)
     int r = run_moment_read_moment(&args[0], &us, err);
     int64_t days = run_integer_of(&args[1]);
     if (r == 0 && (days > 4000000 || days < -4000000))
-        return run_moment_fail(err, "22008", "date out of range");
+        return run_refuse(err, "22008", "date out of range");
     return r == 0 ? run_moment_give_date(run_moment_day_of(us) + (int32_t)days, out, ret, err) : r;
 }
 
@@ -530,7 +519,7 @@ static int call_make_date(RUN_ARGS)
             d = run_integer_of(&args[2]);
     run_fields f = {(int)y, (int)m, (int)d, 0};
     if (y < 1 || y > 9999 || m < 1 || m > 12 || d < 1 || d > 31 || !run_moment_join(&f, &us))
-        return run_moment_fail(err, "22008", "date field value out of range");
+        return run_refuse(err, "22008", "date field value out of range");
     return run_moment_give_date(run_moment_day_of(us), out, ret, err);
 }
 
@@ -540,7 +529,7 @@ static int call_to_timestamp(RUN_ARGS)
         return 0;
     double seconds = run_real_of(&args[0]);
     if (!(seconds > -62135596800.0 && seconds < 253402300800.0))
-        return run_moment_fail(err, "22008", "timestamp out of range");
+        return run_refuse(err, "22008", "timestamp out of range");
     double us = (seconds - (double)EPOCH_SECONDS) * 1e6;
     return run_moment_give_checked((int64_t)(us < 0 ? us - 0.5 : us + 0.5), true, out, ret, err);
 }

@@ -13,8 +13,6 @@ typedef struct run_fields {
     int64_t us; /* of the day */
 } run_fields;
 
-WEIR_MUST_CHECK int run_moment_fail(weir_error *err, const char *state, const char *words);
-weir_slice run_moment_bytes_of(const weir_value *v);
 void run_moment_split(int64_t us, run_fields *f);
 bool run_moment_join(const run_fields *f, int64_t *ret);
 int32_t run_moment_day_of(int64_t us);

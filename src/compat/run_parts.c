@@ -1,4 +1,5 @@
 /* Parts of moments and intervals: date_trunc, extract, to_char, to_date. */
+#include "base/utf8.h"
 #include "compat/run_moments.h"
 #include <stdio.h>
 
@@ -12,13 +13,11 @@ static int call_date_trunc(RUN_ARGS)
     size_t which = 0;
     if (run_any_null(args, count))
         return 0;
-    while (which < 13 && !weir_slice_eq_nocase(run_moment_bytes_of(&args[0]), names[which]))
+    while (which < 13 && !weir_slice_eq_nocase(run_bytes_of(&args[0]), names[which]))
         which++;
     if (which == 13) {
-        weir_error_set(
-            err, "22023", "unit \"%.*s\" not recognized for type timestamp",
-            run_moment_bytes_of(&args[0]).len < 40 ? (int)run_moment_bytes_of(&args[0]).len : 40,
-            (const char *)run_moment_bytes_of(&args[0]).data);
+        weir_error_set(err, "22023", "unit \"%.*s\" not recognized for type timestamp",
+                       WEIR_UTF8_QUOTED(run_bytes_of(&args[0]), 40));
         return WEIR_COMPAT_REFUSED;
     }
     int r = run_moment_read_moment(&args[1], &us, err);
@@ -31,8 +30,8 @@ static int call_date_trunc(RUN_ARGS)
         us = run_moment_day_of(us) * WEIR_USEC_PER_DAY;
         int32_t day = run_moment_day_of(us);
         us -= ((day + 5) % 7 + 7) % 7 * WEIR_USEC_PER_DAY; /* 2000-01-01 was a Saturday */
-        return run_moment_give_checked(us, run_moment_has_zone(run_moment_bytes_of(&args[1])), out,
-                                       ret, err);
+        return run_moment_give_checked(us, run_moment_has_zone(run_bytes_of(&args[1])), out, ret,
+                                       err);
     }
     f.day = which >= 7 ? 1 : f.day;
     f.month = which >= 9 ? 1 : which == 8 ? (f.month - 1) / 3 * 3 + 1 : f.month;
@@ -41,9 +40,8 @@ static int call_date_trunc(RUN_ARGS)
               : which == 12 ? (f.year - 1) % 1000
                             : 0;
     if (!run_moment_join(&f, &us))
-        return run_moment_fail(err, "22008", "timestamp out of range");
-    return run_moment_give_checked(us, run_moment_has_zone(run_moment_bytes_of(&args[1])), out, ret,
-                                   err);
+        return run_refuse(err, "22008", "timestamp out of range");
+    return run_moment_give_checked(us, run_moment_has_zone(run_bytes_of(&args[1])), out, ret, err);
 }
 
 static int32_t year_start(int year)
@@ -76,7 +74,7 @@ static int put_seconds(int64_t us, int digits, weir_buf *out)
 static int not_recognized(weir_slice field, weir_error *err)
 {
     weir_error_set(err, "22023", "unit \"%.*s\" not recognized for this type",
-                   field.len < 40 ? (int)field.len : 40, (const char *)field.data);
+                   WEIR_UTF8_QUOTED(field, 40));
     return WEIR_COMPAT_REFUSED;
 }
 
@@ -91,7 +89,7 @@ static int extract_interval(weir_slice field, const weir_value *x, weir_buf *out
         int64_t quarter = v.months / 12 * 36525 % 100 * (WEIR_USEC_PER_DAY / 100);
         if (__builtin_mul_overflow(days, WEIR_USEC_PER_DAY, &days) ||
             __builtin_add_overflow(days, quarter + v.us, &days))
-            return run_moment_fail(err, "22008", "interval out of range");
+            return run_refuse(err, "22008", "interval out of range");
         return put_seconds(days, 6, out);
     }
     if (weir_slice_eq_nocase(field, "second"))
@@ -134,12 +132,12 @@ static int extract_moment(weir_slice field, int64_t us, bool date, weir_buf *out
         if (!weir_slice_eq_nocase(field, parts[i].name))
             continue;
         if (parts[i].clock && date)
-            return run_moment_fail(err, "0A000", "unit not supported for type date");
+            return run_refuse(err, "0A000", "unit not supported for type date");
         return weir_buf_printf(out, "%lld", (long long)parts[i].value);
     }
     bool second = weir_slice_eq_nocase(field, "second");
     if (date && second)
-        return run_moment_fail(err, "0A000", "unit \"second\" not supported for type date");
+        return run_refuse(err, "0A000", "unit \"second\" not supported for type date");
     if (second)
         return put_seconds(f.us % 60000000, 6, out);
     if (!date && weir_slice_eq_nocase(field, "milliseconds"))
@@ -164,7 +162,7 @@ static int call_extract(RUN_ARGS)
     int64_t us = 0;
     if (run_any_null(args, count))
         return 0;
-    weir_slice field = run_moment_bytes_of(&args[0]), s = run_moment_bytes_of(&args[1]);
+    weir_slice field = run_bytes_of(&args[0]), s = run_bytes_of(&args[1]);
     bool moment = s.len >= 10 && s.data[4] == '-' && s.data[7] == '-';
     int r = moment ? run_moment_read_moment(&args[1], &us, err)
                    : extract_interval(field, &args[1], out, err);
@@ -230,7 +228,7 @@ static int call_to_char(RUN_ARGS)
     run_fields f;
     if (run_any_null(args, count))
         return 0;
-    weir_slice format = run_moment_bytes_of(&args[1]);
+    weir_slice format = run_bytes_of(&args[1]);
     int r = run_moment_read_moment(&args[0], &us, err);
     run_moment_split(us, &f);
     while (r == 0 && format.len > 0) {
@@ -240,8 +238,8 @@ static int call_to_char(RUN_ARGS)
         if (known || r != 0)
             continue;
         if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
-            return run_moment_fail(err, "0A000",
-                                   "weir: this pattern of to_char is not supported on SQLite");
+            return run_refuse(err, "0A000",
+                              "weir: this pattern of to_char is not supported on SQLite");
         if (c != '"')
             r = weir_buf_append_u8(out, c);
         format = weir_slice_skip(format, 1);
@@ -256,7 +254,7 @@ static int call_to_date(RUN_ARGS)
     int64_t us = 0;
     if (run_any_null(args, count))
         return 0;
-    weir_slice s = run_moment_bytes_of(&args[0]), format = run_moment_bytes_of(&args[1]);
+    weir_slice s = run_bytes_of(&args[0]), format = run_bytes_of(&args[1]);
     while (format.len > 0) {
         int *to = take_word(&format, "YYYY") ? &f.year
                   : take_word(&format, "MM") ? &f.month
@@ -265,8 +263,8 @@ static int call_to_date(RUN_ARGS)
         if (!to) {
             uint8_t c = format.data[0];
             if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
-                return run_moment_fail(err, "0A000",
-                                       "weir: this pattern of to_date is not supported on SQLite");
+                return run_refuse(err, "0A000",
+                                  "weir: this pattern of to_date is not supported on SQLite");
             format = weir_slice_skip(format, 1);
             s = s.len > 0 ? weir_slice_skip(s, 1) : s;
             continue;
@@ -279,7 +277,7 @@ static int call_to_date(RUN_ARGS)
         }
     }
     if (f.month < 1 || f.month > 12 || !run_moment_join(&f, &us))
-        return run_moment_fail(err, "22008", "date/time field value out of range");
+        return run_refuse(err, "22008", "date/time field value out of range");
     return run_moment_give_date(run_moment_day_of(us), out, ret, err);
 }
 

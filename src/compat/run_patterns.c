@@ -1,5 +1,6 @@
 /* Functions of regular expressions (pattern.c). The leftmost match, and the longest there, as
  * PostgreSQL's engine has it without lazy quantifiers. */
+#include "base/utf8.h"
 #include "compat/pattern.h"
 #include "compat/run.h"
 
@@ -56,10 +57,7 @@ static size_t offset_in(weir_slice text, weir_slice part)
 /* The length of the character that begins there. */
 static size_t character(weir_slice text, size_t at)
 {
-    size_t n = 1;
-    while (at + n < text.len && (text.data[at + n] & 0xc0) == 0x80)
-        n++;
-    return n;
+    return weir_utf8_next(text, at) - at;
 }
 
 /* \1 … \9, \& and \\. */

@@ -1,4 +1,5 @@
 /* PostgreSQL's functions of texts: characters, not bytes, are counted. */
+#include "base/utf8.h"
 #include "compat/run.h"
 #include <ctype.h>
 #include <openssl/evp.h>
@@ -18,16 +19,11 @@ static int64_t count_of(const weir_value *v)
     return n > INT32_MAX ? INT32_MAX : n < -INT32_MAX ? -INT32_MAX : n;
 }
 
-static bool begins(uint8_t c)
-{
-    return (c & 0xc0) != 0x80;
-}
-
 static int64_t characters(weir_slice s)
 {
     int64_t n = 0;
     for (size_t i = 0; i < s.len; i++)
-        n += begins(s.data[i]);
+        n += weir_utf8_begins(s.data[i]);
     return n;
 }
 
@@ -36,9 +32,7 @@ static size_t bytes_of(weir_slice s, int64_t n)
 {
     size_t i = 0;
     while (i < s.len && n > 0) {
-        i++;
-        while (i < s.len && !begins(s.data[i]))
-            i++;
+        i = weir_utf8_next(s, i);
         n--;
     }
     return i;
@@ -55,18 +49,6 @@ static weir_slice part(weir_slice s, int64_t from, int64_t n)
     return weir_slice_head(s, n > 0 ? bytes_of(s, n) : 0);
 }
 
-static int give(weir_buf *out, weir_value *ret, int r)
-{
-    run_give_text(ret, weir_buf_slice(out));
-    return r;
-}
-
-static int fail(weir_error *err, const char *state, const char *words)
-{
-    weir_error_set(err, state, "%s", words);
-    return WEIR_COMPAT_REFUSED;
-}
-
 static int call_substr(RUN_ARGS)
 {
     char room[WEIR_NUMBER_TEXT_MAX];
@@ -74,11 +56,11 @@ static int call_substr(RUN_ARGS)
         return 0;
     int64_t n = count > 2 ? run_integer_of(&args[2]) : INT32_MAX;
     if (n < 0)
-        return fail(err, "22011", "negative substring length not allowed");
+        return run_refuse(err, "22011", "negative substring length not allowed");
     int64_t from = run_integer_of(&args[1]);
     if (count == 2 && from < 1)
         from = 1;
-    return give(out, ret, weir_buf_append(out, part(text_at(args, 0, room), from, n)));
+    return run_give(out, ret, weir_buf_append(out, part(text_at(args, 0, room), from, n)));
 }
 
 static int call_left(RUN_ARGS)
@@ -90,7 +72,7 @@ static int call_left(RUN_ARGS)
     weir_slice s = text_at(args, 0, room);
     int64_t n = run_integer_of(&args[1]);
     n = n < 0 ? characters(s) + n : n;
-    return give(out, ret, weir_buf_append(out, part(s, 1, n > 0 ? n : 0)));
+    return run_give(out, ret, weir_buf_append(out, part(s, 1, n > 0 ? n : 0)));
 }
 
 static int call_right(RUN_ARGS)
@@ -103,7 +85,7 @@ static int call_right(RUN_ARGS)
     int64_t n = count_of(&args[1]), all = characters(s);
     int64_t skip = n < 0 ? -n : all - n;
     skip = skip < 0 ? 0 : skip;
-    return give(out, ret, weir_buf_append(out, part(s, skip + 1, all)));
+    return run_give(out, ret, weir_buf_append(out, part(s, skip + 1, all)));
 }
 
 static int fill(weir_buf *out, weir_slice with, int64_t n)
@@ -124,14 +106,14 @@ static int pad(const weir_value *args, bool left, weir_buf *out, weir_value *ret
     int64_t n = run_integer_of(&args[1]);
     n = n < 0 ? 0 : n;
     if (n > (int64_t)RESULT_MAX)
-        return fail(err, "54000", "requested length too large");
+        return run_refuse(err, "54000", "requested length too large");
     int64_t more = n - characters(s);
     int r = left && more > 0 ? fill(out, with, more) : 0;
     if (r == 0)
         r = weir_buf_append(out, part(s, 1, n));
     if (r == 0 && !left && more > 0)
         r = fill(out, with, more);
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 static int call_lpad(RUN_ARGS)
@@ -155,10 +137,10 @@ static int call_repeat(RUN_ARGS)
     int64_t n = run_integer_of(&args[1]);
     int r = 0;
     if (n > 0 && s.len > 0 && (uint64_t)n > RESULT_MAX / s.len)
-        return fail(err, "54000", "requested length too large");
+        return run_refuse(err, "54000", "requested length too large");
     for (; r == 0 && n > 0 && s.len > 0; n--)
         r = weir_buf_append(out, s);
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 static int call_reverse(RUN_ARGS)
@@ -170,12 +152,12 @@ static int call_reverse(RUN_ARGS)
     weir_slice s = text_at(args, 0, room);
     int r = 0;
     for (size_t end = s.len, i = s.len; r == 0 && i-- > 0;) {
-        if (!begins(s.data[i]))
+        if (!weir_utf8_begins(s.data[i]))
             continue;
         r = weir_buf_append(out, weir_slice_make(s.data + i, end - i));
         end = i;
     }
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 /* ---- case: ASCII, Latin-1 and its first extension, Greek and Cyrillic ---- */
@@ -270,7 +252,7 @@ static int change_case(const weir_value *args, char how, weir_buf *out, weir_val
         inside = c == 0 || is_letter(c);
         s = weir_slice_skip(s, len);
     }
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 static int call_upper(RUN_ARGS)
@@ -306,19 +288,19 @@ static int call_split_part(RUN_ARGS)
     weir_slice s = text_at(args, 0, room), by = text_at(args, 1, other);
     int64_t n = run_integer_of(&args[2]), parts = 1;
     if (n == 0)
-        return fail(err, "22023", "field position must not be zero");
+        return run_refuse(err, "22023", "field position must not be zero");
     for (weir_slice rest = s; find(rest, by); parts++)
         rest = weir_slice_skip(rest, (size_t)(find(rest, by) - rest.data) + by.len);
     n = n < 0 ? parts + n + 1 : n;
     if (n < 1 || n > parts)
-        return give(out, ret, 0);
+        return run_give(out, ret, 0);
     for (int64_t i = 1; i < n; i++) {
         const uint8_t *at = find(s, by);
         s = at ? weir_slice_skip(s, (size_t)(at - s.data) + by.len) : weir_slice_head(s, 0);
     }
     const uint8_t *end = find(s, by);
     size_t len = end ? (size_t)(end - s.data) : s.len;
-    return give(out, ret, weir_buf_append(out, weir_slice_head(s, len)));
+    return run_give(out, ret, weir_buf_append(out, weir_slice_head(s, len)));
 }
 
 static int call_translate(RUN_ARGS)
@@ -340,7 +322,7 @@ static int call_translate(RUN_ARGS)
         r = weir_buf_append(out, found < 0 ? one : part(to, found + 1, 1));
         s = weir_slice_skip(s, one.len);
     }
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 static int call_overlay(RUN_ARGS)
@@ -352,13 +334,13 @@ static int call_overlay(RUN_ARGS)
     int64_t from = count_of(&args[2]);
     int64_t n = count > 3 ? count_of(&args[3]) : characters(with);
     if (from <= 0)
-        return fail(err, "22011", "negative substring length not allowed");
+        return run_refuse(err, "22011", "negative substring length not allowed");
     int r = weir_buf_append(out, part(s, 1, from - 1));
     if (r == 0)
         r = weir_buf_append(out, with);
     if (r == 0)
         r = weir_buf_append(out, part(s, from + n, INT32_MAX));
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 static int call_concat(RUN_ARGS)
@@ -368,7 +350,7 @@ static int call_concat(RUN_ARGS)
     (void)err;
     for (size_t i = 0; r == 0 && i < count; i++)
         r = weir_buf_append(out, text_at(args, i, room));
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 static int call_concat_ws(RUN_ARGS)
@@ -388,7 +370,7 @@ static int call_concat_ws(RUN_ARGS)
             r = weir_buf_append(out, text_at(args, i, other));
         any = true;
     }
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 /* %s, %I, %L and %% of format(), without widths and positions. */
@@ -411,12 +393,12 @@ static int call_format(RUN_ARGS)
         } else if (c == 's' && next < count) {
             r = weir_buf_append(out, text_at(args, next++, other));
         } else if (c == 's') {
-            return fail(err, "22023", "too few arguments for format()");
+            return run_refuse(err, "22023", "too few arguments for format()");
         } else {
-            return fail(err, "0A000", "weir: this in format() is not supported on SQLite");
+            return run_refuse(err, "0A000", "weir: this in format() is not supported on SQLite");
         }
     }
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 /* ---- others ---- */
@@ -430,11 +412,11 @@ static int call_md5(RUN_ARGS)
         return 0;
     weir_slice s = text_at(args, 0, room);
     if (!EVP_Digest(s.len > 0 ? s.data : (const uint8_t *)"", s.len, digest, &len, EVP_md5(), NULL))
-        return fail(err, "0A000", "weir: md5 is not allowed by this system's OpenSSL");
+        return run_refuse(err, "0A000", "weir: md5 is not allowed by this system's OpenSSL");
     int r = 0;
     for (unsigned i = 0; r == 0 && i < len; i++)
         r = weir_buf_printf(out, "%02x", digest[i]);
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 static int call_chr(RUN_ARGS)
@@ -443,8 +425,8 @@ static int call_chr(RUN_ARGS)
         return 0;
     int64_t c = run_integer_of(&args[0]);
     if (c <= 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-        return fail(err, "54000", "requested character is not valid");
-    return give(out, ret, put_character(out, (uint32_t)c));
+        return run_refuse(err, "54000", "requested character is not valid");
+    return run_give(out, ret, put_character(out, (uint32_t)c));
 }
 
 static int call_ascii(RUN_ARGS)
@@ -468,8 +450,8 @@ static int call_to_hex(RUN_ARGS)
     (void)err;
     if (run_any_null(args, count))
         return 0;
-    return give(out, ret,
-                weir_buf_printf(out, "%llx", (unsigned long long)run_integer_of(&args[0])));
+    return run_give(out, ret,
+                    weir_buf_printf(out, "%llx", (unsigned long long)run_integer_of(&args[0])));
 }
 
 static int call_varchar(RUN_ARGS)
@@ -487,7 +469,7 @@ static int call_varchar(RUN_ARGS)
                        (long long)most);
         return WEIR_COMPAT_REFUSED;
     }
-    return give(out, ret, weir_buf_append(out, weir_slice_head(s, keep)));
+    return run_give(out, ret, weir_buf_append(out, weir_slice_head(s, keep)));
 }
 
 /* SIMILAR TO's pattern as a regular expression. */
@@ -516,7 +498,7 @@ static int call_similar(RUN_ARGS)
     }
     if (r == 0)
         r = weir_buf_append(out, WEIR_SLICE_LIT(")$"));
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 /* Each escape stands before something. */
@@ -565,11 +547,9 @@ static int call_glob(RUN_ARGS)
         weir_error_hint(err, "Escape string must be empty or one character.");
         return WEIR_COMPAT_REFUSED;
     }
-    if (escape.len > 0 && like.len >= escape.len && !run_like_valid(like, escape)) {
-        weir_error_set(err, "22025", "weir: LIKE pattern must not end with escape character");
-        return WEIR_COMPAT_REFUSED;
-    }
-    return give(out, ret, run_glob(like, escape, out));
+    if (escape.len > 0 && like.len >= escape.len && !run_like_valid(like, escape))
+        return run_refuse(err, "22025", "weir: LIKE pattern must not end with escape character");
+    return run_give(out, ret, run_glob(like, escape, out));
 }
 
 /* What every text that is LIKE the pattern begins with. */

@@ -1,5 +1,6 @@
 /* Moments as the clocks of a time zone show them. A zone is an abbreviation, a name of the tz
  * database or a POSIX string; "=name" is the session's, which no abbreviation hides. */
+#include "base/utf8.h"
 #include "base/zone.h"
 #include "compat/run_moments.h"
 #include <stdio.h>
@@ -50,8 +51,7 @@ static int find_clock(const weir_face_zones *zones, weir_slice name, clock *ret,
     ret->zone = zones->find(zones->user, name);
     if (ret->zone)
         return 0;
-    weir_error_set(err, "22023", "time zone \"%.*s\" not recognized",
-                   name.len < 63 ? (int)name.len : 63, name.data ? (const char *)name.data : "");
+    weir_error_set(err, "22023", "time zone \"%.*s\" not recognized", WEIR_UTF8_QUOTED(name, 63));
     return WEIR_COMPAT_REFUSED;
 }
 
@@ -85,7 +85,7 @@ static int64_t to_utc(const clock *c, int64_t local_us)
 static int take(const weir_value *args, const weir_face_zones *zones, int64_t *ret_us,
                 clock *ret_clock, weir_error *err)
 {
-    int r = find_clock(zones, run_moment_bytes_of(&args[1]), ret_clock, err);
+    int r = find_clock(zones, run_bytes_of(&args[1]), ret_clock, err);
     return r == 0 ? run_moment_read_moment(&args[0], ret_us, err) : r;
 }
 
@@ -125,7 +125,7 @@ static int call_moment(ZONE_ARGS)
     clock c;
     if (run_any_null(args, count))
         return 0;
-    weir_slice s = run_moment_bytes_of(&args[0]), name = run_moment_bytes_of(&args[1]);
+    weir_slice s = run_bytes_of(&args[0]), name = run_bytes_of(&args[1]);
     size_t space = s.len; /* before a zone's name, which begins with a letter */
     while (space > 10 &&
            !(space + 1 < s.len && s.data[space] == ' ' && is_letter(s.data[space + 1])))
@@ -141,7 +141,7 @@ static int call_moment(ZONE_ARGS)
         r = run_moment_read_moment(&v, &us, err);
     if (r != 0)
         return r;
-    if (named || (v.type == WEIR_VALUE_TEXT && !run_moment_has_zone(run_moment_bytes_of(&v))))
+    if (named || (v.type == WEIR_VALUE_TEXT && !run_moment_has_zone(run_bytes_of(&v))))
         us = to_utc(&c, us);
     return run_moment_give_checked(us, true, out, ret, err);
 }
@@ -161,12 +161,6 @@ static int put_local(const clock *c, int64_t us, bool minutes, weir_buf *out)
     return r;
 }
 
-static int give(weir_buf *out, weir_value *ret, int r)
-{
-    run_give_text(ret, weir_buf_slice(out));
-    return r;
-}
-
 /* As PostgreSQL writes it. */
 static int call_text(ZONE_ARGS)
 {
@@ -175,7 +169,7 @@ static int call_text(ZONE_ARGS)
     if (run_any_null(args, count))
         return 0;
     int r = take(args, zones, &us, &c, err);
-    return r == 0 ? give(out, ret, put_local(&c, us, false, out)) : r;
+    return r == 0 ? run_give(out, ret, put_local(&c, us, false, out)) : r;
 }
 
 static int call_json(ZONE_ARGS)
@@ -189,7 +183,7 @@ static int call_json(ZONE_ARGS)
         r = put_local(&c, us, true, out);
     if (r == 0 && out->len > 10)
         out->data[10] = 'T';
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 /* A result's column, for cell.c: "~", the moment, "|", its text there. */
@@ -207,7 +201,7 @@ static int call_shown(ZONE_ARGS)
         r = weir_buf_append(out, weir_slice_make(text, weir_timestamp_format(us, false, text)));
     if (r == 0)
         r = weir_buf_append_u8(out, '|');
-    return r == 0 ? give(out, ret, put_local(&c, us, false, out)) : r;
+    return r == 0 ? run_give(out, ret, put_local(&c, us, false, out)) : r;
 }
 
 /* ---- arithmetic ---- */
@@ -229,11 +223,11 @@ static int call_add(ZONE_ARGS)
     run_interval days = {v.months, v.days, 0}, time = {0, 0, v.us};
     if (days.months != 0 || days.days != 0) {
         if (!run_moment_add_interval(to_local(&c, us), &days, sign, &us))
-            return run_moment_fail(err, "22008", "timestamp out of range");
+            return run_refuse(err, "22008", "timestamp out of range");
         us = to_utc(&c, us);
     }
     if (!run_moment_add_interval(us, &time, sign, &us))
-        return run_moment_fail(err, "22008", "timestamp out of range");
+        return run_refuse(err, "22008", "timestamp out of range");
     return run_moment_give_checked(us, true, out, ret, err);
 }
 
@@ -244,7 +238,7 @@ static int call_part(ZONE_ARGS)
     clock c;
     if (run_any_null(args, count))
         return 0;
-    weir_slice field = run_moment_bytes_of(&args[2]);
+    weir_slice field = run_bytes_of(&args[2]);
     int r = take(args, zones, &us, &c, err);
     if (r != 0)
         return r;
@@ -258,7 +252,7 @@ static int call_part(ZONE_ARGS)
     else
         r = run_moment_extract(field, weir_slice_eq_nocase(field, "epoch") ? us : to_local(&c, us),
                                out, err);
-    return give(out, ret, r);
+    return run_give(out, ret, r);
 }
 
 const weir_face_function weir_face_zoned[] = {

@@ -1,5 +1,7 @@
 /* Splits a statement's text into tokens. Linear: every byte is looked at once or twice. */
 #include "compat/token.h"
+#include "base/utf8.h"
+#include "compat/compat.h"
 
 static bool is_digit(uint8_t c)
 {
@@ -194,6 +196,16 @@ bool weir_token_is_listed(weir_token t, const char *const *words, size_t count)
         if (weir_token_is(t, words[i]))
             return true;
     return false;
+}
+
+int weir_token_unexpected(weir_token t, weir_error *err)
+{
+    if (t.kind == WEIR_TOKEN_END)
+        weir_error_set(err, "42601", "weir: syntax error at end of input");
+    else
+        weir_error_set(err, "42601", "weir: syntax error at or near \"%.*s\"",
+                       WEIR_UTF8_QUOTED(t.text, 60));
+    return WEIR_COMPAT_REFUSED;
 }
 
 bool weir_token_accept(weir_slice *rest, const char *lower)

@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/buf.h"
+#include "base/error.h"
 
 typedef enum weir_token_kind {
     WEIR_TOKEN_END,
@@ -48,6 +49,9 @@ bool weir_token_take_parentheses(weir_slice *rest, weir_slice *ret_inside);
 /* The next item of a list: up to a comma outside parentheses and brackets, moving behind it. Empty
  * at the end. */
 weir_slice weir_token_take_item(weir_slice *rest);
+
+/* 42601: it stands where it may not. WEIR_COMPAT_REFUSED. */
+WEIR_MUST_CHECK int weir_token_unexpected(weir_token t, weir_error *err);
 
 /* Appends a name (`"`) or string (`'`) as a token. -ENOMEM, -ENOSPC. */
 WEIR_MUST_CHECK int weir_token_put_quoted(weir_buf *out, weir_slice s, uint8_t quote);

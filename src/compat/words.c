@@ -1,5 +1,6 @@
 /* Small readings of a statement's words: its command tag, its end, names and values without their
  * quotes. */
+#include "base/ascii.h"
 #include "compat/compat.h"
 #include "compat/token.h"
 
@@ -155,8 +156,7 @@ weir_slice weir_compat_split(weir_slice text, weir_slice *rest)
         *rest = (weir_slice){0};
         return *rest;
     }
-    while (text.data[0] == ' ' || (text.data[0] >= '\t' && text.data[0] <= '\r'))
-        text = weir_slice_skip(text, 1); /* a leading comment may be a hint and stays */
+    text = weir_ascii_skip_space(text); /* a leading comment may be a hint and stays */
     bool trigger = is_trigger(text), in_body = false;
     unsigned cases = 0;
     weir_slice at = text;

@@ -1,4 +1,5 @@
 /* From lines to rules and maps: the syntax of pg_hba.conf, pg_ident.conf and userlist.txt. */
+#include "base/utf8.h"
 #include "config/hba.h"
 #include "config/hba_words.h"
 #include "config/keys.h"
@@ -150,7 +151,7 @@ static int read_ip(const hba_line *line, weir_slice text, weir_hba_ip *ret, weir
     return hba_fail(err, line->file, line->number,
                     "\"%.*s\" is neither an address nor all, samehost or samenet (names of hosts "
                     "are not supported)",
-                    (int)(text.len < 100 ? text.len : 100), (const char *)text.data);
+                    WEIR_UTF8_QUOTED(text, 100));
 }
 
 /* The bits that the mask leaves out do not count, wherever they were set. */

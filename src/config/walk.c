@@ -1,5 +1,6 @@
 /* Walks the YAML file's events and assigns what it meets. Recursion is by known sections only, so
  * its depth is that of the table, whatever the file says. */
+#include "base/utf8.h"
 #include "config/draft.h"
 #include <stdio.h>
 #include <yaml.h>
@@ -267,8 +268,7 @@ static int walk_mapping(walk *w, draft_object *object, const char *section)
         if (w->event.type != YAML_SCALAR_EVENT)
             return draft_fail(w->draft, &from, "a key must be a plain text");
         int n = snprintf(path, sizeof(path), "%s%s%.*s", section, *section ? "." : "",
-                         (int)(scalar(w).len < 100 ? scalar(w).len : 100),
-                         (const char *)scalar(w).data);
+                         WEIR_UTF8_QUOTED(scalar(w), 100));
         r = remember(w, prefix, weir_slice_make(path, (size_t)n), &from);
         if (r == 0)
             r = next(w);

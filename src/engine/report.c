@@ -1,6 +1,7 @@
 /* The table itself, and the reports on what the engine knows. Cells lie one behind the other:
  * length, bytes; a row is `column_count` of them. */
 #include "engine/report.h"
+#include "base/utf8.h"
 #include "engine/report_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -498,10 +499,7 @@ static uint64_t p95(const statement_row *row)
 
 weir_slice weir_report_shown(weir_slice text)
 {
-    size_t n = text.len < TEXT_SHOWN_MAX ? text.len : TEXT_SHOWN_MAX;
-    while (n > 0 && n < text.len && (text.data[n] & 0xc0) == 0x80)
-        n--;
-    return weir_slice_head(text, n);
+    return weir_utf8_head(text, TEXT_SHOWN_MAX);
 }
 
 static void fill_statement(weir_report *r, const statement_row *row)

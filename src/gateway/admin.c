@@ -7,6 +7,7 @@
  * Invariant: `run` says what the answer under way is owed to; only answer_done ends it. After an
  * error in an extended batch everything up to Sync is skipped, as a server does. */
 #include "gateway/admin.h"
+#include "base/utf8.h"
 #include "engine/cache.h"
 #include "gateway/admin_command.h"
 #include "gateway/explain.h"
@@ -615,8 +616,7 @@ static void no_such(weir_console *c, uint8_t kind, weir_slice name)
 {
     weir_error err;
     weir_error_set(&err, kind == 'S' ? "26000" : "34000", "weir: there is no %s \"%.*s\"",
-                   kind == 'S' ? "prepared statement" : "portal",
-                   (int)(name.len < 64 ? name.len : 64), (const char *)name.data);
+                   kind == 'S' ? "prepared statement" : "portal", WEIR_UTF8_QUOTED(name, 64));
     send_error(c, &err, false);
 }
 

@@ -1,5 +1,6 @@
 /* A portal from a Bind: the parameters' values, as the backend takes them, and the formats that
  * the rows shall have. */
+#include "base/utf8.h"
 #include "gateway/local_calls.h"
 #include <stdlib.h>
 
@@ -104,8 +105,7 @@ static int check_bind(const weir_pg_bind *m, const local_statement *s, weir_erro
         weir_error_set(err, "08P01",
                        "weir: bind message supplies %u parameters, but prepared statement "
                        "\"%.*s\" requires %u",
-                       m->value_count, (int)(s->name.len < 63 ? s->name.len : 63),
-                       (const char *)s->name.data, s->param_count);
+                       m->value_count, WEIR_UTF8_QUOTED(s->name, 63), s->param_count);
         return WEIR_COMPAT_REFUSED;
     }
     if (m->format_count > 1 && m->format_count != m->value_count) {

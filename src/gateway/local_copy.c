@@ -11,6 +11,7 @@
  * Invariant: while `receiving`, only CopyData, CopyDone and CopyFail mean anything; whatever ends
  * the COPY calls `then` once. */
 #include "gateway/local_copy.h"
+#include "base/utf8.h"
 #include "compat/copy.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -291,7 +292,7 @@ static int add_value(local_copy *copy, size_t column, weir_error *err)
                                    &copy->offsets[at], err);
     if (r > 0 && !binary)
         weir_error_set(err, "22P02", "weir: invalid input syntax for column %zu: \"%.*s\"",
-                       column + 1, (int)(f->len < 60 ? f->len : 60), (const char *)text.data);
+                       column + 1, WEIR_UTF8_QUOTED(text, 60));
     if (r != 0)
         return r;
     if (v.type == WEIR_COMPAT_INTEGER || v.type == WEIR_COMPAT_REAL)
@@ -445,7 +446,7 @@ static int on_fail(weir_local *l, weir_slice body)
     if (r != 0)
         return r;
     weir_error_set(&err, "57014", "weir: COPY from stdin failed: %.*s",
-                   (int)(reason.len < 200 ? reason.len : 200), (const char *)reason.data);
+                   WEIR_UTF8_QUOTED(reason, 200));
     fail(l, &err);
     return 0;
 }

@@ -8,6 +8,7 @@
  * Invariant: a message held back is answered before the next one is looked at. Names live until
  * closed; portals until their transaction ends; the unnamed ones also until the next of their kind.
  */
+#include "base/utf8.h"
 #include "gateway/handover_codec.h"
 #include "gateway/local_calls.h"
 #include <stdlib.h>
@@ -177,8 +178,7 @@ void local_names_free(weir_local *l)
 static int fail(weir_local *l, const char *sqlstate, const char *what, weir_slice name)
 {
     weir_error err;
-    weir_error_set(&err, sqlstate, "weir: %s \"%.*s\"", what, (int)(name.len < 63 ? name.len : 63),
-                   (const char *)name.data);
+    weir_error_set(&err, sqlstate, "weir: %s \"%.*s\"", what, WEIR_UTF8_QUOTED(name, 63));
     local_fail(l, &err);
     return 0;
 }

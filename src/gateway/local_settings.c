@@ -3,6 +3,7 @@
  * Invariant: a setting changed inside a transaction block has its former value in `before` until
  * the block ends; it comes back if the block is undone, or if the change was SET LOCAL. */
 #include "backend/sqlite/sqlite.h"
+#include "base/utf8.h"
 #include "gateway/handover_codec.h"
 #include "gateway/local_copy.h"
 #include <assert.h>
@@ -359,7 +360,7 @@ void local_settings_identity(const weir_local *l, weir_buf *out)
 static void unknown_setting(weir_slice name, weir_error *err)
 {
     weir_error_set(err, "42704", "weir: unrecognized configuration parameter \"%.*s\"",
-                   (int)(name.len < 63 ? name.len : 63), (const char *)name.data);
+                   WEIR_UTF8_QUOTED(name, 63));
 }
 
 /* `value` is normalised in place; NULL: as it was at login. */

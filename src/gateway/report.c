@@ -5,6 +5,7 @@
  * Invariant: one task carries the request, so one thread at a time touches it; each worker adds the
  * rows that only it may read. Whoever asked waits for `done`; nobody withdraws. */
 #include "gateway/report.h"
+#include "base/utf8.h"
 #include "gateway/auth.h"
 #include "gateway/internal.h"
 #include "gateway/listen.h"
@@ -130,10 +131,7 @@ static void add_held(weir_report *r, const weir_conn *conn, weir_loop *loop)
 static void add_statement(weir_report *r, const weir_client *c)
 {
     weir_slice text = c ? weir_client_statement_text(c) : weir_slice_make("", 0);
-    size_t n = text.len < STATEMENT_SHOWN_MAX ? text.len : STATEMENT_SHOWN_MAX;
-    while (n > 0 && n < text.len && (text.data[n] & 0xc0) == 0x80)
-        n--; /* no character is cut */
-    weir_report_slice(r, weir_slice_head(text, n));
+    weir_report_slice(r, weir_utf8_head(text, STATEMENT_SHOWN_MAX));
 }
 
 /* What newer PgBouncers show besides, then ours. */

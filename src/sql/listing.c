@@ -2,6 +2,7 @@
  * or [ … ] of such with commas between. */
 #include "sql/listing.h"
 #include "base/ascii.h"
+#include "base/utf8.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,15 +38,8 @@ void weir_listing_end(weir_listing *listing)
 
 static int refuse(weir_error *err, unsigned line, const char *what, weir_slice about)
 {
-    weir_error_set(err, "42601", "line %u: %s \"%.*s\"", line, what,
-                   (int)(about.len < 60 ? about.len : 60), (const char *)about.data);
+    weir_error_set(err, "42601", "line %u: %s \"%.*s\"", line, what, WEIR_UTF8_QUOTED(about, 60));
     return -EINVAL;
-}
-
-static void skip_space(weir_slice *s)
-{
-    while (s->len > 0 && weir_ascii_is_space(s->data[0]))
-        *s = weir_slice_skip(*s, 1);
 }
 
 /* Behind the opening quote, up to and with the closing one. False: it is not closed. */
@@ -94,19 +88,19 @@ static int take_list(weir_slice *rest, weir_listed *l, take_item take)
     if (rest->len == 0 || rest->data[0] != '[')
         return -EINVAL;
     *rest = weir_slice_skip(*rest, 1);
-    skip_space(rest);
+    *rest = weir_ascii_skip_space(*rest);
     bool more = rest->len > 0 && rest->data[0] != ']';
     int r = 0;
     while (r == 0 && more) {
         weir_buf value;
         bool null;
         weir_buf_init(&value, VALUE_MAX);
-        skip_space(rest);
+        *rest = weir_ascii_skip_space(*rest);
         r = take_value(rest, ",]", &value, &null);
         if (r == 0)
             r = take(l, weir_buf_slice(&value), null);
         weir_buf_fini(&value);
-        skip_space(rest);
+        *rest = weir_ascii_skip_space(*rest);
         more = rest->len > 0 && rest->data[0] == ',';
         if (more)
             *rest = weir_slice_skip(*rest, 1);
@@ -244,7 +238,7 @@ static int take_words_value(weir_listed *l, weir_slice name, weir_slice *rest)
 
 static int take_words(weir_listed *l, weir_slice words, unsigned line, weir_error *err)
 {
-    for (skip_space(&words); words.len > 0; skip_space(&words)) {
+    while ((words = weir_ascii_skip_space(words)).len > 0) {
         weir_slice whole = run_of(words);
         const uint8_t *equals = memchr(whole.data, '=', whole.len);
         if (!equals)
@@ -291,7 +285,7 @@ static int take_comments(weir_listing *g, weir_listed *l, weir_error *err)
             return 0;
         unsigned line = g->line;
         weir_slice words = weir_slice_skip(take_line(g), 2);
-        skip_space(&words);
+        words = weir_ascii_skip_space(words);
         if (begins(words, "warm:"))
             r = take_words(l, weir_slice_skip(words, 5), line, err);
         else if (begins(words, "default:"))

@@ -3,21 +3,10 @@
 #include "sql/pg_array.h"
 #include "base/ascii.h"
 
-static bool is_space(uint8_t c)
-{
-    return weir_ascii_is_space(c);
-}
-
-static void skip_space(weir_slice *s)
-{
-    while (s->len > 0 && is_space(s->data[0]))
-        *s = weir_slice_skip(*s, 1);
-}
-
 int weir_pg_array_open(weir_pg_array *a, weir_slice text)
 {
     *a = (weir_pg_array){.rest = text};
-    skip_space(&a->rest);
+    a->rest = weir_ascii_skip_space(a->rest);
     if (a->rest.len == 0 || a->rest.data[0] != '{')
         return WEIR_PG_ARRAY_BAD;
     a->rest = weir_slice_skip(a->rest, 1);
@@ -101,7 +90,7 @@ static int bare(weir_pg_array *a, weir_slice *ret)
     }
     weir_slice text = weir_slice_head(a->rest, n);
     a->rest = weir_slice_skip(a->rest, n);
-    while (text.len > 0 && is_space(text.data[text.len - 1]))
+    while (text.len > 0 && weir_ascii_is_space(text.data[text.len - 1]))
         text = weir_slice_head(text, text.len - 1);
     if (text.len == 0)
         return WEIR_PG_ARRAY_BAD;
@@ -113,7 +102,7 @@ static int end(weir_pg_array *a)
 {
     a->closed = true;
     a->rest = weir_slice_skip(a->rest, 1);
-    skip_space(&a->rest);
+    a->rest = weir_ascii_skip_space(a->rest);
     return a->rest.len == 0 ? 0 : WEIR_PG_ARRAY_BAD;
 }
 
@@ -121,7 +110,7 @@ int weir_pg_array_next(weir_pg_array *a, uint8_t *buf, size_t room, weir_slice *
 {
     if (a->binary)
         return next_binary(a, ret);
-    skip_space(&a->rest);
+    a->rest = weir_ascii_skip_space(a->rest);
     if (a->closed)
         return 0;
     if (a->rest.len == 0)
@@ -132,7 +121,7 @@ int weir_pg_array_next(weir_pg_array *a, uint8_t *buf, size_t room, weir_slice *
         if (a->rest.data[0] != ',')
             return WEIR_PG_ARRAY_BAD;
         a->rest = weir_slice_skip(a->rest, 1);
-        skip_space(&a->rest);
+        a->rest = weir_ascii_skip_space(a->rest);
     }
     a->begun = true;
     if (a->rest.len == 0)

@@ -369,6 +369,24 @@ static void test_parameters_take_the_type_of_their_column(void **state)
     assert_int_equal(h[2].position, 4);
 }
 
+/* A text that words quote is cut, and what a client is told stays UTF-8. */
+static void test_errors_quote_whole_characters(void **state)
+{
+    char text[128] = "CLOSE c \"";
+    size_t len = strlen(text);
+    weir_command command;
+    weir_error err;
+    (void)state;
+    for (unsigned i = 0; i < 40; i++, len += 2)
+        memcpy(text + len, "\xc3\xa9", 2); /* é: the cut falls between its bytes */
+    text[len++] = '"';
+    assert_int_equal(weir_command_read(weir_slice_make(text, len), &command, &err),
+                     WEIR_COMPAT_REFUSED);
+    assert_string_equal(err.sqlstate, "42601");
+    assert_null(strstr(err.message, text + strlen("CLOSE c "))); /* cut it is */
+    assert_true(weir_text_valid(weir_slice_cstr(err.message)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_commands_are_read),
         cmocka_unit_test(test_types_are_inferred_only_where_certain),
         cmocka_unit_test(test_parameters_take_the_type_of_their_column),
+        cmocka_unit_test(test_errors_quote_whole_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
