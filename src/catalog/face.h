@@ -8,9 +8,16 @@
 #include "base/error.h"
 #include "catalog/value.h"
 
+/* Begins the text of a query, or a line of a script, that is run only where the file has the table
+ * that is named behind it, up to the comment's end: Weir's own tables are made when they are first
+ * needed. A query that is not run has no rows. UNLESS: where it has none. */
+#define WEIR_FACE_WHERE "/* where "
+#define WEIR_FACE_UNLESS "/* unless "
+
 /* A read-only table whose rows are a query's, run on the same connection. A table of the file hides
  * it. Its columns: "name type, …"; those that say HIDDEN come last and are arguments, as of a
- * function: ?1, ?2, … of the query, NULL where not given. */
+ * function: ?1, ?2, … of the query, NULL where not given. Rows of a table without arguments are
+ * kept until the schema is another one, unless its query begins with WEIR_FACE_WHERE. */
 typedef struct weir_face_table {
     const char *name, *columns, *query;
 } weir_face_table;
@@ -39,6 +46,7 @@ typedef struct weir_face_function {
     int (*zoned)(const weir_value *args, size_t count, const weir_face_zones *zones,
                  weir_buf *scratch, weir_value *ret, weir_error *err); /* instead of `call` */
     const char *query;
+    const char *instead; /* the query where that one has no table (WEIR_FACE_WHERE); NULL: none */
 } weir_face_function;
 
 #define WEIR_FACE_NO_TABLE 1
@@ -51,14 +59,21 @@ typedef struct weir_face_function {
 #define WEIR_FACE_VIEW_MARK "/* postgresql: "
 #define WEIR_FACE_VIEW_COLUMN "view "
 
+/* A column as its table's text has it. */
+typedef struct weir_face_column {
+    weir_slice name;
+    const char *declared;
+    const char
+        *fallback; /* its DEFAULT in SQLite's words; NULL: it is the key, and counts by itself */
+    bool not_null, key;
+} weir_face_column;
+
 /* The schema as a connection has it. */
 typedef struct weir_face_schema {
     /* Tells the columns of the file's table or view in their order, and whether it is marked.
      * NO_TABLE; another positive: it is of another kind. */
     int (*table)(void *user, weir_slice name, bool *ret_marked,
-                 void (*column)(void *to, weir_slice name, const char *declared, bool not_null,
-                                bool key),
-                 void *to);
+                 void (*column)(void *to, const weir_face_column *column), void *to);
     void *user;
 } weir_face_schema;
 

@@ -1,5 +1,6 @@
 /* Which action of ALTER TABLE is whose. */
 #include "compat/alter_internal.h"
+#include <stdio.h>
 
 int weir_alter_facts_query(weir_slice written, bool index, weir_buf *out)
 {
@@ -46,14 +47,19 @@ static int rename_it(const alter *a, weir_slice rest)
         return alter_rename_constraint(a, rest);
     if (weir_token_accept(&rest, "to")) {
         weir_slice name = weir_token_next(&rest).text;
-        return alter_put(a, "ALTER TABLE %t RENAME TO %n;\n", &name);
+        int r = alter_put(a, "ALTER TABLE %t RENAME TO %n;\n", &name);
+        char quoted[256];
+        (void)snprintf(quoted, sizeof(quoted), "\"%.*s\"", (int)a->facts->name.len,
+                       (const char *)a->facts->name.data);
+        return r == 0 ? alter_rename_comments(a, "relation", weir_slice_cstr(quoted), name) : r;
     }
     (void)weir_token_accept(&rest, "column");
     weir_slice from = weir_token_next(&rest).text;
     if (!weir_token_accept(&rest, "to"))
         return alter_refuse(a, "this form of RENAME", NULL);
     weir_slice to = weir_token_next(&rest).text;
-    return alter_put(a, "ALTER TABLE %t RENAME COLUMN %n TO %n;\n", &from, &to);
+    int r = alter_put(a, "ALTER TABLE %t RENAME COLUMN %n TO %n;\n", &from, &to);
+    return r == 0 ? alter_rename_comments(a, "column", from, to) : r;
 }
 
 static bool adds_constraint(weir_slice rest)
@@ -75,9 +81,11 @@ int weir_alter_plan(weir_slice action, const weir_alter_facts *facts, weir_buf *
         return rename_it(&a, rest);
     if (weir_token_accept(&rest, "add"))
         return adds_constraint(rest) ? alter_add_constraint(&a, rest) : alter_add_column(&a, rest);
-    if (weir_token_accept(&rest, "drop"))
-        return weir_token_accept(&rest, "constraint") ? alter_drop_constraint(&a, rest)
-                                                      : alter_drop_column(&a, rest);
+    if (weir_token_accept(&rest, "drop")) {
+        int r = weir_token_accept(&rest, "constraint") ? alter_drop_constraint(&a, rest)
+                                                       : alter_drop_column(&a, rest);
+        return r == 0 && out->len > 0 ? alter_purge_comments(&a) : r;
+    }
     if (weir_token_accept(&rest, "alter"))
         return alter_change_column(&a, rest);
     return alter_refuse(&a, "this form of ALTER TABLE",
@@ -108,9 +116,23 @@ static int put_names(const alter *a, weir_slice list)
     return r;
 }
 
-int weir_truncate_plan(weir_slice tables, bool cascade, weir_buf *out)
+int weir_alter_sequences(weir_slice definitions, weir_buf *out, weir_error *err)
 {
-    const alter a = {.out = out};
+    const alter a = {.out = out, .err = err};
+    return alter_sequences(&a, definitions, "");
+}
+
+static int restart(const alter *a, weir_slice name)
+{
+    char folded[256];
+    weir_compat_name_fold(name, folded, sizeof(folded));
+    return alter_restart_owned(a, weir_slice_cstr(folded));
+}
+
+int weir_truncate_plan(weir_slice tables, bool cascade, bool restarts, weir_buf *out,
+                       weir_error *err)
+{
+    const alter a = {.out = out, .err = err};
     weir_slice name;
     int r = alter_put(&a, "PRAGMA defer_foreign_keys=ON;\n");
     if (r == 0 && !cascade)
@@ -128,7 +150,10 @@ int weir_truncate_plan(weir_slice tables, bool cascade, weir_buf *out)
         r = put_names(&a, tables);
     if (r == 0 && !cascade)
         r = alter_put(&a, ") LIMIT 1;\n");
-    while (r == 0 && next_table(&tables, &name))
+    while (r == 0 && next_table(&tables, &name)) {
         r = alter_put(&a, "DELETE FROM %n;\n", &name);
+        if (r == 0 && restarts)
+            r = restart(&a, name);
+    }
     return r;
 }

@@ -34,8 +34,11 @@ weir_slice weir_alter_next_action(weir_slice *actions);
 WEIR_MUST_CHECK int weir_alter_plan(weir_slice action, const weir_alter_facts *facts, weir_buf *out,
                                     weir_error *err);
 
+/* The statements that make the sequences of new columns, by semicolons. */
+WEIR_MUST_CHECK int weir_alter_sequences(weir_slice definitions, weir_buf *out, weir_error *err);
 /* The statements that empty several tables at once. Without `cascade` no other table may have a
- * foreign key to one of them. */
-WEIR_MUST_CHECK int weir_truncate_plan(weir_slice tables, bool cascade, weir_buf *out);
+ * foreign key to one of them. `restart`: their sequences begin again. */
+WEIR_MUST_CHECK int weir_truncate_plan(weir_slice tables, bool cascade, bool restart, weir_buf *out,
+                                       weir_error *err);
 
 #endif

@@ -186,6 +186,7 @@ int alter_drop_column(const alter *a, weir_slice rest)
 {
     table_item item;
     table_part part;
+    char name[256];
     bool any = false;
     (void)weir_token_accept(&rest, "column");
     bool missing_ok = accept2(&rest, "if", "exists");
@@ -199,7 +200,9 @@ int alter_drop_column(const alter *a, weir_slice rest)
         r = alter_drop_part(a, &item, &part);
         return r != 0 ? r : WEIR_ALTER_AGAIN;
     }
-    return alter_put(a, "ALTER TABLE %t DROP COLUMN %n;\n", &column);
+    weir_compat_name_fold(column, name, sizeof(name));
+    r = alter_drop_owned(a, a->facts->name, weir_slice_cstr(name));
+    return r == 0 ? alter_put(a, "ALTER TABLE %t DROP COLUMN %n;\n", &column) : r;
 }
 
 /* ---- ALTER COLUMN: NULL and DEFAULT ---- */
@@ -244,8 +247,9 @@ static int change_default(const alter *a, const table_item *item, weir_slice val
     bool there = alter_find_part(item, TABLE_PART_DEFAULT, &part);
     if (!there && value.len == 0)
         return 0;
-    if (weir_token_is(weir_token_peek(value), "nextval"))
-        return alter_refuse(a, "a sequence", "Only the primary key counts by itself.");
+    if (weir_token_is(weir_token_peek(value), "nextval") && alter_is_key(a, item) &&
+        weir_slice_eq_nocase(item->type, "integer"))
+        return alter_refuse(a, "a sequence for an INTEGER PRIMARY KEY", "It counts by itself.");
     int r = alter_put(a, "UPDATE %t SET %n = %n;\n", &item->name, &item->name);
     if (r != 0 || value.len == 0)
         return r == 0 ? alter_remove_part(a, item, &part) : r;

@@ -241,8 +241,10 @@ int alter_rename_to(const alter *a, weir_slice name, weir_slice to)
     table_part part;
     weir_buf text;
     const weir_alter_index *index = alter_find_index(a, name);
-    if (index)
-        return rename_index(a, index, to);
+    if (index) {
+        int r = rename_index(a, index, to);
+        return r == 0 ? alter_rename_comments(a, "relation", name, to) : r;
+    }
     if (!alter_find_constraint(a, name, &item, &part))
         return missing_constraint(a, name);
     weir_buf_init(&text, 1024);
@@ -252,5 +254,5 @@ int alter_rename_to(const alter *a, weir_slice name, weir_slice to)
         r = alter_edit(a, part.name.len > 0 ? part.name : weir_slice_make(part.text.data, 0),
                        weir_buf_slice(&text));
     weir_buf_fini(&text);
-    return r;
+    return r == 0 ? alter_rename_comments(a, "constraint", name, to) : r;
 }

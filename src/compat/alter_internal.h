@@ -2,6 +2,7 @@
 #ifndef WEIR_COMPAT_ALTER_INTERNAL_H
 #define WEIR_COMPAT_ALTER_INTERNAL_H
 
+#include "catalog/face.h"
 #include "compat/alter.h"
 #include "compat/table_text.h"
 
@@ -44,6 +45,21 @@ bool alter_is_key(const alter *a, const table_item *column);
 /* The name PostgreSQL gives: t_a_b_key. False: too long for `out`. */
 bool alter_constraint_name(weir_slice table, weir_slice columns, const char *end, char *out,
                            size_t size);
+
+/* sequence.c: of a CREATE SEQUENCE's text; `guard` stands before each line that makes anything. */
+WEIR_MUST_CHECK int alter_create_sequence(const alter *a, weir_slice definition, const char *guard);
+/* define.c: several of such, by semicolons. */
+WEIR_MUST_CHECK int alter_sequences(const alter *a, weir_slice definitions, const char *guard);
+/* The sequences that are this column's, or any of the table's (`column` empty); names folded. */
+WEIR_MUST_CHECK int alter_drop_owned(const alter *a, weir_slice table_name, weir_slice column);
+WEIR_MUST_CHECK int alter_restart_owned(const alter *a, weir_slice table_name);
+
+/* comment.c: those on what is no longer there go; a relation's, column's or constraint's follow its
+ * new name (names as written). */
+WEIR_MUST_CHECK int weir_comment_plan(weir_slice text, weir_buf *out, weir_error *err);
+WEIR_MUST_CHECK int alter_purge_comments(const alter *a);
+WEIR_MUST_CHECK int alter_rename_comments(const alter *a, const char *kind, weir_slice from,
+                                          weir_slice to);
 
 /* alter_column.c */
 WEIR_MUST_CHECK int alter_add_column(const alter *a, weir_slice rest);

@@ -287,7 +287,7 @@ static int read_discard(weir_slice s, command *c, weir_error *err)
     else if (weir_token_accept(&s, "plans"))
         (void)ignore(c, "DISCARD PLANS");
     else if (weir_token_accept(&s, "sequences"))
-        (void)ignore(c, "DISCARD SEQUENCES");
+        *c = (command){.kind = WEIR_COMMAND_DISCARD_SEQUENCES, .tag = "DISCARD SEQUENCES"};
     else if (weir_token_accept(&s, "temp") || weir_token_accept(&s, "temporary"))
         (void)ignore(c, "DISCARD TEMP");
     else
@@ -414,7 +414,6 @@ static int read_alter_index(weir_slice s, command *c, weir_error *err)
     return 0;
 }
 
-/* Those that SQLite does as they stand stay its own: ALTER TABLE t RENAME [COLUMN a] TO b. */
 static int read_alter(weir_slice s, command *c, weir_error *err)
 {
     weir_slice name;
@@ -425,15 +424,11 @@ static int read_alter(weir_slice s, command *c, weir_error *err)
     if (!weir_token_accept(&s, "table"))
         return 0;
     bool missing_ok = command_accept2(&s, "if", "exists");
-    bool only = weir_token_accept(&s, "only");
+    (void)weir_token_accept(&s, "only");
     do {
         if (!command_take_name(&s, &name))
             return command_syntax(name, err);
     } while (weir_token_accept(&s, "."));
-    weir_slice after = s;
-    if (!missing_ok && !only && weir_token_accept(&after, "rename") &&
-        !weir_token_is(weir_token_peek(after), "constraint"))
-        return 0;
     if (weir_token_peek(s).kind == WEIR_TOKEN_END)
         return command_syntax(s, err);
     *c = (command){.kind = WEIR_COMMAND_ALTER_TABLE,
@@ -444,7 +439,7 @@ static int read_alter(weir_slice s, command *c, weir_error *err)
     return 0;
 }
 
-/* One table is SQLite's own to empty (rewrite_ddl.c). */
+/* One table is SQLite's own to empty (rewrite_ddl.c), but for its sequences. */
 static int read_truncate(weir_slice s, command *c, weir_error *err)
 {
     weir_slice name, list;
@@ -457,9 +452,11 @@ static int read_truncate(weir_slice s, command *c, weir_error *err)
             return command_syntax(name, err);
         tables += weir_token_is(weir_token_peek(s), ".") ? 0 : 1;
     } while (weir_token_accept(&s, ".") || weir_token_accept(&s, ","));
-    if (tables < 2)
+    weir_slice behind = s;
+    bool restarts = command_accept2(&behind, "restart", "identity");
+    if (tables < 2 && !restarts)
         return 0;
-    *c = (command){.kind = WEIR_COMMAND_TRUNCATE, .tag = "TRUNCATE TABLE"};
+    *c = (command){.kind = WEIR_COMMAND_TRUNCATE, .chain = restarts, .tag = "TRUNCATE TABLE"};
     c->value = weir_slice_head(list, (size_t)(s.data - list.data));
     if (!command_accept2(&s, "restart", "identity"))
         (void)command_accept2(&s, "continue", "identity");
@@ -472,14 +469,50 @@ static int read_truncate(weir_slice s, command *c, weir_error *err)
 static int read_drop(weir_slice s, command *c, weir_error *err)
 {
     (void)err;
-    (void)read_sequence(s, c, "DROP SEQUENCE");
+    static const struct {
+        const char *word, *tag;
+    } kinds[] = {{"table", "DROP TABLE"},
+                 {"index", "DROP INDEX"},
+                 {"view", "DROP VIEW"},
+                 {"trigger", "DROP TRIGGER"}};
+    if (read_sequence(s, c, "DROP SEQUENCE"))
+        return 0;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (weir_token_is(weir_token_peek(s), kinds[i].word))
+            *c = (command){.kind = WEIR_COMMAND_DEFINE, .tag = kinds[i].tag};
     return 0;
+}
+
+static int read_comment(weir_slice s, command *c, weir_error *err)
+{
+    if (!weir_token_accept(&s, "on"))
+        return command_syntax(s, err);
+    *c = (command){.kind = WEIR_COMMAND_DEFINE, .tag = "COMMENT"};
+    return 0;
+}
+
+/* With columns that may draw from sequences of their own. */
+static bool makes_sequences(weir_slice s)
+{
+    if (!weir_token_accept(&s, "table") ||
+        (!weir_token_mentions(s, "serial") && !weir_token_mentions(s, "identity")))
+        return false;
+    if (weir_token_accept(&s, "if"))
+        (void)command_accept2(&s, "not", "exists");
+    do
+        (void)weir_token_next(&s);
+    while (weir_token_accept(&s, "."));
+    return weir_token_is(weir_token_peek(s), "(");
 }
 
 static int read_create(weir_slice s, command *c, weir_error *err)
 {
     if (read_sequence(s, c, "CREATE SEQUENCE"))
         return 0;
+    if (makes_sequences(s)) {
+        *c = (command){.kind = WEIR_COMMAND_DEFINE, .tag = "CREATE TABLE"};
+        return 0;
+    }
     if (!weir_token_accept(&s, "database"))
         return 0;
     *c = (command){.kind = WEIR_COMMAND_CREATE_DATABASE, .tag = "CREATE DATABASE"};
@@ -516,6 +549,7 @@ static const entry entries[] = {
     {.word = "alter", .read = read_alter},
     {.word = "create", .read = read_create},
     {.word = "drop", .read = read_drop},
+    {.word = "comment", .read = read_comment},
     {.word = "truncate", .read = read_truncate},
     {.word = "listen", .read = read_listen},
     {.word = "notify", .read = read_notify},

@@ -107,6 +107,7 @@ typedef enum weir_command_kind {
     WEIR_COMMAND_RESET, /* name empty: ALL */
     WEIR_COMMAND_SHOW,
     WEIR_COMMAND_DISCARD_ALL,
+    WEIR_COMMAND_DISCARD_SEQUENCES,
     WEIR_COMMAND_DEALLOCATE,    /* name empty: ALL */
     WEIR_COMMAND_EXPLAIN_CACHE, /* value: the statement that it is about */
     WEIR_COMMAND_COPY,          /* value: what follows COPY */
@@ -116,6 +117,7 @@ typedef enum weir_command_kind {
     WEIR_COMMAND_CREATE_DATABASE,
     WEIR_COMMAND_TRUNCATE,     /* value: several tables; `missing_ok`: CASCADE */
     WEIR_COMMAND_SEQUENCE,     /* CREATE, ALTER or DROP, as `tag` says; value: what follows */
+    WEIR_COMMAND_DEFINE,       /* CREATE TABLE, DROP, COMMENT, as `value` is translated */
     WEIR_COMMAND_CONSTRAINTS,  /* SET CONSTRAINTS; `local`: DEFERRED */
     WEIR_COMMAND_ALTER_TABLE,  /* value: the actions; `local`: name is an index of the table's */
     WEIR_COMMAND_PREPARE,      /* types: in the parentheses; value: the statement */
@@ -168,7 +170,7 @@ typedef struct weir_command {
     bool local;                   /* SET LOCAL */
     bool missing_ok;              /* IF EXISTS; TRUNCATE: CASCADE */
     bool session;                 /* SET SESSION CHARACTERISTICS */
-    bool chain;                   /* AND CHAIN */
+    bool chain;                   /* AND CHAIN; TRUNCATE: RESTART IDENTITY */
     weir_slice name;              /* parameter, savepoint, statement or cursor, as written */
     weir_slice value;             /* SET: what follows TO or =, as written; empty: DEFAULT */
     weir_slice types;             /* PREPARE; SIGNAL: the column's name */
@@ -217,6 +219,9 @@ weir_slice weir_compat_split(weir_slice text, weir_slice *rest);
 
 /* Appends the statements that do what a SEQUENCE command says. REFUSED with words. */
 WEIR_MUST_CHECK int weir_sequence_plan(const weir_command *c, weir_buf *out, weir_error *err);
+
+/* … that do what a DEFINE says, whose `value` is the translation. REFUSED with words. */
+WEIR_MUST_CHECK int weir_define_plan(const weir_command *c, weir_buf *out, weir_error *err);
 
 /* ---- settings (settings.c) ---- */
 

@@ -7,17 +7,22 @@
 #include "compat/sequence.h"
 #include "compat/typed.h"
 
-static const weir_face_table *const tables[] = {
-    weir_face_objects,     weir_face_relations, weir_face_servers,       weir_face_empty,
-    weir_face_information, weir_face_sets,      weir_face_document_sets, NULL};
-static const weir_face_function *const functions[] = {
-    weir_face_lookups,    weir_face_values,    weir_face_arrays,
-    weir_face_aggregates, weir_face_casts,     weir_face_decimals,
-    weir_face_texts,      weir_face_strings,   weir_face_moments,
-    weir_face_parts,      weir_face_json,      weir_face_lists,
-    weir_face_patterns,   weir_face_documents, weir_face_bytes,
-    weir_face_json_keys,  weir_face_floats,    weir_face_targets,
-    weir_face_zoned,      weir_face_sequences, NULL};
+static const weir_face_table *const tables[] = {weir_face_objects,       weir_face_relations,
+                                                weir_face_servers,       weir_face_empty,
+                                                weir_face_information,   weir_face_counters,
+                                                weir_face_comments,      weir_face_sets,
+                                                weir_face_document_sets, NULL};
+static const weir_face_function *const functions[] = {weir_face_lookups,      weir_face_values,
+                                                      weir_face_arrays,       weir_face_aggregates,
+                                                      weir_face_casts,        weir_face_decimals,
+                                                      weir_face_texts,        weir_face_strings,
+                                                      weir_face_moments,      weir_face_parts,
+                                                      weir_face_json,         weir_face_lists,
+                                                      weir_face_patterns,     weir_face_documents,
+                                                      weir_face_bytes,        weir_face_json_keys,
+                                                      weir_face_floats,       weir_face_targets,
+                                                      weir_face_zoned,        weir_face_sequences,
+                                                      weir_face_descriptions, NULL};
 static const weir_face face = {.tables = tables,
                                .functions = functions,
                                .violations = weir_face_violations,

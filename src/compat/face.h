@@ -34,7 +34,15 @@
 #define FIRST_CHECK_OID "1100000000"
 #define FIRST_FOREIGN_OID "1200000000"     /* and 256 for each table */
 #define FIRST_NAMED_CHECK_OID "1350000000" /* and 256 for each table */
+#define FIRST_COUNTER_OID "1450000000"     /* the sequence that an INTEGER PRIMARY KEY is */
 #define FIRST_DEFAULT_OID "1500000000"     /* and 2048 for each table: SQLite's limit of columns */
+
+/* A sole PRIMARY KEY column of type INTEGER is the rowid: it is given where it is left out. */
+#define IS_ROWID                                                                                   \
+    "(c.pk = 1 AND (upper(c.type) = 'INTEGER' OR c.type = 'INTEGER /* int4 */') AND c.is_table "   \
+    "AND NOT EXISTS (SELECT 1 FROM "                                                               \
+    "weir_column AS k WHERE k.relation = c.relation AND k.pk > 1) AND NOT EXISTS (SELECT 1 FROM "  \
+    "weir_listed AS l WHERE l.relation = c.relation AND l.origin = 'pk'))"
 
 #define OURS "m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
@@ -43,11 +51,14 @@ extern const weir_face_table weir_face_relations[];   /* pg_relations.c */
 extern const weir_face_table weir_face_servers[];     /* pg_server.c */
 extern const weir_face_table weir_face_empty[];       /* pg_empty.c */
 extern const weir_face_table weir_face_information[]; /* information.c */
-extern const weir_face_function weir_face_lookups[];  /* pg_lookups.c */
-extern const weir_face_function weir_face_values[];   /* pg_values.c */
-extern const weir_face_function weir_face_arrays[];   /* array.c */
-extern const weir_face_function weir_face_texts[];    /* table_face.c */
-extern const weir_face_function weir_face_targets[];  /* violations.c */
+extern const weir_face_table weir_face_counters[];    /* pg_sequences.c */
+extern const weir_face_table weir_face_comments[];    /* pg_comments.c */
+extern const weir_face_function weir_face_descriptions[];
+extern const weir_face_function weir_face_lookups[]; /* pg_lookups.c */
+extern const weir_face_function weir_face_values[];  /* pg_values.c */
+extern const weir_face_function weir_face_arrays[];  /* array.c */
+extern const weir_face_function weir_face_texts[];   /* table_face.c */
+extern const weir_face_function weir_face_targets[]; /* violations.c */
 extern const weir_face_violation weir_face_violations[];
 
 #endif

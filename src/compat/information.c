@@ -26,8 +26,9 @@ static const char columns_query[] =
                             "NULL, NULL, NULL, NULL, "
                             "?1, 'pg_catalog', t.typname, NULL, NULL, NULL, NULL, a.attnum, "
                             "'NO', " YES_NO(
-                                "a.attidentity <> ''") ", iif(a.attidentity <> '', 'BY DEFAULT', "
-                                                       "NULL), NULL, NULL, "
+                                "a.attidentity <> ''") ", CASE a.attidentity WHEN 'a' THEN "
+                                                       "'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END, "
+                                                       "NULL, NULL, "
                                                        "NULL, NULL, 'NO', iif(a.attgenerated <> "
                                                        "'', 'ALWAYS', 'NEVER'), NULL, " YES_NO(
                                                            "c.relkind = 'r'") " FROM pg_class AS c "
@@ -144,9 +145,6 @@ const weir_face_table weir_face_information[] = {
      "table_catalog" T_NAME N("table_schema") N("table_name") N("column_name")
          N("constraint_catalog") N("constraint_schema") N("constraint_name") SESSION,
      usage_query},
-    {"information_schema_sequences",
-     "sequence_catalog" T_NAME N("sequence_schema") N("sequence_name") ", data_type" T_TEXT SESSION,
-     "SELECT NULL, NULL, NULL, NULL WHERE 0"},
     {"information_schema_routines",
      "routine_catalog" T_NAME N("routine_schema") N("routine_name") ", routine_type" T_TEXT SESSION,
      "SELECT NULL, NULL, NULL, NULL WHERE 0"},

@@ -10,14 +10,8 @@
 #define N16 N8 ", " N8
 
 const weir_face_table weir_face_empty[] = {
-    TABLE("pg_description",
-          "objoid" T_OID ", classoid" T_OID ", objsubid" T_INT4 ", description" T_TEXT, N4),
     TABLE("pg_shdescription", "objoid" T_OID ", classoid" T_OID ", description" T_TEXT,
           "NULL, NULL, NULL"),
-    TABLE("pg_depend",
-          "classid" T_OID ", objid" T_OID ", objsubid" T_INT4 ", refclassid" T_OID
-          ", refobjid" T_OID ", refobjsubid" T_INT4 ", deptype" T_CHAR,
-          N4 ", NULL, NULL, NULL"),
     TABLE("pg_inherits",
           "inhrelid" T_OID ", inhparent" T_OID ", inhseqno" T_INT4 ", inhdetachpending" T_BOOL, N4),
     TABLE("pg_auth_members",
@@ -83,15 +77,6 @@ const weir_face_table weir_face_empty[] = {
     TABLE("pg_available_extensions",
           "name" T_NAME ", default_version" T_TEXT ", installed_version" T_TEXT ", comment" T_TEXT,
           N4),
-    TABLE("pg_sequence",
-          "seqrelid" T_OID ", seqtypid" T_OID ", seqstart" T_INT8 ", seqincrement" T_INT8
-          ", seqmax" T_INT8 ", seqmin" T_INT8 ", seqcache" T_INT8 ", seqcycle" T_BOOL,
-          N8),
-    TABLE("pg_sequences",
-          "schemaname" T_NAME ", sequencename" T_NAME ", sequenceowner" T_NAME ", data_type" T_TEXT
-          ", start_value" T_INT8 ", min_value" T_INT8 ", max_value" T_INT8 ", increment_by" T_INT8
-          ", cycle" T_BOOL ", cache_size" T_INT8 ", last_value" T_INT8,
-          N8 ", NULL, NULL, NULL"),
     TABLE("pg_matviews",
           "schemaname" T_NAME ", matviewname" T_NAME ", matviewowner" T_NAME ", tablespace" T_NAME
           ", hasindexes" T_BOOL ", ispopulated" T_BOOL ", definition" T_TEXT,

@@ -54,7 +54,19 @@ static const char trigger_definition[] =
 static const char is_relation[] =
     "SELECT EXISTS (SELECT 1 FROM pg_class WHERE oid = CAST(?1 AS INTEGER))";
 
-/* pg_get_serial_sequence: there is no sequence behind a rowid. */
+static const char serial_sequence[] =
+    "SELECT CASE WHEN ?1 IS NULL OR ?2 IS NULL THEN NULL WHEN weir_regclass(?1) IS NULL THEN "
+    "weir_fail('42P01', 'relation \"' || ?1 || '\" does not exist') WHEN NOT EXISTS (SELECT 1 FROM "
+    "pg_attribute WHERE attrelid = weir_regclass(?1) AND attname = ?2 AND attnum > 0) THEN "
+    "weir_fail('42703', 'column \"' || ?2 || '\" of this relation does not exist') ELSE (SELECT "
+    "'public.' || quote_ident(s.name) FROM weir_sequence AS s CROSS JOIN pg_attribute AS a "
+    "WHERE " FIRST_OID
+    " + s.relation = weir_regclass(?1) AND a.attrelid = weir_regclass(?1) AND a.attname "
+    "= ?2 AND a.attnum = s.attnum) END";
+
+static const char sequence_last[] =
+    "SELECT last FROM weir_sequence_state WHERE oid = weir_regclass(?1)";
+
 static const char nothing[] = "SELECT NULL";
 static const char yes[] = "SELECT 1";
 
@@ -93,7 +105,8 @@ const weir_face_function weir_face_lookups[] = {
     {.name = "pg_get_ruledef", .args = 2, .query = nothing},
     {.name = "pg_get_expr", .args = 2, .query = "SELECT ?1"},
     {.name = "pg_get_expr", .args = 3, .query = "SELECT ?1"},
-    {.name = "pg_get_serial_sequence", .args = 2, .query = nothing},
+    {.name = "pg_get_serial_sequence", .args = 2, .query = serial_sequence},
+    {.name = "pg_sequence_last_value", .args = 1, .query = sequence_last},
     {.name = "pg_get_partkeydef", .args = 1, .query = nothing},
     {.name = "pg_get_statisticsobjdef_columns", .args = 1, .query = nothing},
     {.name = "pg_get_function_arguments", .args = 1, .query = nothing},
@@ -118,10 +131,7 @@ const weir_face_function weir_face_lookups[] = {
     {.name = "pg_function_is_visible", .args = 1, .query = yes},
     {.name = "pg_opclass_is_visible", .args = 1, .query = yes},
     {.name = "pg_relation_is_publishable", .args = 1, .query = "SELECT 0"},
-    {.name = "obj_description", .args = 1, .query = nothing},
-    {.name = "obj_description", .args = 2, .query = nothing},
     {.name = "shobj_description", .args = 2, .query = nothing},
-    {.name = "col_description", .args = 2, .query = nothing},
     {.name = "pg_tablespace_location", .args = 1, .query = nothing},
     {.name = "pg_total_relation_size", .args = 1, .query = nothing},
     {.name = "pg_relation_size", .args = 1, .query = nothing},

@@ -9,7 +9,7 @@
 
 static const char object_query[] =
     "SELECT rowid, type, name, lower(name), tbl_name, sql FROM sqlite_schema WHERE "
-    "tbl_name <> 'weir_sequences'";
+    "tbl_name NOT IN ('weir_sequences', 'weir_comments')";
 
 static const char column_query[] =
     "SELECT m.number, m.name, m.lname, m.type = 'table', c.cid + 1, c.name, lower(c.name), "
@@ -28,6 +28,24 @@ static const char foreign_query[] =
     "lower(f.\"to\"), f.on_update, f.on_delete FROM weir_object AS m CROSS JOIN "
     "pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' AND " OURS;
 
+/* Columns whose default is nextval of a sequence. */
+static const char drawing_query[] =
+    "SELECT relation, tbl, ltbl, attnum, lname, weir_default_sequence(value) FROM weir_column "
+    "WHERE "
+    "value LIKE '%nextval%' AND is_table AND weir_default_sequence(value) IS NOT NULL";
+
+/* compat/sequence.c says what they are; the first column that draws from one that is a column's
+ * has it. */
+static const char sequence_query[] =
+    "SELECT " FIRST_OID " + v.number, v.name, v.kind, d.relation, d.tbl, d.ltbl, d.attnum, "
+    "d.lcolumn FROM (SELECT number, name, weir_sequence_kind(sql) AS kind FROM weir_object WHERE "
+    "type = 'view' AND sql LIKE 'CREATE VIEW%/* sequence: %') AS v LEFT JOIN (SELECT sequence, "
+    "min(relation * 4096 + attnum), relation, tbl, ltbl, attnum, lcolumn FROM weir_drawing GROUP "
+    "BY "
+    "sequence) AS d ON d.sequence = v.name AND v.kind <> '-' "
+    "UNION ALL SELECT " FIRST_COUNTER_OID " + c.relation, c.tbl || '_' || c.name || '_seq', 'k', "
+    "c.relation, c.tbl, c.ltbl, c.attnum, c.lname FROM weir_column AS c WHERE " IS_ROWID;
+
 const weir_face_table weir_face_objects[] = {
     {"weir_object",
      "number" T_INT8 ", type" T_TEXT ", name" T_NAME ", lname" T_NAME ", tbl" T_NAME ", sql" T_TEXT,
@@ -45,5 +63,13 @@ const weir_face_table weir_face_objects[] = {
      "relation" T_INT8 ", tbl" T_NAME ", id" T_INT4 ", seq" T_INT4 ", lparent" T_NAME
      ", child" T_NAME ", lchild" T_NAME ", lto" T_NAME ", on_update" T_TEXT ", on_delete" T_TEXT,
      foreign_query},
+    {"weir_drawing",
+     "relation" T_INT8 ", tbl" T_NAME ", ltbl" T_NAME ", attnum" T_INT2 ", lcolumn" T_NAME
+     ", sequence" T_NAME,
+     drawing_query},
+    {"weir_sequence",
+     "oid" T_OID ", name" T_NAME ", kind" T_CHAR ", relation" T_INT8 ", tbl" T_NAME ", ltbl" T_NAME
+     ", attnum" T_INT2 ", lcolumn" T_NAME,
+     sequence_query},
     {NULL, NULL, NULL},
 };

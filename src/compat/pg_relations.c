@@ -64,32 +64,39 @@ static const char index_column_query[] =
     "(EXISTS (SELECT 1 FROM weir_listed AS l WHERE l.relation = m.number) OR EXISTS (SELECT 1 "    \
     "FROM weir_column AS c WHERE c.relation = m.number AND c.pk > 0))"
 
+/* A view that stands for a sequence (sequence.c). */
+#define IS_SEQUENCE "(m.type = 'view' AND weir_sequence_kind(m.sql) IS NOT NULL)"
+
 static const char class_query[] =
     "SELECT " FIRST_OID " + m.number AS oid, m.name AS relname, 2200, 0, 0, 10, CASE m.type WHEN "
     "'table' THEN 2 ELSE 0 END, " FIRST_OID
     " + m.number, 0, 0, -1, 0, 0, m.type = 'table' AND " HAS_INDEX
-    ", 0, 'p', CASE m.type WHEN 'table' THEN 'r' ELSE 'v' END, (SELECT count(*) FROM weir_column "
-    "AS c WHERE c.relation = m.number), weir_check_count(m.sql), m.type = 'view', " HAS_TRIGGERS
+    ", 0, 'p', CASE m.type WHEN 'table' THEN 'r' ELSE iif(" IS_SEQUENCE
+    ", 'S', 'v') END, (SELECT count(*) FROM weir_column "
+    "AS c WHERE c.relation = m.number), weir_check_count(m.sql), m.type = 'view' AND "
+    "NOT " IS_SEQUENCE ", " HAS_TRIGGERS
     ", 0, 0, 0, 1, CASE m.type WHEN 'table' THEN 'd' ELSE 'n' END, 0, 0, 0, 1, NULL, NULL, NULL "
     "FROM weir_object AS m WHERE m.type IN ('table', 'view') AND " OURS " UNION ALL "
-    "SELECT i.indexrelid, i.name, 2200, 0, 0, 10, 403, i.indexrelid, 0, 0, -1, 0, 0, 0, 0, 'p', "
+    "SELECT s.oid, s.name, 2200, 0, 0, 10, 0, s.oid, 0, 1, 1, 0, 0, 0, 0, 'p', 'S', 3, 0, 0, 0, 0, "
+    "0, 0, 1, 'n', 0, 0, 0, 0, NULL, NULL, NULL FROM weir_sequence AS s WHERE s.kind = 'k' UNION "
+    "ALL SELECT i.indexrelid, i.name, 2200, 0, 0, 10, 403, i.indexrelid, 0, 0, -1, 0, 0, 0, 0, "
+    "'p', "
     "'i', (SELECT count(*) FROM weir_index_column AS c WHERE c.indexrelid = i.indexrelid), 0, 0, "
     "0, 0, 0, 0, 1, 'n', 0, 0, 0, 0, NULL, NULL, NULL FROM weir_index AS i";
 
-/* A sole PRIMARY KEY column of type INTEGER is the rowid: it is given where it is left out. */
-#define IS_ROWID                                                                                   \
-    "(c.pk = 1 AND (upper(c.type) = 'INTEGER' OR c.type = 'INTEGER /* int4 */') AND c.is_table "   \
-    "AND NOT EXISTS (SELECT 1 FROM "                                                               \
-    "weir_column AS k WHERE k.relation = c.relation AND k.pk > 1) AND NOT EXISTS (SELECT 1 FROM "  \
-    "weir_listed AS l WHERE l.relation = c.relation AND l.origin = 'pk'))"
+/* By the sequence that is the column's: 'a', 'd', or ''. */
+#define IDENTITY                                                                                   \
+    "coalesce((SELECT iif(s.kind = 'a', 'a', 'd') FROM weir_sequence AS s WHERE s.relation = "     \
+    "c.relation AND s.attnum = c.attnum AND s.kind IN ('a', 'd', 'k')), '')"
 
 static const char attribute_query[] =
     "SELECT " FIRST_OID " + c.relation, c.name, weir_column_type(c.type), -1, "
     "weir_type_size(weir_column_type(c.type)), c.attnum, 0, -1, weir_column_modifier(c.type), "
     "weir_type_size(weir_column_type(c.type)) > 0, 'i', CASE WHEN "
     "weir_type_size(weir_column_type(c.type)) > 0 THEN 'p' ELSE 'x' END, '', c.not_null OR "
-    "(c.pk > 0 AND c.is_table), c.value IS NOT NULL OR c.hidden IN (2, 3), 0, CASE WHEN " IS_ROWID
-    " THEN 'd' ELSE '' END, CASE WHEN c.hidden IN (2, 3) THEN 's' ELSE '' END, 0, 1, 0, CASE WHEN "
+    "(c.pk > 0 AND c.is_table), (c.value IS NOT NULL AND " IDENTITY
+    " = '') OR c.hidden IN (2, 3), 0, " IDENTITY
+    ", CASE WHEN c.hidden IN (2, 3) THEN 's' ELSE '' END, 0, 1, 0, CASE WHEN "
     "weir_column_type(c.type) IN (25, 1043, 1042) THEN 100 ELSE 0 END, NULL, NULL, NULL, NULL "
     "FROM weir_column AS c UNION ALL "
     "SELECT x.indexrelid, coalesce(x.name, 'expr'), t.oid, -1, weir_type_size(t.oid), x.ord, 0, "
@@ -101,9 +108,8 @@ static const char attribute_query[] =
 
 static const char attrdef_query[] =
     "SELECT " FIRST_DEFAULT_OID " + 2048 * c.relation + c.attnum - 1, " FIRST_OID " + c.relation, "
-    "c.attnum, weir_default_text(c.value) FROM weir_column AS c WHERE c.is_table AND (c.value IS "
-    "NOT NULL OR c.hidden "
-    "IN (2, 3))";
+    "c.attnum, weir_default_text(c.value) FROM weir_column AS c WHERE c.is_table AND ((c.value IS "
+    "NOT NULL AND " IDENTITY " = '') OR c.hidden IN (2, 3))";
 
 #define KEYS_OF_INDEX(separator, value)                                                            \
     "(SELECT group_concat(v, '" separator "') FROM (SELECT " value                                 \
@@ -184,7 +190,7 @@ static const char trigger_query[] =
 
 static const char rewrite_query[] =
     "SELECT " FIRST_OID " + m.number, '_RETURN', " FIRST_OID " + m.number, '1', 'O', 1, '', '', "
-    "2618 FROM weir_object AS m WHERE m.type = 'view' AND " OURS;
+    "2618 FROM weir_object AS m WHERE m.type = 'view' AND NOT " IS_SEQUENCE " AND " OURS;
 
 const weir_face_table weir_face_relations[] = {
     {"weir_index",

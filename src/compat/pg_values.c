@@ -176,14 +176,21 @@ static int column_modifier(ARGS)
 
 static int default_text(ARGS)
 {
-    (void)count, (void)out, (void)err;
+    (void)count, (void)err;
     weir_slice s = text_of(&args[0]);
     *ret = args[0];
     if (weir_slice_eq_cstr(s, WEIR_NOW_WORDS))
         give_text(ret, WEIR_SLICE_LIT("now()"));
     else if (weir_slice_eq_cstr(s, WEIR_UUID_WORDS))
         give_text(ret, WEIR_SLICE_LIT("gen_random_uuid()"));
-    return 0;
+    weir_slice inside = s;
+    if (!weir_token_accept(&inside, "nextval") || s.data[s.len - 1] != ')')
+        return 0;
+    int r = weir_buf_append(out, weir_slice_head(s, s.len - 1));
+    if (r == 0)
+        r = weir_buf_append(out, WEIR_SLICE_LIT("::regclass)"));
+    give_text(ret, weir_buf_slice(out));
+    return r;
 }
 
 static int type_size(ARGS)

@@ -497,6 +497,7 @@ int rewriter_nested(rewriter *w, weir_slice text)
                         .operand = SIZE_MAX,
                         .stored = w->stored,
                         .set_depth = SIZE_MAX,
+                        .sequences = w->sequences,
                         .err = w->err};
     int r = run(inner);
     free(inner);
@@ -520,9 +521,15 @@ int weir_compat_rewrite(weir_slice text, const weir_compat_context *context, wei
     w.set = w.second_set = (weir_slice){0};
     w.set_depth = SIZE_MAX;
     w.err = err;
+    weir_buf sequences;
+    weir_buf_init(&sequences, out->size_max);
+    w.sequences = &sequences;
     rewriter_find_aliases(&w);
     int r = rewriter_begin(&w);
     if (r == 0)
         r = run(&w);
+    if (r == 0 && sequences.len > 0)
+        r = weir_buf_append(out, weir_buf_slice(&sequences));
+    weir_buf_fini(&sequences);
     return r == -ECANCELED ? WEIR_COMPAT_REFUSED : r;
 }

@@ -66,16 +66,15 @@ static int put_key(rewriter *w, bool wide)
 
 static bool is_wide(weir_token type)
 {
-    return weir_token_is(type, "bigserial") || weir_token_is(type, "bigint") ||
-           weir_token_is(type, "int8");
+    return weir_token_is(type, "bigserial") || weir_token_is(type, "serial8") ||
+           weir_token_is(type, "bigint") || weir_token_is(type, "int8");
 }
 
 static int put_counter(rewriter *w, weir_token type)
 {
-    if (!is_sole_key(w->rest, w->last.text))
-        return rewriter_refuse(w, "a SERIAL or IDENTITY column that is not the primary key",
-                               "CREATE SEQUENCE s, and DEFAULT nextval('s') for the column.");
-    return put_key(w, is_wide(type));
+    bool key = is_sole_key(w->rest, w->last.text);
+    int r = rewriter_counter(w, type, key, column_says(w->rest, "not", "null"));
+    return r != 0 ? r : put_key(w, is_wide(type));
 }
 
 /* Their size is the type's name: INTEGER alone is of 64 bits here. 1: written. */
@@ -113,15 +112,16 @@ static bool is_integer(weir_token t)
 /* GENERATED … AS IDENTITY, from its second word on. */
 static bool take_identity(weir_slice *rest)
 {
-    weir_slice after = *rest;
-    if (!weir_token_accept(&after, "always") && !accept2(&after, "by", "default"))
-        return false;
-    if (!accept2(&after, "as", "identity"))
-        return false;
-    if (weir_token_accept(&after, "("))
-        (void)weir_token_take_parentheses(&after, NULL);
-    *rest = after;
-    return true;
+    bool always;
+    weir_slice options;
+    return rewriter_take_identity(rest, &always, &options);
+}
+
+static bool is_serial(weir_token t)
+{
+    static const char *const names[] = {"serial",  "serial4",     "bigserial",
+                                        "serial8", "smallserial", "serial2"};
+    return weir_token_is_one_of(t, names);
 }
 
 static bool has_identity(weir_slice rest)
@@ -196,8 +196,7 @@ static int put_table_word(rewriter *w, weir_token t)
     weir_slice after = w->rest;
     int r = 0;
     bool name = w->last.kind == WEIR_TOKEN_WORD || w->last.kind == WEIR_TOKEN_QUOTED;
-    if (weir_token_is(t, "serial") || weir_token_is(t, "bigserial") ||
-        weir_token_is(t, "smallserial"))
+    if (is_serial(t))
         return name ? put_counter(w, t) : 0;
     if (name && (r = put_array(w, t)) != 0)
         return r;
@@ -243,8 +242,6 @@ static int refused(rewriter *w, weir_token first, weir_slice rest)
         "procedure",    "role",      "user",     "database",  "publication", "policy",
         "materialized", "rule",      "operator", "aggregate", "cast",        "collation"};
     char what[48];
-    if (weir_token_is(first, "comment") && weir_token_accept(&rest, "on"))
-        return rewriter_refuse(w, "COMMENT ON", NULL);
     if (weir_token_accept(&rest, "or"))
         (void)weir_token_accept(&rest, "replace");
     weir_token noun = weir_token_peek(rest);
@@ -289,7 +286,7 @@ int rewriter_begin(rewriter *w)
     bool alter = weir_token_is(first, "alter");
     if (weir_token_is(first, "truncate"))
         return put_truncate(w, rest);
-    if (!create && !drop && !alter && !weir_token_is(first, "comment"))
+    if (!create && !drop && !alter)
         return 0;
     w->stored = create || alter;
     int r = refused(w, first, rest);
@@ -302,6 +299,13 @@ int rewriter_begin(rewriter *w)
              : create && index ? REWRITER_INDEX
              : table           ? REWRITER_TABLE
                                : REWRITER_NO_DDL;
+    weir_slice named = rest;
+    if (accept2(&named, "if", "not") || accept2(&named, "if", "exists"))
+        (void)weir_token_accept(&named, "exists");
+    (void)weir_token_accept(&named, "only");
+    do
+        w->table = weir_token_next(&named).text;
+    while (weir_token_accept(&named, "."));
     w->marks = create && table && rewriter_is_postgres_table(rest);
     w->sizes = w->marks || alter;
     return 0;

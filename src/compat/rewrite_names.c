@@ -6,8 +6,8 @@
 /* Tables that show the session's names: they are arguments. */
 static bool needs_session(weir_slice name)
 {
-    static const char *const tables[] = {"pg_database", "pg_roles", "pg_user", "pg_tables",
-                                         "pg_views"};
+    static const char *const tables[] = {"pg_database", "pg_roles", "pg_user",
+                                         "pg_tables",   "pg_views", "pg_sequences"};
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         if (weir_slice_eq_nocase(name, tables[i]))
             return true;

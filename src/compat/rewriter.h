@@ -73,6 +73,8 @@ typedef struct rewriter {
     weir_slice set; /* unnest(…) as written, found in the list of the query at `set_depth` */
     weir_slice second_set; /* another unnest(…) beside it; or empty */
     size_t set_depth;      /* SIZE_MAX: none */
+    weir_slice table;      /* … that the DDL is about, as written */
+    weir_buf *sequences;   /* the CREATE SEQUENCEs that come behind the statement */
     weir_error *err;
 } rewriter;
 
@@ -108,6 +110,11 @@ WEIR_MUST_CHECK int rewriter_ddl_word(rewriter *w, weir_token t); /* 1: written 
 
 /* rewrite_index.c */
 WEIR_MUST_CHECK int rewriter_index_word(rewriter *w, weir_token t); /* 1: written */
+/* rewrite_serial.c. The column's type, where it draws from a sequence of its own: 1: written; 0: it
+ * is the table's key, which needs none. */
+WEIR_MUST_CHECK int rewriter_counter(rewriter *w, weir_token type, bool sole_key, bool not_null);
+/* [ALWAYS | BY DEFAULT] AS IDENTITY [(options)]. False: it is none, and nothing is taken. */
+bool rewriter_take_identity(weir_slice *rest, bool *ret_always, weir_slice *ret_options);
 
 /* rewrite_table.c: what follows CREATE TABLE is written with PostgreSQL's words only. */
 bool rewriter_is_postgres_table(weir_slice rest);

@@ -23,6 +23,7 @@ typedef enum typed_kind {
     TYPED_NUMBER,
     TYPED_STRING,
     TYPED_CONSTANT, /* TRUE, FALSE, NULL, DEFAULT */
+    TYPED_RAW,      /* a DEFAULT as SQLite has it */
     TYPED_PARAM,
     TYPED_COLUMN,
     TYPED_STAR,
@@ -57,6 +58,8 @@ typedef struct typed_column {
     weir_slice table, origin;  /* whose it is: a column of that table; empty: a value */
     bool exact;                /* a numeric as text */
     bool keyed, not_null, key; /* `keyed`: what is told is only to be compared */
+    bool counts;               /* a table's key, which is given where it is left out */
+    const char *fallback;      /* a table's DEFAULT for SQLite */
 } typed_column;
 
 /* What a name in FROM stands for. */
@@ -106,7 +109,6 @@ struct typed_node {
     const char *call; /* the function for SQLite, behind `text` for PostgreSQL */
     weir_slice alias; /* of a select item, as written */
 };
-
 typedef enum typed_join { TYPED_TABLE, TYPED_DERIVED, TYPED_SET, TYPED_JOIN } typed_join;
 
 typedef struct typed_from {
@@ -152,7 +154,6 @@ typedef struct typed_set {
 } typed_set;
 
 typedef enum typed_verb { TYPED_SELECT, TYPED_INSERT, TYPED_UPDATE, TYPED_DELETE } typed_verb;
-
 struct typed_query {
     typed_verb verb;
     bool recurses; /* of WITH RECURSIVE: its two sides stay SQLite's */
@@ -197,13 +198,12 @@ typedef struct typed {
     const typed_relation *bare; /* its columns are written without its name */
     bool windowed;              /* an order that is written next has no positions */
     bool condition;             /* what is written next decides, and is no value */
-    int failed; /* the first failure of those that are found in the midst of an expression */
+    int failed;                 /* the first failure that was found in the midst of an expression */
 } typed;
 
 #define TYPED_PASS WEIR_FACE_PASS
 #define TYPED_NONE 5 /* of those that infer: it is none of these */
 #define TYPED_PARAMS_MAX 256u
-
 void *typed_new(typed *t, size_t size);
 /* `items`, with room for one behind `count`: they may move. NULL: no memory. */
 void *typed_grow(typed *t, void *items, size_t count, size_t size);

@@ -731,9 +731,10 @@ static int put_core(typed *t, const typed_node *n)
         if (weir_slice_eq_cstr(n->text, "false"))
             return typed_put(t, "0");
         return weir_slice_eq_cstr(n->text, "default")
-                   ? typed_fail(t, "0A000",
-                                "weir: DEFAULT in several rows is not supported on SQLite")
+                   ? typed_fail(t, "42601", "DEFAULT is not allowed in this context")
                    : weir_buf_append(t->out, n->text);
+    case TYPED_RAW:
+        return weir_buf_printf(t->out, "(%.*s)", (int)n->text.len, (const char *)n->text.data);
     case TYPED_PARAM:
         return put_param(t, n);
     case TYPED_COLUMN:

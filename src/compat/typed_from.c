@@ -37,7 +37,7 @@ static void view_column(typed_column *c, const char *declared)
     c->exact = strtol(end, NULL, 10) != 0;
 }
 
-static void on_column(void *user, weir_slice name, const char *declared, bool not_null, bool key)
+static void on_column(void *user, const weir_face_column *of)
 {
     reading *read = user;
     typed_relation *relation = read->relation;
@@ -53,16 +53,19 @@ static void on_column(void *user, weir_slice name, const char *declared, bool no
     }
     relation->columns = columns;
     typed_column *c = &columns[relation->count++];
-    *c = (typed_column){.name = weir_slice_cstr(weir_arena_strdup(&read->t->arena, name)),
-                        .type = declared_type(declared),
-                        .not_null = not_null,
-                        .key = key};
+    *c = (typed_column){.name = weir_slice_cstr(weir_arena_strdup(&read->t->arena, of->name)),
+                        .type = declared_type(of->declared),
+                        .counts = !of->fallback,
+                        .not_null = of->not_null,
+                        .key = of->key};
+    if (of->fallback)
+        c->fallback = weir_arena_strdup(&read->t->arena, weir_slice_cstr(of->fallback));
     size_t prefix = strlen(WEIR_FACE_VIEW_COLUMN);
-    if (strncmp(declared, WEIR_FACE_VIEW_COLUMN, prefix) == 0) {
-        view_column(c, declared + prefix);
+    if (strncmp(of->declared, WEIR_FACE_VIEW_COLUMN, prefix) == 0) {
+        view_column(c, of->declared + prefix);
         relation->view = true;
     }
-    read->failed |= !c->name.data;
+    read->failed |= !c->name.data || (of->fallback && !c->fallback);
 }
 
 int typed_read_table(typed *t, weir_slice name, typed_relation **ret)

@@ -576,6 +576,8 @@ static int infer_by_kind(typed *t, typed_scope *s, typed_node *n)
     case TYPED_CONSTANT:
         infer_constant(n);
         return 0;
+    case TYPED_RAW:
+        return 0;
     case TYPED_PARAM:
         return infer_param(t, n);
     case TYPED_COLUMN:

@@ -26,12 +26,34 @@ static int check_twice(typed *t, const weir_slice *names, size_t count)
     return 0;
 }
 
+static bool is_default(const typed_node *n)
+{
+    return n->kind == TYPED_CONSTANT && weir_slice_eq_cstr(n->text, "default");
+}
+
+/* DEFAULT becomes what the column's is. */
+static void take_default(typed_node *n, const typed_column *column)
+{
+    const char *text = column->fallback ? column->fallback : "NULL";
+    *n = (typed_node){
+        .kind = TYPED_RAW, .text = weir_slice_cstr(text), .type = column->type, .next = n->next};
+    if (strcmp(text, "NULL") == 0) {
+        n->kind = TYPED_CONSTANT;
+        n->text = WEIR_SLICE_LIT("null");
+        n->type.oid = WEIR_OID_UNKNOWN;
+    }
+}
+
 /* A value for the column: a numeric is stored as a number. */
 static int assign(typed *t, typed_node *n, const typed_column *column)
 {
-    if (n->kind == TYPED_CONSTANT && weir_slice_eq_cstr(n->text, "default"))
-        return typed_fail(t, "0A000", "weir: DEFAULT in UPDATE is not supported on SQLite");
     assert(column);
+    if (is_default(n) && column->counts)
+        return typed_fail(t, "0A000",
+                          "weir: DEFAULT of an INTEGER PRIMARY KEY in UPDATE is not supported on "
+                          "SQLite");
+    if (is_default(n))
+        take_default(n, column);
     return column->type.oid == 0 ? 0 : typed_coerce(t, n, column->type, 'a');
 }
 
@@ -85,11 +107,6 @@ static int default_names(typed *t, typed_query *q, size_t given)
     return 0;
 }
 
-static bool is_default(const typed_node *n)
-{
-    return n->kind == TYPED_CONSTANT && weir_slice_eq_cstr(n->text, "default");
-}
-
 /* DEFAULT in a single row: the column is left out. */
 static void drop_defaults(typed_query *q)
 {
@@ -106,6 +123,24 @@ static void drop_defaults(typed_query *q)
     }
     q->name_count = kept;
     q->default_values = kept == 0;
+}
+
+/* … in one of several: what the column's is; a key that counts by itself takes NULL for that. */
+static int take_defaults(typed *t, typed_query *q)
+{
+    int r = 0;
+    for (typed_node *row = q->source->rows; r == 0 && row; row = row->next) {
+        size_t i = 0;
+        for (typed_node *n = row->args; r == 0 && n && i < q->name_count; n = n->next, i++) {
+            typed_column *column = NULL;
+            if (!is_default(n))
+                continue;
+            r = target_column(t, q, q->names[i], &column);
+            if (r == 0)
+                take_default(n, column);
+        }
+    }
+    return r;
 }
 
 static int resolve_source(typed *t, typed_query *q)
@@ -125,6 +160,8 @@ static int resolve_source(typed *t, typed_query *q)
                                                         : "more target columns than expressions");
     if (r == 0 && q->source->values && !q->source->rows->next)
         drop_defaults(q);
+    else if (r == 0 && q->source->values)
+        r = take_defaults(t, q);
     for (size_t i = 0; r == 0 && i < q->name_count; i++) {
         typed_column *column = NULL;
         r = target_column(t, q, q->names[i], &column);

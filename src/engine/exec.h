@@ -82,9 +82,11 @@ struct weir_exec {
                          schema's texts, and fire no triggers */
     bool
         anew; /* prepared anew, even if that was done before: what it touches is to be told again */
-    weir_buf *said; /* what it notified (pg_notify): channel and payload, a zero byte behind each;
-                       NULL: it may not */
-    weir_buf out;   /* what the encoder wrote since the last on_done; the caller consumes it */
+    weir_buf *said;  /* what it notified (pg_notify): channel and payload, a zero byte behind each;
+                        NULL: it may not */
+    weir_buf *drawn; /* the numbers that its client's nextval gave, oldest first: each an int64_t,
+                        the sequence's name and a zero byte; NULL: they are forgotten */
+    weir_buf out;    /* what the encoder wrote since the last on_done; the caller consumes it */
     unsigned param_total; /* DESCRIBE: how many parameters the statement has */
     bool read_only;       /* DESCRIBE: sqlite3_stmt_readonly and the like */
     weir_outcome outcome;

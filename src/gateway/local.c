@@ -17,6 +17,7 @@
 #include "gateway/local_copy.h"
 #include <stdlib.h>
 
+#define DRAWN_SIZE_MAX 65536u
 #define OUT_SIZE_MAX (4u * 1048576u) /* our own replies between two flushes */
 #define OUT_FLUSH_SIZE 8192u         /* from here on they do not wait */
 
@@ -99,6 +100,12 @@ static void shrink(weir_local *l)
 {
     if (l->phase != LOCAL_REST || l->script)
         return;
+    if (l->run) {
+        l->drawn = l->run->drawn;
+        l->run->drawn = (weir_buf){0};
+        if (l->drawn.len == 0)
+            weir_buf_fini(&l->drawn);
+    }
     local_run_free(l->run);
     l->run = NULL;
     if (l->out.len == 0)
@@ -139,6 +146,7 @@ int weir_local_new(weir_session *session, const weir_local_host *host,
     l->limits = *limits;
     l->default_isolation = WEIR_ISOLATION_READ_COMMITTED;
     weir_buf_init(&l->out, OUT_SIZE_MAX);
+    weir_buf_init(&l->drawn, DRAWN_SIZE_MAX);
     *ret = l;
     return 0;
 }
@@ -191,6 +199,7 @@ void weir_local_free(weir_local *l)
     local_names_free(l);
     local_settings_free(l->settings);
     weir_buf_fini(&l->out);
+    weir_buf_fini(&l->drawn);
     free(l->login);
     free(l);
 }

@@ -1,7 +1,7 @@
-/* What a script of our own does to tables: TRUNCATE of several in one, and ALTER TABLE as
- * PostgreSQL has it (compat/alter.h): action by action, each from the table's text as it is then,
- * on the writer and in the client's transaction, or in one that ends with the statement. If
- * anything fails, all of it is undone with that transaction.
+/* What a script of our own does to tables: TRUNCATE of several in one, what comes and goes with a
+ * table (compat/define.c), and ALTER TABLE as PostgreSQL has it (compat/alter.h): action by action,
+ * each from the table's text as it is then, on the writer and in the client's transaction, or in
+ * one that ends with the statement. If anything fails, all of it is undone with that transaction.
  *
  *   start ─► look at the table ─► plan an action ─► do it ─► look again … ─► ALTER TABLE
  */
@@ -171,9 +171,9 @@ static void look(weir_local *l)
     local_check(l, r);
 }
 
-/* ---- TRUNCATE of several tables, sequences ---- */
+/* ---- what is one script: TRUNCATE of several tables, sequences, CREATE and DROP TABLE ---- */
 
-static void truncated(weir_local *l, bool ok)
+static void script_done(weir_local *l, bool ok)
 {
     if (ok)
         finish(l, NULL);
@@ -181,21 +181,45 @@ static void truncated(weir_local *l, bool ok)
         fail_run(l);
 }
 
-static void truncate_tables(weir_local *l)
+static void run_script(weir_local *l)
 {
     const weir_command *c = &l->alter->statement->command;
     weir_buf script;
     weir_buf_init(&script, WEIR_SQL_TEXT_MAX);
     weir_error err;
     int r = c->kind == WEIR_COMMAND_SEQUENCE ? weir_sequence_plan(c, &script, &err)
-                                             : weir_truncate_plan(c->value, c->missing_ok, &script);
+            : c->kind == WEIR_COMMAND_DEFINE
+                ? weir_define_plan(c, &script, &err)
+                : weir_truncate_plan(c->value, c->missing_ok, c->chain, &script, &err);
     if (r > 0)
         finish(l, &err);
     r = r > 0 ? 0 : r;
     if (r == 0 && l->alter)
-        r = local_run_own(l, weir_buf_slice(&script), true, truncated);
+        r = local_run_own(l, weir_buf_slice(&script), true, script_done);
     weir_buf_fini(&script);
     local_check(l, r);
+}
+
+/* The sequences that new columns draw from are there before them. */
+static void make_sequences(weir_local *l)
+{
+    local_alter *a = l->alter;
+    weir_slice definitions;
+    a->actions = weir_compat_split(a->actions, &definitions);
+    if (definitions.len == 0) {
+        look(l);
+        return;
+    }
+    weir_buf script;
+    weir_error err;
+    weir_buf_init(&script, WEIR_SQL_TEXT_MAX);
+    int r = weir_alter_sequences(definitions, &script, &err);
+    if (r > 0)
+        finish(l, &err);
+    else if (r == 0)
+        r = local_run_own(l, weir_buf_slice(&script), true, done);
+    weir_buf_fini(&script);
+    local_check(l, r > 0 ? 0 : r);
 }
 
 void local_alter_table(weir_local *l, local_statement *s, local_then then)
@@ -209,8 +233,8 @@ void local_alter_table(weir_local *l, local_statement *s, local_then then)
         .statement = local_statement_ref(s), .then = then, .actions = s->command.value};
     l->alter = a;
     local_tx_begin_implicit(l);
-    if (s->command.kind == WEIR_COMMAND_TRUNCATE || s->command.kind == WEIR_COMMAND_SEQUENCE)
-        truncate_tables(l);
+    if (s->command.kind != WEIR_COMMAND_ALTER_TABLE)
+        run_script(l);
     else
-        look(l);
+        make_sequences(l);
 }

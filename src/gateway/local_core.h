@@ -132,7 +132,8 @@ typedef struct local_run {
     local_statement *left_hinted;
     weir_buf control; /* text of a statement of our own */
     weir_buf own;     /* … of one that is part of the client's: savepoints come before it */
-    weir_buf zoned;   /* the source, under a TimeZone other than UTC */
+    weir_buf drawn; /* weir_exec.drawn, of the whole session; weir_local's while there is no run */
+    weir_buf zoned; /* the source, under a TimeZone other than UTC */
     bool schema_work; /* … which edits the schema */
     weir_role need;
     weir_memory *memory; /* the host's */
@@ -233,6 +234,7 @@ struct weir_local {
     weir_slice user, database; /* in `login` */
     uint8_t *login;            /* startup parameters: uint32 length, then the bytes */
     weir_buf out;
+    weir_buf drawn; /* while there is no run: see there */
     local_tx tx;
     uint32_t pid;
     uint8_t phase;     /* local_phase */

@@ -30,6 +30,7 @@ void local_run_free(local_run *run)
     local_charge_drop(&run->charge);
     weir_buf_fini(&run->control);
     weir_buf_fini(&run->own);
+    weir_buf_fini(&run->drawn);
     weir_buf_fini(&run->zoned);
     free(run);
 }
@@ -364,6 +365,7 @@ static void set_exec(local_run *run)
         .cheap = describe || known_short(run),
         .anew = run->fill.anew,
         .said = &run->rows.said,
+        .drawn = &run->drawn,
         .out = out,
         .on_done = on_done,
         .user = run,
@@ -526,6 +528,8 @@ static local_run *prepare(weir_local *l, local_statement *s, local_portal *p, lo
             return NULL;
         weir_buf_init(&l->run->control, CONTROL_SIZE_MAX);
         weir_buf_init(&l->run->own, WEIR_SQL_TEXT_MAX);
+        l->run->drawn = l->drawn;
+        l->drawn = (weir_buf){0};
     }
     local_run *run = l->run;
     local_statement_unref(run->statement);

@@ -599,6 +599,14 @@ static int deallocate(weir_local *l, const weir_command *c, weir_error *err)
     return WEIR_COMPAT_REFUSED;
 }
 
+/* What currval and lastval tell. */
+static void forget_drawn(weir_local *l)
+{
+    if (l->run)
+        weir_buf_clear(&l->run->drawn);
+    weir_buf_clear(&l->drawn);
+}
+
 static int discard_all(weir_local *l, weir_error *err)
 {
     if (local_tx_in_block(l)) {
@@ -607,6 +615,7 @@ static int discard_all(weir_local *l, weir_error *err)
     }
     local_portals_close(l);
     local_statements_close(l);
+    forget_drawn(l);
     int r = local_listen_command(l, &(weir_command){.kind = WEIR_COMMAND_UNLISTEN}, err);
     return r == 0 ? reset_all(l, err) : r;
 }
@@ -636,6 +645,9 @@ static int run_command(weir_local *l, const weir_command *c, const local_portal 
         return show(l, c, err);
     case WEIR_COMMAND_DISCARD_ALL:
         return discard_all(l, err);
+    case WEIR_COMMAND_DISCARD_SEQUENCES:
+        forget_drawn(l);
+        return 0;
     case WEIR_COMMAND_DEALLOCATE:
         return deallocate(l, c, err);
     case WEIR_COMMAND_CONFIG:
@@ -684,7 +696,7 @@ void local_command_run(weir_local *l, local_statement *s, local_portal *p, local
         return;
     }
     if (c->kind == WEIR_COMMAND_ALTER_TABLE || c->kind == WEIR_COMMAND_TRUNCATE ||
-        c->kind == WEIR_COMMAND_SEQUENCE) {
+        c->kind == WEIR_COMMAND_SEQUENCE || c->kind == WEIR_COMMAND_DEFINE) {
         local_alter_table(l, s, then);
         return;
     }

@@ -119,7 +119,8 @@ static int fill(weir_local *l, local_statement *s, weir_slice name, weir_slice s
         return r;
     bool declares = s->command.kind == WEIR_COMMAND_DECLARE;
     bool alters = s->command.kind == WEIR_COMMAND_ALTER_TABLE;
-    bool runs = declares || alters || s->command.kind == WEIR_COMMAND_NONE;
+    bool defines = s->command.kind == WEIR_COMMAND_DEFINE;
+    bool runs = declares || alters || defines || s->command.kind == WEIR_COMMAND_NONE;
     if (runs) {
         /* The translation may move `owned`: it reads the caller's copy. */
         size_t at = declares ? (size_t)(s->command.value.data - s->source.data) : 0;
@@ -135,6 +136,8 @@ static int fill(weir_local *l, local_statement *s, weir_slice name, weir_slice s
         weir_session_understand(l->session, s->text, &s->words);
     if (declares || alters) /* what was read of it may have moved; an ALTER is done as translated */
         r = weir_command_read(declares ? s->source : s->text, &s->command, err);
+    if (defines)
+        s->command.value = s->text;
     return r;
 }
 

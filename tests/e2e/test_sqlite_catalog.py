@@ -31,8 +31,9 @@ def titled(weir, command):
 
 
 def test_lists(shop):
-    assert titled(shop, r"\d").splitlines()[2:5] == [
-        "public|cheap|view|weir", "public|items|table|weir", "public|orders|table|weir"]
+    assert titled(shop, r"\d").splitlines()[2:6] == [
+        "public|cheap|view|weir", "public|items|table|weir", "public|items_id_seq|sequence|weir",
+        "public|orders|table|weir"]
     assert "public|items_pkey|index|weir|items" in titled(shop, r"\di")
     assert "public|cheap|view|weir" in titled(shop, r"\dv")
     assert "app|weir|UTF8|C|C" in titled(shop, r"\l")
@@ -88,7 +89,7 @@ def test_tab_completion_finds_names(shop):
         AND c.relnamespace <> (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'pg_catalog')
         UNION ALL SELECT NULL::pg_catalog.text, n.nspname FROM pg_catalog.pg_namespace n
         WHERE n.nspname LIKE 'it%' AND n.nspname NOT LIKE E'pg\\\\_%' LIMIT 1000""").stdout
-    assert found == "items|\n"
+    assert sorted(found.splitlines()) == ["items_id_seq|", "items|"]
 
 
 def test_own_uncommitted_changes_show_and_a_rollback_hides_them(shop):

@@ -67,7 +67,7 @@ def press(shop, keys, wanted, seconds=20):
 
 
 @pytest.mark.parametrize("keys, wanted", [
-    (b"SELECT * FROM it\t", rb"FROM items"),
+    (b"SELECT * FROM ord\t", rb"FROM orders"),
     (b"SELECT name FROM items WHERE pri\t", rb"WHERE price"),
     (b"INSERT INTO ord\t", rb"INTO orders"),
     (b"\\d ord\t", rb"d orders"),

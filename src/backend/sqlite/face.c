@@ -1,6 +1,6 @@
 /* Virtual tables whose rows are those of a query on the same connection (docs/decisions/0011). Rows
- * of a table without arguments are read once for each state of the schema, and kept; the others'
- * query runs for each cursor.
+ * of a table that the schema alone decides are read once for each state of it, and kept; the
+ * others' query runs for each cursor.
  *
  * Invariant: SQLite compares again what it passes in, so a cursor may give too many rows, never too
  * few: a value is passed with the affinity of its column, and only under collation BINARY. */
@@ -30,7 +30,7 @@ typedef struct condition {
 
 typedef struct cursor {
     sqlite3_vtab_cursor base;
-    sqlite3_stmt *query;      /* of a table with arguments */
+    sqlite3_stmt *query;      /* of a table that is read anew */
     weir_sqlite_image *image; /* of another one */
     condition conditions[CONDITIONS_MAX];
     int condition_count;
@@ -143,6 +143,13 @@ static bool is_argument(const table *t, int column)
     return column >= t->columns - t->arguments;
 }
 
+/* With arguments, or of a table that changes without the schema. */
+static bool is_read_anew(const table *t)
+{
+    const char *query = t->of->table->query;
+    return t->arguments > 0 || strncmp(query, WEIR_FACE_WHERE, strlen(WEIR_FACE_WHERE)) == 0;
+}
+
 static bool usable(const table *t, sqlite3_index_info *info, int i)
 {
     const struct sqlite3_index_constraint *c = &info->aConstraint[i];
@@ -164,7 +171,7 @@ static int on_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
         if (column >= 0 && is_argument(t, column) && !info->aConstraint[i].usable)
             return SQLITE_CONSTRAINT;
         if (!usable(t, info, i) || taken[column] ||
-            (!is_argument(t, column) && (t->arguments > 0 || n == CONDITIONS_MAX)))
+            (!is_argument(t, column) && (is_read_anew(t) || n == CONDITIONS_MAX)))
             continue;
         taken[column] = true;
         conditions[n++] = (char)('A' + column);
@@ -269,6 +276,9 @@ static int on_next(sqlite3_vtab_cursor *base)
 static int filter_query(table *t, cursor *c, const char *conditions, sqlite3_value **argv)
 {
     int rc = SQLITE_OK, visible = t->columns - t->arguments;
+    c->done = true;
+    if (!weir_sqlite_face_applies(t->of->face->db, t->of->table->query))
+        return SQLITE_OK;
     if (!c->query)
         rc = weir_sqlite_face_prepare(t->of->face->db, t->of->table->query, &c->query);
     else
@@ -305,8 +315,8 @@ static int on_filter(sqlite3_vtab_cursor *base, int number, const char *conditio
     cursor *c = cursor_of(base);
     table *t = table_of(base->pVtab);
     c->row = 0;
-    return t->arguments > 0 ? filter_query(t, c, conditions, argv)
-                            : filter_image(t, c, conditions, argv);
+    return is_read_anew(t) ? filter_query(t, c, conditions, argv)
+                           : filter_image(t, c, conditions, argv);
 }
 
 static int on_eof(sqlite3_vtab_cursor *base)

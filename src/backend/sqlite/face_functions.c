@@ -48,7 +48,12 @@ static void on_query(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
     function *f = sqlite3_user_data(context);
     sqlite3_stmt *query = NULL;
-    int rc = borrow_query(f, &query);
+    int rc = SQLITE_OK;
+    bool applies = weir_sqlite_face_applies(f->face->db, f->of->query);
+    if (!applies && !f->of->instead)
+        return;
+    rc = applies ? borrow_query(f, &query)
+                 : weir_sqlite_face_prepare(f->face->db, f->of->instead, &query);
     for (int i = 0; i < argc && rc == SQLITE_OK; i++)
         rc = i < sqlite3_bind_parameter_count(query) ? sqlite3_bind_value(query, i + 1, argv[i])
                                                      : SQLITE_OK;
@@ -287,6 +292,99 @@ static void on_notify(sqlite3_context *context, int argc, sqlite3_value **argv)
         sqlite3_result_text(context, "", 0, SQLITE_STATIC); /* void */
 }
 
+/* ---- sequences: what the session's own nextval gave ---- */
+
+typedef struct drawn {
+    size_t at, len; /* of the record */
+    int64_t value;
+} drawn;
+
+/* The newest of that name; of any, if it is NULL. */
+static bool find_drawn(const weir_buf *all, const char *name, drawn *ret)
+{
+    bool found = false;
+    for (size_t at = 0; at < all->len;) {
+        const char *of = (const char *)all->data + at + sizeof(int64_t);
+        size_t len = sizeof(int64_t) + strlen(of) + 1;
+        if (!name || strcmp(of, name) == 0) {
+            *ret = (drawn){.at = at, .len = len};
+            memcpy(&ret->value, all->data + at, sizeof(int64_t));
+            found = true;
+        }
+        at += len;
+    }
+    return found;
+}
+
+/* weir_sequence_drew(name, value): the value. Of those that a session drew from more sequences than
+ * there is room for, the oldest are forgotten. */
+static void on_drew(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+    weir_sqlite_db *db = sqlite3_user_data(context);
+    weir_buf *all = db->running ? db->running->drawn : NULL;
+    const char *name = argc > 0 ? (const char *)sqlite3_value_text(argv[0]) : NULL;
+    int64_t value = argc > 1 ? sqlite3_value_int64(argv[1]) : 0;
+    drawn old;
+    if (all && name && find_drawn(all, name, &old)) {
+        memmove(all->data + old.at, all->data + old.at + old.len, all->len - old.at - old.len);
+        all->len -= old.len;
+    }
+    int r = all && name ? 0 : -ENOENT;
+    while (r == 0 && all->len > 0 && all->len + sizeof(value) + strlen(name) + 1 > all->size_max) {
+        size_t len = sizeof(value) + strlen((const char *)all->data + sizeof(value)) + 1;
+        memmove(all->data, all->data + len, all->len - len);
+        all->len -= len;
+    }
+    if (r == 0)
+        r = weir_buf_append(all, weir_slice_make((const uint8_t *)&value, sizeof(value)));
+    if (r == 0)
+        r = weir_buf_append(all, weir_slice_make((const uint8_t *)name, strlen(name) + 1));
+    if (r == -ENOMEM)
+        sqlite3_result_error_nomem(context);
+    else
+        sqlite3_result_value(context, argv[1]);
+}
+
+/* weir_sequence_drawn(name): what the session drew last; of NULL, from any. */
+static void on_drawn(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+    weir_sqlite_db *db = sqlite3_user_data(context);
+    const weir_buf *all = db->running ? db->running->drawn : NULL;
+    const char *name = argc > 0 ? (const char *)sqlite3_value_text(argv[0]) : NULL;
+    drawn last;
+    if (all && find_drawn(all, name, &last)) {
+        sqlite3_result_int64(context, last.value);
+        return;
+    }
+    char *words = name ? sqlite3_mprintf(WEIR_SQLITE_FACE_ERROR
+                                         "55000:weir: currval of sequence \"%s\" is not yet "
+                                         "defined in this session",
+                                         name)
+                       : sqlite3_mprintf(WEIR_SQLITE_FACE_ERROR
+                                         "55000:weir: lastval is not yet defined in this session");
+    sqlite3_result_error(context, words ? words : "out of memory", -1);
+    sqlite3_free(words);
+}
+
+/* weir_largest_key(table): of an INTEGER PRIMARY KEY; NULL: there are no rows. */
+static void on_largest_key(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+    weir_sqlite_db *db = sqlite3_user_data(context);
+    const unsigned char *name = argc > 0 ? sqlite3_value_text(argv[0]) : NULL;
+    char *text =
+        sqlite3_mprintf("SELECT max(rowid) FROM main.\"%w\"", name ? (const char *)name : "");
+    sqlite3_stmt *stmt = NULL;
+    int rc = text ? weir_sqlite_face_prepare(db, text, &stmt) : SQLITE_NOMEM;
+    if (rc == SQLITE_OK)
+        rc = weir_sqlite_face_step(db, stmt);
+    if (rc == SQLITE_ROW)
+        sqlite3_result_value(context, sqlite3_column_value(stmt, 0));
+    else
+        sqlite3_result_error_code(context, rc);
+    sqlite3_finalize(stmt);
+    sqlite3_free(text);
+}
+
 int weir_sqlite_face_add_own(weir_sqlite_db *db)
 {
     int flags = SQLITE_UTF8 | SQLITE_DIRECTONLY;
@@ -301,6 +399,15 @@ int weir_sqlite_face_add_own(weir_sqlite_db *db)
     if (rc == SQLITE_OK)
         rc = sqlite3_create_function_v2(db->handle, "weir_is_whole", 1, flags, db, on_whole, NULL,
                                         NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_create_function_v2(db->handle, "weir_sequence_drew", 2, flags, db, on_drew,
+                                        NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_create_function_v2(db->handle, "weir_sequence_drawn", 1, flags, db, on_drawn,
+                                        NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_create_function_v2(db->handle, "weir_largest_key", 1, flags, db,
+                                        on_largest_key, NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_create_function_v2(db->handle, "weir_parameter_types", 1, flags, db,
                                         weir_sqlite_on_parameter_types, NULL, NULL, NULL);

@@ -38,6 +38,8 @@ extern const sqlite3_module weir_sqlite_face_methods;
 /* face_keep.c */
 WEIR_MUST_CHECK int weir_sqlite_face_prepare(weir_sqlite_db *db, const char *sql,
                                              sqlite3_stmt **ret);
+/* Has the file the table that this text asks for (WEIR_FACE_WHERE)? True where it asks for none. */
+bool weir_sqlite_face_applies(weir_sqlite_db *db, const char *sql);
 /* The module's rows as the schema is now; borrowed. SQLite's code. */
 WEIR_MUST_CHECK int weir_sqlite_face_image(weir_sqlite_face_module *module,
                                            weir_sqlite_image **ret);

@@ -2,6 +2,7 @@
  * schema, prepared queries. A schema's version does not tell all of its states apart: one that was
  * undone comes again for another (catalog.h); `face_stale` says that it may have happened. */
 #include "backend/sqlite/face_internal.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 int weir_sqlite_face_prepare(weir_sqlite_db *db, const char *sql, sqlite3_stmt **ret)
@@ -11,6 +12,20 @@ int weir_sqlite_face_prepare(weir_sqlite_db *db, const char *sql, sqlite3_stmt *
     int rc = sqlite3_prepare_v3(db->handle, sql, -1, 0, ret, NULL);
     db->collector.trusted = before;
     return rc;
+}
+
+bool weir_sqlite_face_applies(weir_sqlite_db *db, const char *sql)
+{
+    bool where = strncmp(sql, WEIR_FACE_WHERE, strlen(WEIR_FACE_WHERE)) == 0;
+    bool unless = strncmp(sql, WEIR_FACE_UNLESS, strlen(WEIR_FACE_UNLESS)) == 0;
+    if (!where && !unless)
+        return true;
+    const char *begin = sql + strlen(where ? WEIR_FACE_WHERE : WEIR_FACE_UNLESS);
+    const char *end = strstr(begin, " */");
+    char name[256];
+    (void)snprintf(name, sizeof(name), "%.*s", end ? (int)(end - begin) : 0, begin);
+    return where == (sqlite3_table_column_metadata(db->handle, "main", name, NULL, NULL, NULL, NULL,
+                                                   NULL, NULL) == SQLITE_OK);
 }
 
 /* A step may prepare anew. */

@@ -5,15 +5,33 @@
  *
  * Invariant: the schema is read anew behind an edit, before anything else is prepared; a text that
  * SQLite does not understand fails there, and with it the transaction. */
+#include "backend/sqlite/face_internal.h"
 #include "backend/sqlite/run.h"
 #include <stdio.h>
 #include <strings.h>
 
+/* A row may be taken away where nothing else in the file is its own: of a view. */
 static bool edits_schema(const char *text, const char *end)
 {
-    static const char begin[] = "UPDATE sqlite_schema ";
-    return (size_t)(end - text) >= sizeof(begin) - 1 &&
-           strncasecmp(text, begin, sizeof(begin) - 1) == 0;
+    static const char *const begins[] = {"UPDATE sqlite_schema ",
+                                         "DELETE FROM sqlite_schema WHERE type = 'view'"};
+    for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+        size_t len = strlen(begins[i]);
+        if ((size_t)(end - text) >= len && strncasecmp(text, begins[i], len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Behind what does not apply here, which ends with its line, and behind what said so. */
+static const char *skip(weir_sqlite_db *db, const char *text, const char *end)
+{
+    while (text < end && !weir_sqlite_face_applies(db, text)) {
+        const char *line = memchr(text, '\n', (size_t)(end - text));
+        text = line ? line + 1 : end;
+    }
+    const char *comment = (size_t)(end - text) > 2 && text[0] == '/' ? strstr(text, "*/ ") : NULL;
+    return comment ? comment + 3 : text;
 }
 
 /* Another version makes every connection read the schema, this one too. */
@@ -48,6 +66,7 @@ static int run_all(weir_sqlite_db *db, const char *text, const char *end)
     while (rc == SQLITE_OK) {
         while (text < end && (*text == '\n' || *text == ' '))
             text++;
+        text = skip(db, text, end);
         bool edits = edits_schema(text, end);
         if (edited && !edits)
             rc = read_anew(db);

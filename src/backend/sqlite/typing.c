@@ -10,7 +10,9 @@
 static const char columns_query[] =
     "SELECT c.name, iif(c.pk > 0 AND c.type = 'INTEGER' AND instr(s.sql, 'INTEGER /* int4 */'), "
     "'INT4', c.type), c.\"notnull\", c.pk, instr(s.sql, '(" WEIR_FACE_TABLE_MARK
-    "'), v.sql FROM pragma_table_list(?1) AS l, pragma_table_xinfo(?1) AS c LEFT JOIN "
+    "'), v.sql, iif(c.pk > 0 AND c.type = 'INTEGER', NULL, "
+    "coalesce(c.dflt_value, 'NULL')) FROM pragma_table_list(?1) AS l, pragma_table_xinfo(?1) AS c "
+    "LEFT JOIN "
     "sqlite_schema AS s "
     "ON s.type = 'table' AND s.name = ?1 COLLATE NOCASE LEFT JOIN sqlite_schema AS v ON v.type = "
     "'view' AND v.name = ?1 COLLATE NOCASE WHERE l.type IN ('table', 'view') AND "
@@ -53,9 +55,7 @@ static bool is_virtual(const weir_sqlite_db *db, weir_slice name)
 
 typedef struct kept_column {
     struct kept_column *next;
-    weir_slice name;
-    const char *declared;
-    bool not_null, key;
+    weir_face_column is;
 } kept_column;
 
 typedef struct kept_table {
@@ -171,18 +171,22 @@ static int load_columns(weir_sqlite_typing *t, kept_table *table)
         if (!c)
             return SQLITE_NOMEM;
         bool key = sqlite3_column_int(t->ask_columns, 3) > 0;
-        *c = (kept_column){.name = keep_text(t, text_at(t->ask_columns, 0)),
-                           .declared = (const char *)keep_text(t, text_at(t->ask_columns, 1)).data,
-                           .not_null = key || sqlite3_column_int(t->ask_columns, 2) != 0,
-                           .key = key};
+        bool counts = sqlite3_column_type(t->ask_columns, 6) == SQLITE_NULL;
+        weir_slice value = keep_text(t, text_at(t->ask_columns, 6));
+        *c = (kept_column){
+            .is = {.name = keep_text(t, text_at(t->ask_columns, 0)),
+                   .declared = (const char *)keep_text(t, text_at(t->ask_columns, 1)).data,
+                   .fallback = counts ? NULL : (const char *)value.data,
+                   .not_null = key || sqlite3_column_int(t->ask_columns, 2) != 0,
+                   .key = key}};
         weir_slice types = view_types(text_at(t->ask_columns, 5)), type = take_type(&types);
         for (size_t i = 0; i < at && type.len > 0; i++)
             type = take_type(&types);
         at++;
         if (type.len > 0)
-            c->declared = declare(t, type);
+            c->is.declared = declare(t, type);
         table->marked = type.len > 0 || sqlite3_column_int(t->ask_columns, 4) > 0;
-        if (!c->name.data || !c->declared)
+        if (!c->is.name.data || !c->is.declared || !value.data)
             return SQLITE_NOMEM;
         *tail = c;
         tail = &c->next;
@@ -215,16 +219,14 @@ static int load(weir_sqlite_db *db, weir_slice name, kept_table **ret)
 }
 
 static int read_table(void *user, weir_slice name, bool *ret_marked,
-                      void (*column)(void *to, weir_slice name, const char *declared, bool not_null,
-                                     bool key),
-                      void *to)
+                      void (*column)(void *to, const weir_face_column *column), void *to)
 {
     weir_sqlite_db *db = user;
     kept_table *table = weir_map_find(&db->typing->by_name, name);
     int r = table ? 0 : load(db, name, &table);
     *ret_marked = r == 0 && table->marked;
     for (const kept_column *c = r == 0 ? table->columns : NULL; c; c = c->next)
-        column(to, c->name, c->declared, c->not_null, c->key);
+        column(to, &c->is);
     return r;
 }
 
