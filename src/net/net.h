@@ -120,6 +120,9 @@ typedef struct weir_stream_handler {
     /* Gone. 0: the peer ended the stream (what was queued was sent first, or 5 s have passed), or
      * it was closed here; -errno: why it failed. */
     void (*on_close)(weir_stream *stream, int error);
+    /* weir_loop_free found it open, and on_close will not come: for a handler whose `user` nobody
+     * else knows, to free that and nothing more. May be NULL. */
+    void (*on_drop)(weir_stream *stream);
 } weir_stream_handler;
 
 /* Address: "host:port" with a numeric host ("127.0.0.1:6432", "[::1]:6432"), or "/path" or

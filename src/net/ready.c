@@ -52,8 +52,12 @@ void weir_ready_end(weir_ready_loop *loop)
 {
     weir_ready_drop_tasks(loop);
     weir_list *link;
-    while ((link = weir_list_pop_front(&loop->streams)))
-        weir_ready_drop(loop, WEIR_CONTAINER_OF(link, weir_ready_stream, link));
+    while ((link = weir_list_pop_front(&loop->streams))) {
+        weir_ready_stream *s = WEIR_CONTAINER_OF(link, weir_ready_stream, link);
+        if (s->base.handler && s->base.handler->on_drop)
+            s->base.handler->on_drop(&s->base);
+        weir_ready_drop(loop, s);
+    }
     weir_chunk_pool_fini(&loop->chunks);
     weir_loop_end(&loop->base);
     free(loop->read_buffer);

@@ -127,7 +127,7 @@ static void chat_closed(weir_stream *stream, int error)
     c->server_closed = true;
 }
 
-static const weir_stream_handler chat_handler = {NULL, chat_bytes, NULL, chat_closed};
+static const weir_stream_handler chat_handler = {.on_bytes = chat_bytes, .on_close = chat_closed};
 
 static void chat_accept(weir_listener *listener, weir_stream *stream)
 {
@@ -313,8 +313,10 @@ static void mess_closed(weir_stream *stream, int error)
     e->mess->closed++;
 }
 
-static const weir_stream_handler mess_handler = {mess_opened, mess_bytes, mess_drained,
-                                                 mess_closed};
+static const weir_stream_handler mess_handler = {.on_open = mess_opened,
+                                                 .on_bytes = mess_bytes,
+                                                 .on_drained = mess_drained,
+                                                 .on_close = mess_closed};
 
 static void mess_accept(weir_listener *listener, weir_stream *stream)
 {

@@ -58,6 +58,11 @@ static void on_close(weir_stream *stream, int error)
         pg_conn_look_clean(target);
 }
 
+static void on_drop(weir_stream *stream)
+{
+    free(weir_stream_user(stream));
+}
+
 static void on_timeout(weir_timer *timer, weir_loop *loop)
 {
     (void)loop;
@@ -66,7 +71,7 @@ static void on_timeout(weir_timer *timer, weir_loop *loop)
 }
 
 static const weir_stream_handler handler = {
-    .on_open = on_open, .on_bytes = on_bytes, .on_close = on_close};
+    .on_open = on_open, .on_bytes = on_bytes, .on_close = on_close, .on_drop = on_drop};
 
 void pg_cancel(weir_conn *conn)
 {

@@ -113,7 +113,8 @@ static void on_close(weir_stream *stream, int error)
         weir_loop_stop(end->bed->loop);
 }
 
-const weir_stream_handler net_end_handler = {on_open, on_bytes, on_drained, on_close};
+const weir_stream_handler net_end_handler = {
+    .on_open = on_open, .on_bytes = on_bytes, .on_drained = on_drained, .on_close = on_close};
 
 static void on_accept(weir_listener *listener, weir_stream *stream)
 {

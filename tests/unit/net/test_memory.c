@@ -31,7 +31,8 @@ static void server_close(weir_stream *stream, int error)
         assert_true(weir_failalloc_failed());
 }
 
-static const weir_stream_handler server_handler = {NULL, server_bytes, NULL, server_close};
+static const weir_stream_handler server_handler = {.on_bytes = server_bytes,
+                                                   .on_close = server_close};
 
 static void client_open(weir_stream *stream)
 {
@@ -57,7 +58,8 @@ static void client_close(weir_stream *stream, int error)
     weir_loop_stop(w->loop);
 }
 
-static const weir_stream_handler client_handler = {client_open, client_bytes, NULL, client_close};
+static const weir_stream_handler client_handler = {
+    .on_open = client_open, .on_bytes = client_bytes, .on_close = client_close};
 
 static void on_accept(weir_listener *listener, weir_stream *stream)
 {

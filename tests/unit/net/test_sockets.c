@@ -30,7 +30,7 @@ typedef struct peer {
     int far;
     size_t got, sent;
     bool pauses;
-    unsigned closed;
+    unsigned closed, dropped;
     int error;
 } peer;
 
@@ -64,7 +64,14 @@ static void on_close(weir_stream *stream, int error)
     check_hopes(p->hopes);
 }
 
-static const weir_stream_handler handler = {.on_bytes = on_bytes, .on_close = on_close};
+static void on_drop(weir_stream *stream)
+{
+    peer *p = weir_stream_user(stream);
+    p->dropped++;
+}
+
+static const weir_stream_handler handler = {
+    .on_bytes = on_bytes, .on_close = on_close, .on_drop = on_drop};
 
 static net_bed make_bed(void)
 {
@@ -229,6 +236,8 @@ static void test_descriptors_are_let_go_when_closed_and_when_the_loop_ends(void 
     assert_int_equal(read(open.far, &byte, 1), -1);
     weir_loop_free(bed.loop);
     assert_int_equal(read(open.far, &byte, 1), 0);
+    assert_int_equal(open.dropped, 1);
+    assert_int_equal(open.closed + closed.dropped, 0);
     close(closed.far);
     close(open.far);
 }

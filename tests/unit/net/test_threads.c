@@ -145,7 +145,8 @@ static void mover_closed(weir_stream *stream, int error)
     assert_int_equal(error, 0);
 }
 
-static const weir_stream_handler mover_handler = {NULL, echo_and_move, NULL, mover_closed};
+static const weir_stream_handler mover_handler = {.on_bytes = echo_and_move,
+                                                  .on_close = mover_closed};
 
 static void take_mover(weir_listener *listener, weir_stream *stream)
 {
