@@ -98,15 +98,16 @@ def numbers(version):
     return [int(n) for n in re.findall(r"\d+", version)]
 
 
-def debian(name, package, first=None):
+def debian(name, package, first=None, only=""):
     """What upstream released, unpacked, as a Debian source package has it: of the version `first`
-    if it can be had, else of the newest that can, in the machine's own release or in unstable.
-    Debian's own part is not asked for: a mirror may have the one and not the other."""
+    if it can be had, else of the newest that can (of those that begin with `only`), in the
+    machine's own release or in unstable. Debian's own part is not asked for: a mirror may have the
+    one and not the other."""
     failure = Unavailable(f"no Debian source package {package}")
     for release in (None, "sid") if os_release("ID") == "debian" else (None,):
         environment = apt_environment(release)
         text = run("apt-cache", "showsrc", package, env=environment)
-        versions = set(re.findall(r"^Version: (\S+)$", text, re.M))
+        versions = {v for v in re.findall(r"^Version: (\S+)$", text, re.M) if v.startswith(only)}
         for one in sorted(versions, key=lambda v: (v == first, numbers(v)), reverse=True):
             work = CACHE / "apt" / name
             shutil.rmtree(work, ignore_errors=True)

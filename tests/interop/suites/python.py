@@ -42,6 +42,7 @@ class Psycopg3(PythonSuite):
     """The pure Python implementation over libpq, from the source tree itself."""
 
     name = "psycopg3"
+    upstream = "the tag 3.1.7 of psycopg's repository"  # PyPI's archives have no tests
     requirements = [*PYTEST, "pytest-asyncio==0.20.3", "pproxy==2.7.9", "typing-extensions",
                     "dnspython==2.6.1", "mypy==1.0.1"]
     arguments = ("-p", "no:randomly", "--ignore=tests/crdb", "--ignore=tests/pool",
@@ -51,7 +52,7 @@ class Psycopg3(PythonSuite):
         self.python = sources.python_environment(self.name, self.requirements)
         self.source = sources.present(self.name)
         if not self.source:
-            self.source = sources.debian(self.name, "psycopg3")
+            self.source = sources.debian(self.name, "psycopg3", only="3.1.")
         version = (self.source / "psycopg/psycopg/version.py").read_text()
         self.version = version.split('__version__ = "')[1].split('"')[0]
 

@@ -12,6 +12,7 @@ class Suite:
 
     name = None
     seconds = 900
+    upstream = "its source"  # in words: what else can be unpacked by hand
     database = "interop"
     others = ("postgres",)  # databases that Weir has too
     embedded = False  # through Weir is Weir's SQLite
