@@ -77,10 +77,15 @@ typedef struct weir_face_schema {
     void *user;
 } weir_face_schema;
 
-/* A statement in SQLite's words, and what its result's columns and its parameters are (OIDs, 0: not
- * known). */
+typedef struct weir_face_type {
+    uint32_t oid;     /* 0: not known */
+    int32_t modifier; /* as PostgreSQL says it; -1: none */
+} weir_face_type;
+
+/* A statement in SQLite's words, and what its result's columns (weir_face_type each) and its
+ * parameters (uint32_t each, the OID; 0: not known) are. */
 typedef struct weir_face_typing {
-    weir_buf text, types, params; /* uint32_t each */
+    weir_buf text, types, params;
     weir_buf origins; /* of each column: whose it is, table and column, each ended by a zero */
     size_t count;
 } weir_face_typing;

@@ -7,6 +7,16 @@
 #define ARENA_SIZE_MAX ((size_t)64 << 20)
 #define ARENA_BLOCK ((size_t)256 << 10) /* more than is asked for at once */
 
+/* Of a table's column, which no function has changed: VARHDRSZ is in PostgreSQL's numbers. */
+static int32_t modifier_of(const typed_column *c)
+{
+    if (c->table.len == 0 || c->type.mod <= 0)
+        return -1;
+    if (c->type.oid == WEIR_OID_VARCHAR)
+        return c->type.mod + 4;
+    return c->type.oid == WEIR_OID_NUMERIC ? c->type.mod - 1 + 4 : -1;
+}
+
 static int give_name(weir_buf *out, weir_slice name)
 {
     int r = weir_buf_append(out, name);
@@ -19,7 +29,8 @@ static int give_types(const typed_query *q, weir_face_typing *ret)
     ret->count = 0;
     for (size_t i = 0; r == 0 && i < q->count; i++) {
         const typed_column *c = &q->columns[i];
-        r = weir_buf_append(&ret->types, weir_slice_make(&c->type.oid, sizeof(c->type.oid)));
+        weir_face_type type = {c->type.oid, modifier_of(c)};
+        r = weir_buf_append(&ret->types, weir_slice_make(&type, sizeof(type)));
         if (r == 0)
             r = give_name(&ret->origins, c->table);
         if (r == 0)

@@ -19,6 +19,7 @@ typedef struct weir_column {
     const char *origin;   /* column name in the origin, or NULL */
     int64_t relation;     /* the origin's row in sqlite_schema; 0: not known */
     uint16_t number;      /* the column's there, from 1 */
+    int32_t modifier;     /* of its type, as PostgreSQL says it; -1: none */
 } weir_column;
 
 /* Turns rows into the client's bytes; called on whichever thread executes, never on two at once.

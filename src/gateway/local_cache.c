@@ -363,7 +363,7 @@ void local_cache_finish_kept(local_run *run, const local_portal *p)
 
 static void identify_description(weir_local *l, const local_statement *s)
 {
-    weir_buf *b = begin_identity(l, 'D');
+    weir_buf *b = begin_identity(l, 'S');
     weir_slice key = local_statement_key(s);
     put(b, key.data, key.len);
 }
@@ -377,13 +377,20 @@ static int put_description(const local_run *run, weir_buf *out)
     if (r == 0)
         r = weir_buf_append_u16(out, (uint16_t)c->count);
     for (size_t i = 0; r == 0 && i < c->count; i++) {
-        r = weir_buf_append_u32(out, c->items[i].type_oid);
+        const weir_pg_column *item = &c->items[i];
+        r = weir_buf_append_u32(out, item->type_oid);
+        if (r == 0)
+            r = weir_buf_append_u32(out, (uint32_t)item->type_modifier);
+        if (r == 0)
+            r = weir_buf_append_u32(out, item->table_oid);
+        if (r == 0)
+            r = weir_buf_append_u16(out, item->attribute);
         if (r == 0)
             r = weir_buf_append_u8(out, c->loose[i]);
         if (r == 0)
-            r = weir_buf_append_u32(out, (uint32_t)c->items[i].name.len);
+            r = weir_buf_append_u32(out, (uint32_t)item->name.len);
         if (r == 0)
-            r = weir_buf_append(out, c->items[i].name);
+            r = weir_buf_append(out, item->name);
     }
     return r;
 }
@@ -398,7 +405,9 @@ static int read_columns(weir_pg_reader *r, local_columns *c)
         weir_pg_column *item = &c->items[i];
         item->type_oid = weir_pg_read_u32(r);
         item->type_size = weir_compat_oid_size(item->type_oid);
-        item->type_modifier = -1;
+        item->type_modifier = (int32_t)weir_pg_read_u32(r);
+        item->table_oid = weir_pg_read_u32(r);
+        item->attribute = weir_pg_read_u16(r);
         c->loose[i] = weir_pg_read_u8(r);
         item->name = weir_pg_read_bytes(r, weir_pg_read_u32(r));
         result = weir_buf_append(&c->names, item->name);

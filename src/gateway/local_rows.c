@@ -82,7 +82,7 @@ static void take_types(local_rows *rows, const weir_column *columns, size_t coun
         uint32_t fallback = array ? weir_compat_array_oid(WEIR_OID_TEXT) : WEIR_OID_TEXT;
         item->type_oid = oid != 0 ? oid : fallback;
         item->type_size = weir_compat_oid_size(item->type_oid);
-        item->type_modifier = -1;
+        item->type_modifier = columns[i].modifier;
         if (rows->columns.loose[i] == LOCAL_TYPED && columns[i].relation > 0) {
             item->table_oid = WEIR_COMPAT_FIRST_OID + (uint32_t)columns[i].relation;
             item->attribute = columns[i].number;

@@ -232,6 +232,23 @@ def test_types_of_the_catalogues_columns_are_known_inside_calls(sqlite):
                                     ("_int8", 0, 20, ["a", "b"], [23, 1700])]
 
 
+def test_prepared_statements_say_where_their_columns_come_from(sqlite):
+    """However often they were described: what is known of a statement is kept for others."""
+    with sqlite.weir.connect() as db:
+        db.execute("CREATE TABLE t (a int, b numeric(5, 2), c varchar(7), d numeric)")
+        oid = db.execute("SELECT 't'::regclass::oid").fetchone()[0]
+    for _ in range(3):
+        with sqlite.weir.connect() as db:
+            db.pgconn.prepare(b"s", b"SELECT a, b, c, d, b + 1 FROM t WHERE a = $1")
+            r = db.pgconn.describe_prepared(b"s")
+            assert [(r.ftable(i), r.ftablecol(i), r.fmod(i)) for i in range(r.nfields)] == [
+                (oid, 1, -1), (oid, 2, (5 << 16 | 2) + 4), (oid, 3, 7 + 4), (oid, 4, -1),
+                (0, 0, -1)]
+            columns = db.execute("SELECT b, c FROM t").description
+            assert [(c.precision, c.scale, c.display_size) for c in columns] == [
+                (5, 2, None), (None, None, 7)]
+
+
 def test_a_view_shows_moments_in_its_readers_zone(sqlite):
     """Whoever made it."""
     with sqlite.weir.connect() as db:

@@ -84,8 +84,9 @@ static void take_typed(const weir_sqlite_stmt *stmt, int i, char room[24], weir_
 {
     if (!stmt->template || (size_t)i >= stmt->type_count)
         return;
-    snprintf(room, 24, "pg_text(%u)", stmt->types[i]);
-    column->declared = stmt->types[i] ? room : NULL;
+    snprintf(room, 24, "pg_text(%u)", stmt->types[i].oid);
+    column->declared = stmt->types[i].oid ? room : NULL;
+    column->modifier = stmt->types[i].modifier;
     column->origin = column->origin ? column->origin : ""; /* the name is the right one */
 }
 
@@ -123,6 +124,7 @@ static int give_columns(weir_sqlite_db *db, weir_sqlite_stmt *stmt, weir_exec *e
             .origin = sqlite3_column_origin_name(handle, i),
             .relation = origins ? origins[i].relation : 0,
             .number = origins ? origins[i].column : 0,
+            .modifier = -1,
         };
         take_typed(stmt, i, rooms[i], &columns[i]);
     }

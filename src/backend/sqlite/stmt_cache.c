@@ -1,6 +1,7 @@
 /* Prepared statements of one SQLite connection, by text. Each is on exactly one list: `idle` or
  * `lent`; the map finds the kept ones on either. */
 #include "backend/sqlite/stmt_cache.h"
+#include "catalog/face.h"
 #include <stdlib.h>
 
 #define TEXT_LEN_MAX 16384u /* of a kept one: longer texts are hardly sent twice */

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 struct weir_sqlite_origin; /* catalog.h */
+struct weir_face_type;     /* face.h */
 
 typedef struct weir_sqlite_stmt {
     struct weir_sqlite_origin *origins; /* of its columns; NULL: not known */
@@ -32,9 +33,9 @@ typedef struct weir_sqlite_stmt {
     bool once;            /* what is to be known about it is not: not kept */
     uint64_t fingerprint; /* of its accesses and what the schema says of them; 0: not known */
     bool passed;          /* not translated with types, by the schema as it was then */
-    char *template;  /* translated with types: the text that it is known by elsewhere; else NULL */
-    uint32_t *types; /* … and its columns' */
-    char *origin_names; /* … of tables: weir_face_typing */
+    char *template; /* translated with types: the text that it is known by elsewhere; else NULL */
+    struct weir_face_type *types; /* … and its columns' */
+    char *origin_names;           /* … of tables: weir_face_typing */
     size_t type_count;
     size_t charged; /* to the cache's memory, once it rests there */
     size_t text_len;
