@@ -39,7 +39,11 @@ def is_first_a_hit(gateway, sql, params=None, **more):
     before = hits(gateway)
     with gateway.connect(**more) as db:
         db.execute(sql, params, prepare=False).fetchall()
-    return hits(gateway) > before
+    if hits(gateway) > before:
+        return True
+    with console(gateway) as c:
+        print("misses:", rows(c, "CACHE_MISSES"))
+    return False
 
 
 @pytest.fixture
