@@ -96,20 +96,14 @@ def weir(tmp_path, bounded_time):
 
 @pytest.fixture(scope="session")
 def postgres():
-    server = Postgres()
-    try:
-        yield server.start()
-    finally:
-        server.remove()
+    with Postgres() as server:
+        yield server
 
 
 @pytest.fixture
 def own_postgres():
-    server = Postgres()
-    try:
-        yield server.start()
-    finally:
-        server.remove()
+    with Postgres() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -82,15 +82,11 @@ class Front:
 
 @contextlib.contextmanager
 def following_server(**settings):
-    postgres = Postgres(wal_level="logical", **settings)
-    try:
-        postgres.start()
+    with Postgres(wal_level="logical", **settings) as postgres:
         with postgres.connect() as db:
             db.execute("CREATE ROLE reader")
             db.execute("CREATE ROLE writer LOGIN SUPERUSER")
         yield postgres
-    finally:
-        postgres.remove()
 
 
 @contextlib.contextmanager

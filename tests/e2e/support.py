@@ -204,12 +204,22 @@ host replication all 127.0.0.1/32 trust
 
 class Postgres:
     """A PostgreSQL server of our own; `start` and `stop` as often as wanted. `settings` are
-    postgresql.conf's."""
+    postgresql.conf's. `with` starts it, and removes it."""
 
     def __init__(self, **settings):
         self.make_place(settings)
         cluster.make(self)
         (self.data / "pg_hba.conf").write_text(HBA)
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.remove()
+            raise
+
+    def __exit__(self, *_):
+        self.remove()
 
     def replica(self, name="standby", in_place_of=None):
         """A standby that streams from this server, which runs; `in_place_of` one that is stopped:

@@ -245,11 +245,8 @@ class Player:
 
 @pytest.fixture(scope="module")
 def server():
-    postgres = Postgres(wal_level="logical")
-    try:
-        yield postgres.start()
-    finally:
-        postgres.remove()
+    with Postgres(wal_level="logical") as postgres:
+        yield postgres
 
 
 def make_player(weir, server, settings, triggers=""):

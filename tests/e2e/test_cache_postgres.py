@@ -159,9 +159,7 @@ def test_a_refused_write_is_followed_by_a_fresh_read(front):
 
 
 def test_two_phase_commits_count_when_they_end(weir):
-    own = Postgres(wal_level="logical", max_prepared_transactions="5")
-    try:
-        own.start()
+    with Postgres(wal_level="logical", max_prepared_transactions="5") as own:
         with own.connect() as db:
             db.execute(SCHEMA)
         set_up(own, "postgres")
@@ -179,8 +177,6 @@ def test_two_phase_commits_count_when_they_end(weir):
             assert db.execute(KEPT.format(7)).fetchall() == [("p",)]
             assert other.execute(KEPT.format(7)).fetchall() == [("p",)]
         f.direct.close()
-    finally:
-        own.remove()
 
 
 def test_inside_a_plain_transaction_reads_come_from_memory_until_it_does_more(front):

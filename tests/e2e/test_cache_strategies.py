@@ -203,12 +203,8 @@ def test_a_namespace_is_forgotten_together(weir, tmp_path):
 
 @pytest.fixture(scope="module")
 def server():
-    postgres = Postgres(wal_level="logical")
-    try:
-        postgres.start()
+    with Postgres(wal_level="logical") as postgres:
         yield postgres
-    finally:
-        postgres.remove()
 
 
 @pytest.fixture

@@ -153,12 +153,8 @@ def test_what_cannot_be_warmed_is_named_with_its_line(weir, tmp_path, prepared):
 
 @pytest.fixture(scope="module")
 def server():
-    postgres = Postgres(wal_level="logical")
-    try:
-        postgres.start()
+    with Postgres(wal_level="logical") as postgres:
         yield postgres
-    finally:
-        postgres.remove()
 
 
 @pytest.fixture

@@ -93,12 +93,9 @@ class Watch:
 
 @pytest.fixture(scope="module")
 def server():
-    postgres = Postgres(wal_level="logical", max_prepared_transactions="10",
-                        max_replication_slots="8", max_wal_senders="8")
-    try:
-        yield postgres.start()
-    finally:
-        postgres.remove()
+    with Postgres(wal_level="logical", max_prepared_transactions="10",
+                  max_replication_slots="8", max_wal_senders="8") as postgres:
+        yield postgres
 
 
 @pytest.fixture
@@ -264,9 +261,7 @@ def test_what_is_told_to_be_visible_is_visible(server, db, watch):
 
 # Proofs 1(a): a committer that waits for a standby is in the stream and not in snapshots.
 def test_a_commit_that_waits_for_a_standby_holds_the_position(watch):
-    own = Postgres(wal_level="logical")
-    try:
-        own.start()
+    with Postgres(wal_level="logical") as own:
         with own.connect() as db, own.connect() as waiting:
             db.execute("CREATE TABLE t(id int PRIMARY KEY); CREATE PUBLICATION weir FOR TABLE t")
             w = watch(own, "postgres")
@@ -292,8 +287,6 @@ def test_a_commit_that_waits_for_a_standby_holds_the_position(watch):
             w.reach(int(changed[1]), since=since)
             w.stop()
             w.stop = lambda: None
-    finally:
-        own.remove()
 
 
 # Proofs 2.
@@ -312,9 +305,7 @@ def test_transactions_that_run_hold_a_new_slot_back(server, db, watch):
 # Proofs 2 as its own repair left it: the third transaction commits before the slot's start and is
 # never streamed, waits for a standby, and has the id that is xmax of every snapshot.
 def test_a_commit_from_before_the_slot_holds_the_position(watch):
-    own = Postgres(wal_level="logical")
-    try:
-        own.start()
+    with Postgres(wal_level="logical") as own:
         with (own.connect() as db, own.connect() as first, own.connect() as second,
               own.connect() as third):
             db.execute("CREATE TABLE t(id int PRIMARY KEY); CREATE PUBLICATION weir FOR TABLE t")
@@ -349,8 +340,6 @@ def test_a_commit_from_before_the_slot_holds_the_position(watch):
             assert not [e for e in w.events if e[0] == "changed"]  # it was never streamed
             w.stop()
             w.stop = lambda: None
-    finally:
-        own.remove()
 
 
 # Proofs 8, HAZARDS 18: asynchronous commits are visible before they are flushed and streamed.
@@ -484,9 +473,7 @@ def test_what_came_is_acknowledged(server, db, watch):
 # Proofs 7: after a crash positions may come again.
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
 def test_a_server_that_restarts_is_followed_again(watch, how):
-    own = Postgres(wal_level="logical")
-    try:
-        own.start()
+    with Postgres(wal_level="logical") as own:
         with own.connect() as db:
             db.execute("CREATE TABLE t(id int PRIMARY KEY); CREATE PUBLICATION weir FOR TABLE t")
         w = watch(own, "postgres")
@@ -507,8 +494,6 @@ def test_a_server_that_restarts_is_followed_again(watch, how):
             w.reach(now(db), since=since)
         w.stop()
         w.stop = lambda: None
-    finally:
-        own.remove()
 
 
 # ---- a gateway ----

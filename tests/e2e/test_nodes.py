@@ -15,9 +15,7 @@ from tiers import Redis
 
 @pytest.fixture(scope="module")
 def server():
-    postgres = Postgres(wal_level="logical")
-    try:
-        postgres.start()
+    with Postgres(wal_level="logical") as postgres:
         with postgres.connect() as db:
             db.execute("CREATE TABLE t(id int PRIMARY KEY, v text)")
             db.execute("INSERT INTO t SELECT i, 'v' FROM generate_series(0, 9) i")
@@ -26,8 +24,6 @@ def server():
         subprocess.run([BINARY, "setup", postgres.dsn()], check=True, capture_output=True,
                        timeout=60, env=clean_environment())
         yield postgres
-    finally:
-        postgres.remove()
 
 
 @pytest.fixture

@@ -19,11 +19,8 @@ REQUESTS = int(os.environ.get("WEIR_ORM_REQUESTS", "300"))
 
 @pytest.fixture(scope="module")
 def server():
-    postgres = Postgres(wal_level="logical")
-    try:
-        yield postgres.start()
-    finally:
-        postgres.remove()
+    with Postgres(wal_level="logical") as postgres:
+        yield postgres
 
 
 def reads(gateway):

@@ -27,11 +27,8 @@ KEEPING = {**CALM, "cache.entries": "2", "cache.tier.timeout": "10s", "cache.bou
 
 @pytest.fixture(scope="module")
 def server():
-    postgres = Postgres(wal_level="logical", max_slot_wal_keep_size="64MB", fsync="on")
-    try:
-        yield postgres.start()
-    finally:
-        postgres.remove()
+    with Postgres(wal_level="logical", max_slot_wal_keep_size="64MB", fsync="on") as postgres:
+        yield postgres
 
 
 def set_up(server, name, *more):

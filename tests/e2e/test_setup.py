@@ -32,11 +32,8 @@ WHOLE = {"public.keyed", "public.whole", "public.leaf1", "public.leaf2", 'Odd.Na
 
 @pytest.fixture(scope="module")
 def server():
-    postgres = Postgres(wal_level="logical")
-    try:
-        yield postgres.start()
-    finally:
-        postgres.remove()
+    with Postgres(wal_level="logical") as postgres:
+        yield postgres
 
 
 def run_setup(dsn, *arguments, status=0):

@@ -9,6 +9,7 @@ import re
 import dialect
 import psycopg
 import pytest
+from both import Answer, difference
 
 COUNT = int(os.environ.get("WEIR_DIFFERENTIAL", "2500"))
 SEED = int(os.environ.get("WEIR_SEED", "20261121"))
@@ -50,7 +51,6 @@ class Side:
             self.raw.exec_(b"ROLLBACK")
         return answer
 
-
     def describe(self, s):
         oids = [p[0] if isinstance(p, tuple) else 0 for p in s.params]
         result = self.raw.prepare(b"", s.sql.encode(), oids)
@@ -67,35 +67,6 @@ class Described:
                   (result.param_type(i) for i in range(result.nparams))]
         columns = [(result.fname(i), result.ftype(i)) for i in range(result.nfields)]
         self.said = self.state or (params, columns)
-
-
-class Answer:
-    def __init__(self, result, ordered):
-        self.state = (result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) or b"").decode()
-        self.message = (result.error_field(psycopg.pq.DiagnosticField.MESSAGE_PRIMARY) or b""
-                        ).decode()
-        columns = range(result.nfields)
-        self.names = [result.fname(c) for c in columns]
-        self.types = [result.ftype(c) for c in columns]
-        self.rows = [tuple(result.get_value(r, c) for c in columns) for r in range(result.ntuples)]
-        if not ordered:
-            self.rows.sort(key=repr)
-        self.tag = result.command_status
-        self.after = None
-        self.described = None
-        self.planned = False
-
-
-def difference(pg, ours):
-    """The name of the first thing that is not the same; "" if all is."""
-    if ours.state == "0A000" and pg.state != "0A000":
-        return "refused"
-    if pg.state != ours.state:
-        return "state" if pg.state and ours.state else "fails" if ours.state else "does not fail"
-    for what in ("described", "types", "rows", "after", "tag", "names"):
-        if getattr(pg, what) != getattr(ours, what):
-            return what
-    return ""
 
 
 class Tally:

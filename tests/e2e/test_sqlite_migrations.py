@@ -3,8 +3,7 @@ test_sqlite_shared.py does it)."""
 
 import psycopg
 import pytest
-from test_sqlite_differential import difference
-from test_sqlite_shared import Session, statements
+from both import assert_script_means_the_same
 
 DEFAULTS = r"""
 create table d (id bigint not null unique, a int default 7, b text default 'x''y',
@@ -101,16 +100,7 @@ SCRIPTS = {"defaults": DEFAULTS, "comments": COMMENTS}
 @pytest.mark.parametrize("subject", SCRIPTS)
 def test_a_script_means_the_same(weir, postgres, tmp_path, subject, extended):
     gateway = weir(f"sqlite:{tmp_path / 'migrations.db'}")
-    wrong = []
-    with postgres.connect(postgres.database()) as one, gateway.connect() as other:
-        pg, ours = Session(one, extended), Session(other, extended)
-        for sql in statements(SCRIPTS[subject]):
-            a, b = pg.run(sql), ours.run(sql)
-            what = difference(a, b)
-            if what:
-                wrong.append((what, sql, a.state or a.rows or a.names, b.message or b.rows or
-                              b.names, a.types, b.types))
-    assert wrong == [], "\n".join(map(repr, wrong))
+    assert_script_means_the_same(postgres, gateway, SCRIPTS[subject], extended)
 
 
 @pytest.mark.parametrize("sql", ["UPDATE k SET id = DEFAULT", "COMMENT ON ROLE r IS 'x'",

@@ -3,8 +3,7 @@ the catalogue says of them, and currval: statement by statement on both."""
 
 import psycopg
 import pytest
-from test_sqlite_differential import difference
-from test_sqlite_shared import Session, statements
+from both import assert_script_means_the_same
 
 COLUMNS = r"""
 create table t (id uuid primary key default gen_random_uuid(), n serial, b text)
@@ -104,21 +103,11 @@ insert into w (b) values ('c') returning id
 alter sequence k_id_seq restart with 3
 """
 
-def test_columns_draw_from_sequences_of_their_own(weir, postgres, tmp_path):
+
+@pytest.mark.parametrize("extended", [False, True], ids=["simple text", "extended binary"])
+def test_columns_draw_from_sequences_of_their_own(weir, postgres, tmp_path, extended):
     gateway = weir(f"sqlite:{tmp_path / 'sequences.db'}")
-    for extended in (False, True):
-        wrong = []
-        if extended:
-            gateway = weir(f"sqlite:{tmp_path / 'extended.db'}")
-        with postgres.connect(postgres.database()) as one, gateway.connect() as other:
-            pg, ours = Session(one, extended), Session(other, extended)
-            for sql in statements(COLUMNS):
-                a, b = pg.run(sql), ours.run(sql)
-                what = difference(a, b)
-                if what:
-                    wrong.append((what, sql, a.state or a.rows or a.names, b.message or b.rows or
-                                  b.names, a.types, b.types))
-        assert wrong == [], "\n".join(map(repr, wrong))
+    assert_script_means_the_same(postgres, gateway, COLUMNS, extended)
 
 
 def test_a_key_s_numbers_are_sqlite_s(sqlite):

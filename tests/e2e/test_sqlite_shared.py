@@ -4,7 +4,7 @@ test_sqlite_differential.py)."""
 
 import psycopg
 import pytest
-from test_sqlite_differential import Answer, difference
+from both import assert_script_means_the_same
 
 ARRAYS = """
 CREATE TABLE a (id bigserial PRIMARY KEY, tags text[] NOT NULL DEFAULT '{}', n int[],
@@ -110,33 +110,11 @@ SELECT nobody_has_this(a) FROM i
 SCRIPTS = {"arrays": ARRAYS, "patterns": PATTERNS, "names": NAMES}
 
 
-def statements(script):
-    return [s for s in script.replace("\n    ", " ").split("\n") if s]
-
-
-class Session:
-    def __init__(self, connection, extended):
-        self.raw, self.extended = connection.pgconn, extended
-
-    def run(self, sql):
-        return Answer(self.raw.exec_params(sql.encode(), [], result_format=1) if self.extended
-                      else self.raw.exec_(sql.encode()), True)
-
-
 @pytest.mark.parametrize("extended", [False, True], ids=["simple text", "extended binary"])
 @pytest.mark.parametrize("subject", SCRIPTS)
 def test_a_script_means_the_same(weir, postgres, tmp_path, subject, extended):
     gateway = weir(f"sqlite:{tmp_path / 'shared.db'}")
-    wrong = []
-    with postgres.connect(postgres.database()) as one, gateway.connect() as other:
-        pg, ours = Session(one, extended), Session(other, extended)
-        for sql in statements(SCRIPTS[subject]):
-            a, b = pg.run(sql), ours.run(sql)
-            what = difference(a, b)
-            if what:
-                wrong.append((what, sql, a.state or a.rows or a.names, b.message or b.rows or
-                              b.names, a.types, b.types))
-    assert wrong == [], "\n".join(map(repr, wrong))
+    assert_script_means_the_same(postgres, gateway, SCRIPTS[subject], extended)
 
 
 @pytest.mark.parametrize("sql", ["SELECT a FROM a ORDER BY a", "SELECT max(a) FROM a",

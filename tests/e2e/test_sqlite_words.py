@@ -5,8 +5,7 @@ import concurrent.futures
 
 import psycopg
 import pytest
-from test_sqlite_differential import difference
-from test_sqlite_shared import Session, statements
+from both import assert_script_means_the_same
 
 DOCUMENTS = r"""
 create table t (id int primary key, n int, b text, f float8, c numeric(10,2), d date, ts
@@ -317,16 +316,7 @@ SCRIPTS = {"documents": DOCUMENTS, "zones": ZONES, "sequences": SEQUENCES, "orde
 @pytest.mark.parametrize("subject", SCRIPTS)
 def test_words_mean_the_same(weir, postgres, tmp_path, subject, extended):
     gateway = weir(f"sqlite:{tmp_path / 'words.db'}")
-    wrong = []
-    with postgres.connect(postgres.database()) as one, gateway.connect() as other:
-        pg, ours = Session(one, extended), Session(other, extended)
-        for sql in statements(SCRIPTS[subject]):
-            a, b = pg.run(sql), ours.run(sql)
-            what = difference(a, b)
-            if what:
-                wrong.append((what, sql, a.state or a.rows or a.names, b.message or b.rows or
-                              b.names, a.types, b.types))
-    assert wrong == [], "\n".join(map(repr, wrong))
+    assert_script_means_the_same(postgres, gateway, SCRIPTS[subject], extended)
 
 
 def test_no_number_of_a_sequence_is_given_twice(sqlite):
