@@ -1,7 +1,7 @@
 /* array_agg and string_agg, with an order if one is asked for. What is gathered: for each row its
  * key and its text, one behind the other. */
 #include "compat/array.h"
-#include "compat/values.h"
+#include "compat/run.h"
 #include <stdlib.h>
 
 typedef struct record {
@@ -177,15 +177,13 @@ static int finish(weir_buf *scratch, bool array, weir_value *ret)
     return 0;
 }
 
-static int array_end(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                     weir_error *err)
+static int array_end(RUN_ARGS)
 {
     (void)args, (void)count, (void)err;
     return finish(out, true, ret);
 }
 
-static int string_end(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                      weir_error *err)
+static int string_end(RUN_ARGS)
 {
     (void)args, (void)count, (void)err;
     return finish(out, false, ret);
@@ -218,8 +216,7 @@ static int put_sortable(weir_buf *out, const weir_value *v, uint8_t flip)
 }
 
 /* weir_order_key(value, 1 descending | 2 NULLs first, …) */
-static int order_key(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                     weir_error *err)
+static int order_key(RUN_ARGS)
 {
     int r = 0;
     (void)err;

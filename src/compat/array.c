@@ -2,7 +2,7 @@
  * writes them, and '1 2' (int2vector, oidvector), whose subscripts begin at 0. One dimension. */
 #include "compat/array.h"
 #include "base/ascii.h"
-#include "compat/values.h"
+#include "compat/run.h"
 #include <stdio.h>
 
 /* ---- reading ---- */
@@ -169,15 +169,8 @@ static void give_text(weir_value *ret, const weir_buf *scratch, size_t from)
     ret->u.bytes = weir_slice_make(scratch->data + from, scratch->len - from);
 }
 
-static void give_integer(weir_value *ret, int64_t n)
-{
-    *ret = (weir_value){.type = WEIR_VALUE_INTEGER};
-    ret->u.integer = n;
-}
-
 /* weir_array(a, b, …) */
-static int make(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                weir_error *err)
+static int make(RUN_ARGS)
 {
     (void)err;
     int r = weir_buf_append_u8(out, '{');
@@ -195,8 +188,7 @@ static int make(const weir_value *args, size_t count, weir_buf *out, weir_value 
 }
 
 /* ARRAY(SELECT …) without a row is an empty array, array_agg is NULL. */
-static int array_or_empty(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                          weir_error *err)
+static int array_or_empty(RUN_ARGS)
 {
     (void)count, (void)out, (void)err;
     *ret = args[0];
@@ -213,8 +205,7 @@ static bool is_text(const weir_value *v)
 }
 
 /* weir_array_json(a): for json_each. What is not quoted and looks like a number is one. */
-static int to_json(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                   weir_error *err)
+static int to_json(RUN_ARGS)
 {
     (void)count;
     weir_array a;
@@ -249,8 +240,7 @@ static int to_json(const weir_value *args, size_t count, weir_buf *out, weir_val
 }
 
 /* weir_text_array(a): '{1,2}'::text[] has texts. */
-static int as_texts(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                    weir_error *err)
+static int as_texts(RUN_ARGS)
 {
     (void)count;
     if (!is_text(&args[0]))
@@ -264,8 +254,7 @@ static int as_texts(const weir_value *args, size_t count, weir_buf *out, weir_va
 }
 
 /* weir_element(a, n) */
-static int element(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                   weir_error *err)
+static int element(RUN_ARGS)
 {
     (void)count;
     weir_array a;
@@ -280,7 +269,7 @@ static int element(const weir_value *args, size_t count, weir_buf *out, weir_val
             continue;
         weir_slice text = weir_slice_make(out->data + e.offset, e.len);
         if (!e.null && !e.quoted && weir_number_integer(text, &number))
-            give_integer(ret, number);
+            run_give_integer(ret, number);
         else if (!e.null)
             give_text(ret, out, e.offset);
         return 0;
@@ -303,8 +292,7 @@ static int64_t length_of(const weir_value *v, weir_buf *out, bool *ret_vector)
 }
 
 /* array_length(a, 1), array_upper(a, 1): NULL for an empty one. */
-static int upper(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                 weir_error *err)
+static int upper(RUN_ARGS)
 {
     bool vector = false;
     if (!is_text(&args[0]) || (count > 1 && args[1].u.integer != 1))
@@ -313,12 +301,11 @@ static int upper(const weir_value *args, size_t count, weir_buf *out, weir_value
     if (n < 0)
         return malformed(err);
     if (n > 0)
-        give_integer(ret, vector ? n - 1 : n);
+        run_give_integer(ret, vector ? n - 1 : n);
     return 0;
 }
 
-static int length(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                  weir_error *err)
+static int length(RUN_ARGS)
 {
     bool vector = false;
     if (!is_text(&args[0]) || (count > 1 && args[1].u.integer != 1))
@@ -327,13 +314,12 @@ static int length(const weir_value *args, size_t count, weir_buf *out, weir_valu
     if (n < 0)
         return malformed(err);
     if (n > 0 || count == 1) /* cardinality has one argument */
-        give_integer(ret, n);
+        run_give_integer(ret, n);
     return 0;
 }
 
 /* array_to_string(a, separator [, null]) */
-static int join(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                weir_error *err)
+static int join(RUN_ARGS)
 {
     weir_array a;
     weir_array_element e;

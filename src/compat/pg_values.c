@@ -4,29 +4,10 @@
 #include "base/utf8.h"
 #include "compat/array.h"
 #include "compat/pattern.h"
+#include "compat/run.h"
 #include "compat/token.h"
-#include "compat/values.h"
 #include <stdio.h>
 #include <stdlib.h>
-
-#define ARGS const weir_value *args, size_t count, weir_buf *out, weir_value *ret, weir_error *err
-
-static void give_integer(weir_value *ret, int64_t n)
-{
-    *ret = (weir_value){.type = WEIR_VALUE_INTEGER};
-    ret->u.integer = n;
-}
-
-static void give_text(weir_value *ret, weir_slice s)
-{
-    *ret = (weir_value){.type = WEIR_VALUE_TEXT};
-    ret->u.bytes = s;
-}
-
-static weir_slice text_of(const weir_value *v)
-{
-    return v->type == WEIR_VALUE_TEXT ? v->u.bytes : (weir_slice){0};
-}
 
 /* ---- types ---- */
 
@@ -84,7 +65,7 @@ static int put_modifier(weir_buf *out, uint32_t oid, int64_t modifier)
     return 0;
 }
 
-static int format_type(ARGS)
+static int format_type(RUN_ARGS)
 {
     (void)count, (void)err;
     if (args[0].type != WEIR_VALUE_INTEGER)
@@ -104,15 +85,15 @@ static int format_type(ARGS)
             r = weir_buf_append(out, WEIR_SLICE_LIT("[]"));
         break;
     }
-    give_text(ret, weir_buf_slice(out));
+    run_give_text(ret, weir_buf_slice(out));
     return r;
 }
 
 /* weir_type_oid('int4'), …('character varying'), …('pg_catalog.int4'), …('text[]') */
-static int type_oid(ARGS)
+static int type_oid(RUN_ARGS)
 {
     (void)count, (void)out, (void)err;
-    weir_slice s = text_of(&args[0]);
+    weir_slice s = run_bytes_of(&args[0]);
     weir_slice schema = WEIR_SLICE_LIT("pg_catalog.");
     if (s.len > schema.len && weir_slice_eq(weir_slice_head(s, schema.len), schema))
         s = weir_slice_skip(s, schema.len);
@@ -122,12 +103,12 @@ static int type_oid(ARGS)
     for (size_t i = 0; i < TYPES; i++) {
         const type_name *t = &type_names[i];
         if (weir_slice_eq_nocase(s, t->name) || (t->words && weir_slice_eq_nocase(s, t->words))) {
-            give_integer(ret, array ? t->array : t->oid);
+            run_give_integer(ret, array ? t->array : t->oid);
             return 0;
         }
         if (s.len > 1 && s.data[0] == '_' && t->array != 0 &&
             weir_slice_eq_cstr(weir_slice_skip(s, 1), t->name)) {
-            give_integer(ret, t->array);
+            run_give_integer(ret, t->array);
             return 0;
         }
     }
@@ -136,7 +117,7 @@ static int type_oid(ARGS)
 
 static void copy_declared(const weir_value *v, char *out, size_t size)
 {
-    weir_slice s = text_of(v);
+    weir_slice s = run_bytes_of(v);
     size_t len = s.len < size - 1 ? s.len : size - 1;
     if (len > 0)
         memcpy(out, s.data, len);
@@ -144,17 +125,17 @@ static void copy_declared(const weir_value *v, char *out, size_t size)
 }
 
 /* The type that a column's values are announced as. Nothing declared: text, as a view's column. */
-static int column_type(ARGS)
+static int column_type(RUN_ARGS)
 {
     (void)count, (void)out, (void)err;
     char declared[128];
     copy_declared(&args[0], declared, sizeof(declared));
     uint32_t oid = weir_compat_declared_oid(declared);
-    give_integer(ret, oid ? oid : WEIR_OID_TEXT);
+    run_give_integer(ret, oid ? oid : WEIR_OID_TEXT);
     return 0;
 }
 
-static int column_modifier(ARGS)
+static int column_modifier(RUN_ARGS)
 {
     (void)count, (void)out, (void)err;
     char declared[128];
@@ -170,40 +151,40 @@ static int column_modifier(ARGS)
         modifier = (int64_t)a + 4;
     else if (a > 0 && oid == WEIR_OID_NUMERIC && a <= 1000 && b <= 1000)
         modifier = (int64_t)(a << 16 | b) + 4;
-    give_integer(ret, modifier);
+    run_give_integer(ret, modifier);
     return 0;
 }
 
-static int default_text(ARGS)
+static int default_text(RUN_ARGS)
 {
     (void)count, (void)err;
-    weir_slice s = text_of(&args[0]);
+    weir_slice s = run_bytes_of(&args[0]);
     *ret = args[0];
     if (weir_slice_eq_cstr(s, WEIR_NOW_WORDS))
-        give_text(ret, WEIR_SLICE_LIT("now()"));
+        run_give_text(ret, WEIR_SLICE_LIT("now()"));
     else if (weir_slice_eq_cstr(s, WEIR_UUID_WORDS))
-        give_text(ret, WEIR_SLICE_LIT("gen_random_uuid()"));
+        run_give_text(ret, WEIR_SLICE_LIT("gen_random_uuid()"));
     weir_slice inside = s;
     if (!weir_token_accept(&inside, "nextval") || s.data[s.len - 1] != ')')
         return 0;
     int r = weir_buf_append(out, weir_slice_head(s, s.len - 1));
     if (r == 0)
         r = weir_buf_append(out, WEIR_SLICE_LIT("::regclass)"));
-    give_text(ret, weir_buf_slice(out));
+    run_give_text(ret, weir_buf_slice(out));
     return r;
 }
 
-static int type_size(ARGS)
+static int type_size(RUN_ARGS)
 {
     (void)count, (void)out, (void)err;
-    give_integer(ret, args[0].type == WEIR_VALUE_INTEGER
-                          ? weir_compat_oid_size((uint32_t)args[0].u.integer)
-                          : -1);
+    run_give_integer(ret, args[0].type == WEIR_VALUE_INTEGER
+                              ? weir_compat_oid_size((uint32_t)args[0].u.integer)
+                              : -1);
     return 0;
 }
 
 /* Clients compare with 'pg_class'::regclass. */
-static int catalog_oid(ARGS)
+static int catalog_oid(RUN_ARGS)
 {
     static const struct {
         const char *name;
@@ -218,8 +199,8 @@ static int catalog_oid(ARGS)
     };
     (void)count, (void)out, (void)err;
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (weir_slice_eq_nocase(text_of(&args[0]), known[i].name))
-            give_integer(ret, known[i].oid);
+        if (weir_slice_eq_nocase(run_bytes_of(&args[0]), known[i].name))
+            run_give_integer(ret, known[i].oid);
     return 0;
 }
 
@@ -235,42 +216,42 @@ static bool plain_name(weir_slice s)
     return plain;
 }
 
-static int quote_ident(ARGS)
+static int quote_ident(RUN_ARGS)
 {
     (void)count, (void)err;
     if (args[0].type != WEIR_VALUE_TEXT)
         return 0;
     weir_slice s = args[0].u.bytes;
-    give_text(ret, s);
+    run_give_text(ret, s);
     if (plain_name(s) && !weir_compat_is_reserved(s))
         return 0;
     int r = weir_token_put_quoted(out, s, '"');
-    give_text(ret, weir_buf_slice(out));
+    run_give_text(ret, weir_buf_slice(out));
     return r;
 }
 
-static int quote_literal(ARGS)
+static int quote_literal(RUN_ARGS)
 {
     (void)count, (void)err;
     if (args[0].type != WEIR_VALUE_TEXT)
         return 0;
     int r = weir_token_put_quoted(out, args[0].u.bytes, '\'');
-    give_text(ret, weir_buf_slice(out));
+    run_give_text(ret, weir_buf_slice(out));
     return r;
 }
 
 /* 'public.t', 't', '"T"': the last name. */
-static int relation_name(ARGS)
+static int relation_name(RUN_ARGS)
 {
     (void)count, (void)err;
     char name[256];
-    weir_slice rest = text_of(&args[0]);
+    weir_slice rest = run_bytes_of(&args[0]);
     weir_token t = weir_token_next(&rest);
     while (weir_token_accept(&rest, "."))
         t = weir_token_next(&rest);
     weir_compat_name_fold(t.text, name, sizeof(name));
     int r = weir_buf_append(out, weir_slice_cstr(name));
-    give_text(ret, weir_buf_slice(out));
+    run_give_text(ret, weir_buf_slice(out));
     return r;
 }
 
@@ -292,20 +273,20 @@ static weir_slice behind(weir_slice text, const char *word)
 }
 
 /* Of a partial index. */
-static int predicate(ARGS)
+static int predicate(RUN_ARGS)
 {
     (void)count, (void)out, (void)err;
-    give_text(ret, behind(text_of(&args[0]), "where"));
+    run_give_text(ret, behind(run_bytes_of(&args[0]), "where"));
     return 0;
 }
 
 /* weir_index_item(sql, n): the expression in the index's nth place, from 0, without COLLATE, ASC
  * and DESC behind it. */
-static int index_item(ARGS)
+static int index_item(RUN_ARGS)
 {
     (void)count, (void)out, (void)err;
     static const char *const ends[] = {"collate", "asc", "desc"};
-    weir_slice rest = text_of(&args[0]), items, item = {0};
+    weir_slice rest = run_bytes_of(&args[0]), items, item = {0};
     for (weir_token t = weir_token_next(&rest); !weir_token_is(t, "("); t = weir_token_next(&rest))
         if (t.kind == WEIR_TOKEN_END)
             return 0;
@@ -321,32 +302,32 @@ static int index_item(ARGS)
             (void)weir_token_take_parentheses(&left, NULL);
         end = left.data;
     }
-    give_text(ret, weir_slice_make(item.data, (size_t)(end - item.data)));
+    run_give_text(ret, weir_slice_make(item.data, (size_t)(end - item.data)));
     return 0;
 }
 
-static int view_body(ARGS)
+static int view_body(RUN_ARGS)
 {
     (void)count, (void)out, (void)err;
-    give_text(ret, behind(text_of(&args[0]), "as"));
+    run_give_text(ret, behind(run_bytes_of(&args[0]), "as"));
     return 0;
 }
 
 /* ---- others ---- */
 
-static int encoding_name(ARGS)
+static int encoding_name(RUN_ARGS)
 {
     (void)args, (void)count, (void)out, (void)err;
-    give_text(ret, WEIR_SLICE_LIT("UTF8"));
+    run_give_text(ret, WEIR_SLICE_LIT("UTF8"));
     return 0;
 }
 
 /* weir_fail(state, words): a check of our own found a row. */
-static int fail(ARGS)
+static int fail(RUN_ARGS)
 {
     (void)count, (void)out, (void)ret;
     char state[6] = "XX000";
-    weir_slice s = text_of(&args[0]), words = text_of(&args[1]);
+    weir_slice s = run_bytes_of(&args[0]), words = run_bytes_of(&args[1]);
     if (s.len == 5)
         memcpy(state, s.data, 5);
     weir_error_set(err, state, "weir: %.*s", WEIR_UTF8_QUOTED(words, 300));
@@ -354,10 +335,10 @@ static int fail(ARGS)
 }
 
 /* weir_field('(x,n)', 'x' or 'n') */
-static int field(ARGS)
+static int field(RUN_ARGS)
 {
     (void)count, (void)out, (void)err;
-    weir_slice row = text_of(&args[0]), name = text_of(&args[1]);
+    weir_slice row = run_bytes_of(&args[0]), name = run_bytes_of(&args[1]);
     size_t comma = 0;
     while (comma < row.len && row.data[comma] != ',')
         comma++;
@@ -368,13 +349,13 @@ static int field(ARGS)
     int64_t number;
     weir_slice s = weir_slice_eq_cstr(name, "x") ? x : n;
     if (weir_number_integer(s, &number))
-        give_integer(ret, number);
+        run_give_integer(ret, number);
     else
-        give_text(ret, s);
+        run_give_text(ret, s);
     return 0;
 }
 
-static int size_pretty(ARGS)
+static int size_pretty(RUN_ARGS)
 {
     static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
     (void)count, (void)err;
@@ -385,7 +366,7 @@ static int size_pretty(ARGS)
     for (; unit < 4 && (n >= 10240 || n <= -10240); unit++)
         n = (n + 512) / 1024;
     int r = weir_buf_printf(out, "%lld %s", (long long)n, units[unit]);
-    give_text(ret, weir_buf_slice(out));
+    run_give_text(ret, weir_buf_slice(out));
     return r;
 }
 
@@ -400,18 +381,18 @@ static int regexp(const weir_value *args, bool fold, weir_value *ret, weir_error
     }
     int r = weir_pattern_match(args[0].u.bytes, args[1].u.bytes, fold, &found, err);
     if (r == 0)
-        give_integer(ret, found);
+        run_give_integer(ret, found);
     return r;
 }
 
 /* a REGEXP b is regexp(b, a) */
-static int regexp_case(ARGS)
+static int regexp_case(RUN_ARGS)
 {
     (void)count, (void)out;
     return regexp(args, false, ret, err);
 }
 
-static int regexp_fold(ARGS)
+static int regexp_fold(RUN_ARGS)
 {
     (void)count, (void)out;
     return regexp(args, true, ret, err);

@@ -1,4 +1,5 @@
-/* Private to compat: what run_*.c, PostgreSQL's functions over SQLite's values, have in common. */
+/* Private to compat: what functions over SQLite's values have in common (run_*.c, PostgreSQL's, and
+ * those that the catalogue's queries and the translation call). */
 #ifndef WEIR_COMPAT_RUN_H
 #define WEIR_COMPAT_RUN_H
 

@@ -10,7 +10,7 @@
  * KEY are SQLite's: its sequence ('k') is in the catalogue alone and goes on from the largest. */
 #include "compat/sequence.h"
 #include "compat/alter_internal.h"
-#include "compat/values.h"
+#include "compat/run.h"
 
 static const char table[] =
     "CREATE TABLE IF NOT EXISTS weir_sequences (name TEXT NOT NULL PRIMARY KEY, value INTEGER, "
@@ -373,8 +373,7 @@ static int64_t integer_of(const weir_value *v)
 }
 
 /* weir_sequence_next(value, called, increment, least, most, cycles) */
-static int call_next(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                     weir_error *err)
+static int call_next(RUN_ARGS)
 {
     (void)count, (void)out;
     int64_t value = integer_of(&args[0]), by = integer_of(&args[2]);
@@ -392,8 +391,7 @@ static int call_next(const weir_value *args, size_t count, weir_buf *out, weir_v
 }
 
 /* The name in nextval's text: folded, without its schema. NULL stays. */
-static int call_name(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                     weir_error *err)
+static int call_name(RUN_ARGS)
 {
     char name[256];
     (void)count, (void)err;
@@ -404,43 +402,27 @@ static int call_name(const weir_value *args, size_t count, weir_buf *out, weir_v
     if (weir_token_accept(&rest, "."))
         t = weir_token_next(&rest);
     weir_compat_name_fold(t.text, name, sizeof(name));
-    int r = weir_buf_append(out, weir_slice_cstr(name));
-    *ret = (weir_value){.type = WEIR_VALUE_TEXT};
-    ret->u.bytes = weir_buf_slice(out);
-    return r;
-}
-
-static int give(weir_value *ret, weir_slice s)
-{
-    *ret = (weir_value){.type = WEIR_VALUE_TEXT};
-    ret->u.bytes = s;
-    return 0;
-}
-
-static weir_slice text_of(const weir_value *v)
-{
-    return v->type == WEIR_VALUE_TEXT ? v->u.bytes : (weir_slice){0};
+    return run_give(out, ret, weir_buf_append(out, weir_slice_cstr(name)));
 }
 
 /* weir_sequence_kind(sql): of a view's text; NULL: it is no sequence. */
-static int call_kind(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                     weir_error *err)
+static int call_kind(RUN_ARGS)
 {
     (void)count, (void)out, (void)err;
-    weir_slice sql = text_of(&args[0]);
+    weir_slice sql = run_bytes_of(&args[0]);
     size_t len = strlen(KIND_MARK);
     const uint8_t *mark = sql.len > 0 ? memmem(sql.data, sql.len, KIND_MARK, len) : NULL;
     if (!mark || (size_t)(mark - sql.data) + len >= sql.len)
         return 0;
-    return give(ret, weir_slice_make(mark + len, 1));
+    run_give_text(ret, weir_slice_make(mark + len, 1));
+    return 0;
 }
 
 /* weir_sequence_owned(sql, kind): the text with another kind. */
-static int call_owned(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                      weir_error *err)
+static int call_owned(RUN_ARGS)
 {
     weir_value old = {.type = WEIR_VALUE_NULL};
-    weir_slice sql = text_of(&args[0]);
+    weir_slice sql = run_bytes_of(&args[0]);
     (void)call_kind(args, count, out, &old, err);
     *ret = args[0];
     if (old.type != WEIR_VALUE_TEXT)
@@ -448,17 +430,16 @@ static int call_owned(const weir_value *args, size_t count, weir_buf *out, weir_
     size_t at = (size_t)(old.u.bytes.data - sql.data);
     int r = weir_buf_append(out, weir_slice_head(sql, at));
     if (r == 0)
-        r = weir_buf_append(out, text_of(&args[1]));
+        r = weir_buf_append(out, run_bytes_of(&args[1]));
     if (r == 0)
         r = weir_buf_append(out, weir_slice_skip(sql, at + 1));
-    return r == 0 ? give(ret, weir_buf_slice(out)) : r;
+    return run_give(out, ret, r);
 }
 
 /* weir_default_sequence(text): the sequence that a default is nextval of; NULL: none. */
-static int call_default(const weir_value *args, size_t count, weir_buf *out, weir_value *ret,
-                        weir_error *err)
+static int call_default(RUN_ARGS)
 {
-    weir_slice rest = text_of(&args[0]);
+    weir_slice rest = run_bytes_of(&args[0]);
     (void)count;
     while (weir_token_accept(&rest, "("))
         ;

@@ -1,21 +1,8 @@
 /* What sqlite_schema's texts say and SQLite's pragmas do not: constraints' names, and CHECKs. */
 #include "base/ascii.h"
 #include "compat/alter_internal.h"
-#include "compat/face.h"
+#include "compat/run.h"
 #include <stdio.h>
-
-#define ARGS const weir_value *args, size_t count, weir_buf *out, weir_value *ret, weir_error *err
-
-static weir_slice text_of(const weir_value *v)
-{
-    return v->type == WEIR_VALUE_TEXT ? v->u.bytes : (weir_slice){0};
-}
-
-static void give_text(weir_value *ret, weir_slice s)
-{
-    *ret = (weir_value){.type = WEIR_VALUE_TEXT};
-    ret->u.bytes = s;
-}
 
 static int give_name(weir_slice written, weir_buf *out, weir_value *ret)
 {
@@ -23,9 +10,7 @@ static int give_name(weir_slice written, weir_buf *out, weir_value *ret)
     if (written.len == 0)
         return 0;
     weir_compat_name_fold(written, name, sizeof(name));
-    int r = weir_buf_append(out, weir_slice_cstr(name));
-    give_text(ret, weir_buf_slice(out));
-    return r;
+    return run_give(out, ret, weir_buf_append(out, weir_slice_cstr(name)));
 }
 
 static table_part_kind kind_of(weir_slice letter)
@@ -38,16 +23,16 @@ static table_part_kind kind_of(weir_slice letter)
 }
 
 /* weir_constraint_name(sql, 'u', columns): the columns by a byte 31. NULL: it has none. */
-static int constraint_name(ARGS)
+static int constraint_name(RUN_ARGS)
 {
     (void)count, (void)err;
     table_text t;
     table_item item;
     table_part part;
-    table_part_kind kind = kind_of(text_of(&args[1]));
-    weir_slice columns = text_of(&args[2]);
-    if (!weir_token_mentions(text_of(&args[0]), "constraint") ||
-        !table_text_begin(text_of(&args[0]), &t))
+    table_part_kind kind = kind_of(run_bytes_of(&args[1]));
+    weir_slice columns = run_bytes_of(&args[2]);
+    if (!weir_token_mentions(run_bytes_of(&args[0]), "constraint") ||
+        !table_text_begin(run_bytes_of(&args[0]), &t))
         return 0;
     while (table_text_next(&t, &item)) {
         weir_slice of = item.column ? item.name : item.part.columns;
@@ -83,13 +68,13 @@ static bool find_check(weir_slice sql, int64_t *n, table_part *ret, weir_slice *
     return false;
 }
 
-static int check_count(ARGS)
+static int check_count(RUN_ARGS)
 {
     (void)count, (void)out, (void)err;
     table_part part;
     weir_slice column;
     int64_t left = INT64_MAX;
-    (void)find_check(text_of(&args[0]), &left, &part, &column);
+    (void)find_check(run_bytes_of(&args[0]), &left, &part, &column);
     *ret = (weir_value){.type = WEIR_VALUE_INTEGER};
     ret->u.integer = INT64_MAX - left;
     return 0;
@@ -101,40 +86,38 @@ static int64_t number_of(const weir_value *v)
 }
 
 /* weir_check_name(sql, n, table) */
-static int check_name(ARGS)
+static int check_name(RUN_ARGS)
 {
     (void)count, (void)err;
     table_part part;
     weir_slice column;
     char name[256];
     int64_t n = number_of(&args[1]);
-    if (!find_check(text_of(&args[0]), &n, &part, &column))
+    if (!find_check(run_bytes_of(&args[0]), &n, &part, &column))
         return 0;
     if (part.name.len > 0)
         return give_name(part.name, out, ret);
-    if (!alter_constraint_name(text_of(&args[2]), column, "check", name, sizeof(name)))
+    if (!alter_constraint_name(run_bytes_of(&args[2]), column, "check", name, sizeof(name)))
         return 0;
-    int r = weir_buf_append(out, weir_slice_cstr(name));
-    give_text(ret, weir_buf_slice(out));
-    return r;
+    return run_give(out, ret, weir_buf_append(out, weir_slice_cstr(name)));
 }
 
-static int check_expression(ARGS)
+static int check_expression(RUN_ARGS)
 {
     (void)count, (void)out, (void)err;
     table_part part;
     weir_slice column;
     int64_t n = number_of(&args[1]);
-    if (find_check(text_of(&args[0]), &n, &part, &column))
-        give_text(ret, part.columns);
+    if (find_check(run_bytes_of(&args[0]), &n, &part, &column))
+        run_give_text(ret, part.columns);
     return 0;
 }
 
-static int text_names(ARGS)
+static int text_names(RUN_ARGS)
 {
     (void)count, (void)out, (void)err;
     *ret = (weir_value){.type = WEIR_VALUE_INTEGER};
-    ret->u.integer = table_text_lists(text_of(&args[0]), text_of(&args[1]));
+    ret->u.integer = table_text_lists(run_bytes_of(&args[0]), run_bytes_of(&args[1]));
     return 0;
 }
 

@@ -4,7 +4,7 @@
  *
  * Each query: ?1 SQLite's words, ?2 the statement; table, column, constraint, message (NULL: the
  * one that there is). No row: not known. */
-#include "compat/face.h"
+#include "compat/run.h"
 #include "compat/token.h"
 
 #define COLUMNS                                                                                    \
@@ -94,14 +94,10 @@ static int give(weir_slice written, weir_buf *out, weir_value *ret)
     for (char *c = folded; *c; c++) /* SQLite's names know no case */
         *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 'a' - 'A') : *c;
     int r = weir_buf_append(out, weir_slice_cstr(folded));
-    *ret = (weir_value){.type = WEIR_VALUE_TEXT};
-    ret->u.bytes = weir_buf_slice(out);
-    return r;
+    return run_give(out, ret, r);
 }
 
-#define ARGS const weir_value *args, size_t count, weir_buf *out, weir_value *ret, weir_error *err
-
-static int target(ARGS)
+static int target(RUN_ARGS)
 {
     weir_slice verb, name;
     bool lists;
@@ -112,7 +108,7 @@ static int target(ARGS)
 }
 
 /* An INSERT that lists its columns is "insert into". */
-static int target_verb(ARGS)
+static int target_verb(RUN_ARGS)
 {
     weir_slice verb, name;
     bool lists;
