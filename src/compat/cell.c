@@ -230,14 +230,20 @@ static int put_uuid(weir_buf *out, uint16_t format, const value *v)
     return put(out, text, 36);
 }
 
+#define SECONDS_MAX INT64_C(1000000000000)
+
 static int put_interval(weir_buf *out, uint16_t format, const value *v)
 {
     int64_t us = 0;
     int32_t days = 0, months = 0;
-    if (v->type != WEIR_COMPAT_TEXT || !weir_interval_parse(v->bytes, &us, &days, &months))
+    bool seconds =
+        v->type == WEIR_COMPAT_INTEGER && v->integer < SECONDS_MAX && v->integer > -SECONDS_MAX;
+    bool text = v->type == WEIR_COMPAT_TEXT && weir_interval_parse(v->bytes, &us, &days, &months);
+    if (!seconds && !text)
         return REFUSED;
+    us = seconds ? v->integer * 1000000 : us;
     if (format == 0)
-        return weir_buf_append(out, v->bytes);
+        return weir_interval_put(out, us, days, months);
     int r = weir_buf_append_u64(out, (uint64_t)us);
     if (r == 0)
         r = weir_buf_append_u32(out, (uint32_t)days);
@@ -305,6 +311,8 @@ static const char *oid_name(uint32_t oid)
         return "date";
     case WEIR_OID_TIME:
         return "time";
+    case WEIR_OID_INTERVAL:
+        return "interval";
     case WEIR_OID_TIMESTAMP:
     case WEIR_OID_TIMESTAMPTZ:
         return "timestamp";

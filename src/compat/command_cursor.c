@@ -16,8 +16,8 @@ static bool begins_with(weir_slice s, const char *const *words)
 
 int command_read_prepare(weir_slice s, command *c, weir_error *err)
 {
-    static const char *const preparable[] = {"select", "insert", "update", "delete",
-                                             "values", "with",   "merge",  NULL};
+    static const char *const preparable[] = {"select", "insert", "update", "delete", "values",
+                                             "with",   "merge",  "(",      NULL};
     *c = (command){.kind = WEIR_COMMAND_PREPARE, .tag = "PREPARE"};
     if (!command_take_name(&s, &c->name))
         return command_syntax(c->name, err);
@@ -112,7 +112,7 @@ static void read_cursor_options(weir_slice *s, command *c)
 
 int command_read_declare(weir_slice s, command *c, weir_error *err)
 {
-    static const char *const queries[] = {"select", "values", "with", NULL};
+    static const char *const queries[] = {"select", "values", "with", "(", NULL};
     *c = (command){.kind = WEIR_COMMAND_DECLARE, .tag = "DECLARE CURSOR"};
     if (!command_take_name(&s, &c->name))
         return command_syntax(c->name, err);

@@ -4,6 +4,7 @@
 #include "compat/array.h"
 #include "compat/values.h"
 #include <math.h>
+#include <stdio.h>
 
 #define REFUSED WEIR_COMPAT_REFUSED
 
@@ -190,6 +191,20 @@ static int read_timestamp(reading *r, uint32_t oid, uint16_t format)
     return give_copy(r, text, len);
 }
 
+static int read_interval(reading *r, uint16_t format)
+{
+    char text[96];
+    if (format == 0)
+        return give_bytes(r, WEIR_COMPAT_TEXT, r->in);
+    if (r->in.len != 16)
+        return REFUSED;
+    int64_t us = (int64_t)big_endian(weir_slice_head(r->in, 8));
+    uint64_t rest = big_endian(weir_slice_skip(r->in, 8));
+    int len = snprintf(text, sizeof(text), "%d mons %d days %lld microseconds",
+                       (int32_t)(uint32_t)rest, (int32_t)(uint32_t)(rest >> 32), (long long)us);
+    return give_copy(r, text, (size_t)len);
+}
+
 static int read_bytea(reading *r, uint16_t format)
 {
     if (format == 1)
@@ -269,6 +284,8 @@ static int read_any(reading *r, uint32_t oid, uint16_t format, weir_error *err)
     case WEIR_OID_TIMESTAMP:
     case WEIR_OID_TIMESTAMPTZ:
         return read_timestamp(r, oid, format);
+    case WEIR_OID_INTERVAL:
+        return read_interval(r, format);
     case WEIR_OID_BYTEA:
         return read_bytea(r, format);
     case WEIR_OID_UUID:

@@ -171,6 +171,24 @@ static int call_mod(RUN_ARGS)
     return operate(REMAINDER, args, ret, err);
 }
 
+/* weir_shift(integer, places, its bits; below 0: to the right): places as the processor takes them,
+ * whose words have 32 bits or 64. */
+static int call_shift(RUN_ARGS)
+{
+    (void)out, (void)err;
+    if (run_any_null(args, count))
+        return 0;
+    int64_t x = args[0].u.integer, bits = args[2].u.integer;
+    bool wide = bits == 64 || bits == -64;
+    unsigned places = (unsigned)(args[1].u.integer & (wide ? 63 : 31));
+    if (bits < 0)
+        x >>= places;
+    else
+        x = (int64_t)((uint64_t)x << places);
+    run_give_integer(ret, bits == 32 ? (int32_t)x : bits == 16 ? (int16_t)x : x);
+    return 0;
+}
+
 /* ---- floats ---- */
 
 static int call_float8(RUN_ARGS)
@@ -465,6 +483,7 @@ const weir_face_function weir_face_casts[] = {
     {.name = "weir_product8", .args = 2, .pure = true, .call = call_product8},
     {.name = "weir_quotient", .args = 2, .pure = true, .call = call_quotient},
     {.name = "weir_mod", .args = 2, .pure = true, .call = call_mod},
+    {.name = "weir_shift", .args = 3, .pure = true, .call = call_shift},
     {.name = "weir_float8", .args = 1, .pure = true, .call = call_float8},
     {.name = "weir_finite", .args = 1, .pure = true, .call = call_finite},
     {.name = "weir_float_quotient", .args = 2, .pure = true, .call = call_float_quotient},

@@ -270,7 +270,7 @@ int run_moment_read_interval(const weir_value *value, run_interval *v, weir_erro
 }
 
 /* "1 year 2 mons -3 days 04:05:06.7" */
-static int give_interval(const run_interval *v, weir_buf *out, weir_value *ret)
+int run_moment_give_interval(const run_interval *v, weir_buf *out, weir_value *ret)
 {
     const struct {
         int64_t n;
@@ -317,13 +317,20 @@ bool weir_interval_parse(weir_slice text, int64_t *ret_us, int32_t *ret_days, in
     return true;
 }
 
+int weir_interval_put(weir_buf *out, int64_t us, int32_t days, int32_t months)
+{
+    weir_value ignored;
+    const run_interval v = {.us = us, .days = days, .months = months};
+    return run_moment_give_interval(&v, out, &ignored);
+}
+
 static int call_interval(RUN_ARGS)
 {
     run_interval v;
     if (run_any_null(args, count))
         return 0;
     int r = run_moment_read_interval(&args[0], &v, err);
-    return r == 0 ? give_interval(&v, out, ret) : r;
+    return r == 0 ? run_moment_give_interval(&v, out, ret) : r;
 }
 
 static int call_interval_add(RUN_ARGS)
@@ -338,32 +345,54 @@ static int call_interval_add(RUN_ARGS)
     if (r != 0)
         return r;
     a = (run_interval){a.months + sign * b.months, a.days + sign * b.days, a.us + sign * b.us};
-    return give_interval(&a, out, ret);
+    return run_moment_give_interval(&a, out, ret);
 }
 
-static int call_interval_mul(RUN_ARGS)
+int run_moment_scale(const run_interval *v, double by, run_interval *ret, weir_error *err)
 {
-    run_interval v;
-    if (run_any_null(args, count))
-        return 0;
-    int r = run_moment_read_interval(&args[0], &v, err);
-    double by = run_real_of(&args[1]);
-    if (r != 0)
-        return r;
-    if (!(by > -1e9 && by < 1e9))
-        return run_refuse(err, "22008", "interval out of range");
-    double months = (double)v.months * by, days = (double)v.days * by;
+    double months = (double)v->months * by, days = (double)v->days * by;
     if (!(months > -2e9 && months < 2e9 && days > -2e9 && days < 2e9))
         return run_refuse(err, "22008", "interval out of range");
     run_interval m = {.months = (int64_t)months, .days = (int64_t)days};
     double more_days = (months - (double)m.months) * 30;
     int64_t whole = (int64_t)more_days;
-    double us = (double)v.us * by + (days - (double)m.days + more_days - (double)whole) * 86400e6;
+    double us = (double)v->us * by + (days - (double)m.days + more_days - (double)whole) * 86400e6;
     if (!(us > -4e18 && us < 4e18))
         return run_refuse(err, "22008", "interval out of range");
     m.days += whole;
     m.us = (int64_t)(us < 0 ? us - 0.5 : us + 0.5);
-    return give_interval(&m, out, ret);
+    *ret = m;
+    return 0;
+}
+
+static int scaled(const weir_value *args, bool divides, weir_buf *out, weir_value *ret,
+                  weir_error *err)
+{
+    run_interval v;
+    if (run_any_null(args, 2))
+        return 0;
+    int r = run_moment_read_interval(&args[0], &v, err);
+    double by = run_real_of(&args[1]);
+    if (r == 0 && divides && by == 0)
+        return run_by_zero(err);
+    by = divides ? 1 / by : by;
+    if (r == 0 && !(by > -1e9 && by < 1e9))
+        return run_refuse(err, "22008", "interval out of range");
+    if (r == 0)
+        r = run_moment_scale(&v, by, &v, err);
+    return r == 0 ? run_moment_give_interval(&v, out, ret) : r;
+}
+
+static int call_interval_mul(RUN_ARGS)
+{
+    (void)count;
+    return scaled(args, false, out, ret, err);
+}
+
+static int call_interval_div(RUN_ARGS)
+{
+    (void)count;
+    return scaled(args, true, out, ret, err);
 }
 
 /* As PostgreSQL compares them: a month is 30 days. */
@@ -378,6 +407,60 @@ static int call_interval_us(RUN_ARGS)
         return run_refuse(err, "22008", "interval out of range");
     run_give_integer(ret, v.us);
     return r;
+}
+
+/* ---- times of day ---- */
+
+static int give_time(int64_t us, weir_buf *out, weir_value *ret)
+{
+    char text[WEIR_DATETIME_TEXT_MAX];
+    us %= WEIR_USEC_PER_DAY;
+    us += us < 0 ? WEIR_USEC_PER_DAY : 0;
+    int r = weir_buf_append(out, weir_slice_make(text, weir_time_format(us, text)));
+    run_give_text(ret, weir_buf_slice(out));
+    return r;
+}
+
+/* Of a time, or of a moment as it is written: a zone behind it is not looked at. */
+static int call_time(RUN_ARGS)
+{
+    int64_t us = 0;
+    if (run_any_null(args, count))
+        return 0;
+    weir_slice s = weir_ascii_trim(run_bytes_of(&args[0])), whole = s;
+    if (s.len > 10 && s.data[4] == '-' && s.data[7] == '-')
+        s = weir_slice_skip(s, 11);
+    size_t end = 0;
+    while (end < s.len && strchr("0123456789:.", s.data[end]))
+        end++;
+    bool shaped = end == s.len;
+    s = weir_slice_head(s, end);
+    char room[40];
+    if (s.len > 1 && s.len < 32 && s.data[1] == ':') /* 9:30 */
+        s = weir_slice_make(
+            room, (size_t)snprintf(room, sizeof(room), "0%.*s", (int)s.len, (const char *)s.data));
+    if (args[0].type != WEIR_VALUE_TEXT || !weir_time_parse(s, &us))
+        return shaped && s.len > 0 ? run_refuse(err, "22008", "date/time field value out of range")
+                                   : malformed(whole, "time", err);
+    if (us < WEIR_USEC_PER_DAY)
+        return give_time(us, out, ret);
+    int r = weir_buf_append(out, WEIR_SLICE_LIT("24:00:00"));
+    run_give_text(ret, weir_buf_slice(out));
+    return r;
+}
+
+/* weir_time_add(time, interval, 1 or -1): its days are not looked at. */
+static int call_time_add(RUN_ARGS)
+{
+    int64_t us = 0;
+    run_interval v;
+    if (run_any_null(args, count))
+        return 0;
+    if (!weir_time_parse(run_bytes_of(&args[0]), &us))
+        return malformed(run_bytes_of(&args[0]), "time", err);
+    int r = run_moment_read_interval(&args[1], &v, err);
+    int64_t by = v.us % WEIR_USEC_PER_DAY;
+    return r == 0 ? give_time(us + (run_integer_of(&args[2]) < 0 ? -by : by), out, ret) : r;
 }
 
 /* ---- moments and intervals ---- */
@@ -439,7 +522,7 @@ static int call_moment_diff(RUN_ARGS)
     if (r == 0)
         r = run_moment_read_moment(&args[1], &b, err);
     run_interval v = {0, (a - b) / WEIR_USEC_PER_DAY, (a - b) % WEIR_USEC_PER_DAY};
-    return r == 0 ? give_interval(&v, out, ret) : r;
+    return r == 0 ? run_moment_give_interval(&v, out, ret) : r;
 }
 
 static int month_days(int year, int month)
@@ -482,7 +565,7 @@ static int call_age(RUN_ARGS)
         years--;
     }
     run_interval v = {sign * (years * 12 + months), sign * days, sign * us};
-    return give_interval(&v, out, ret);
+    return run_moment_give_interval(&v, out, ret);
 }
 
 static int call_date_add(RUN_ARGS)
@@ -552,8 +635,11 @@ const weir_face_function weir_face_moments[] = {
     {.name = "weir_timestamptz", .args = 1, .pure = true, .call = call_timestamptz},
     {.name = "weir_interval", .args = 1, .pure = true, .call = call_interval},
     {.name = "weir_interval_add", .args = 3, .pure = true, .call = call_interval_add},
+    {.name = "weir_interval_div", .args = 2, .pure = true, .call = call_interval_div},
     {.name = "weir_interval_mul", .args = 2, .pure = true, .call = call_interval_mul},
     {.name = "weir_interval_us", .args = 1, .pure = true, .call = call_interval_us},
+    {.name = "weir_time", .args = 1, .pure = true, .call = call_time},
+    {.name = "weir_time_add", .args = 3, .pure = true, .call = call_time_add},
     {.name = "weir_moment_add", .args = 3, .pure = true, .call = call_moment_add},
     {.name = "weir_moment_diff", .args = 2, .pure = true, .call = call_moment_diff},
     {.name = "weir_age", .args = 2, .pure = true, .call = call_age},

@@ -1,4 +1,4 @@
-/* Private to compat: what run_moments.c, run_parts.c and run_zones.c share. */
+/* Private to compat: what run_moments.c, run_parts.c, run_spans.c and run_zones.c share. */
 #ifndef WEIR_COMPAT_RUN_MOMENTS_H
 #define WEIR_COMPAT_RUN_MOMENTS_H
 
@@ -23,7 +23,10 @@ WEIR_MUST_CHECK int run_moment_give_checked(int64_t us, bool zone, weir_buf *out
                                             weir_error *err);
 WEIR_MUST_CHECK int run_moment_give_date(int32_t days, weir_buf *out, weir_value *ret,
                                          weir_error *err);
+WEIR_MUST_CHECK int run_moment_give_interval(const run_interval *v, weir_buf *out, weir_value *ret);
 bool run_moment_has_zone(weir_slice s);
+WEIR_MUST_CHECK int run_moment_scale(const run_interval *v, double by, run_interval *ret,
+                                     weir_error *err);
 /* Months first, to the month's last day at most; then days, then the rest. */
 bool run_moment_add_interval(int64_t us, const run_interval *v, int sign, int64_t *ret);
 /* run_parts.c: that field of it, as a numeric. */
@@ -31,6 +34,7 @@ WEIR_MUST_CHECK int run_moment_extract(weir_slice field, int64_t us, weir_buf *o
                                        weir_error *err);
 
 extern const weir_face_function weir_face_parts[]; /* run_parts.c */
+extern const weir_face_function weir_face_spans[]; /* run_spans.c */
 extern const weir_face_function weir_face_zoned[]; /* run_zones.c */
 
 #endif

@@ -151,6 +151,71 @@ static int extract_moment(weir_slice field, int64_t us, bool date, weir_buf *out
                 : put_seconds(since, 6, out);
 }
 
+/* Of a time of day, which has no days. */
+static int extract_time(weir_slice field, int64_t us, weir_buf *out, weir_error *err)
+{
+    static const char *const none[] = {"year",   "month",   "day",        "dow",     "isodow",
+                                       "doy",    "week",    "quarter",    "julian",  "isoyear",
+                                       "decade", "century", "millennium", "timezone"};
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        if (!weir_slice_eq_nocase(field, none[i]))
+            continue;
+        weir_error_set(err, "0A000", "unit \"%s\" not supported for type time without time zone",
+                       none[i]);
+        return WEIR_COMPAT_REFUSED;
+    }
+    return weir_slice_eq_nocase(field, "epoch") ? put_seconds(us, 6, out)
+                                                : extract_moment(field, us, false, out, err);
+}
+
+/* weir_time_part(field, time): a numeric. */
+static int call_time_part(RUN_ARGS)
+{
+    int64_t us = 0;
+    if (run_any_null(args, count))
+        return 0;
+    if (!weir_time_parse(run_bytes_of(&args[1]), &us))
+        return run_invalid(err, "time", run_bytes_of(&args[1]));
+    int r = extract_time(run_bytes_of(&args[0]), us, out, err);
+    run_give_text(ret, weir_buf_slice(out));
+    return r;
+}
+
+/* weir_interval_trunc(field, interval): what is smaller is nought. */
+static int call_interval_trunc(RUN_ARGS)
+{
+    static const struct {
+        const char *name;
+        int64_t months, us; /* 0 us: days too */
+        bool days;
+    } units[] = {{"millennium", 12000, 0, false},
+                 {"century", 1200, 0, false},
+                 {"decade", 120, 0, false},
+                 {"year", 12, 0, false},
+                 {"quarter", 3, 0, false},
+                 {"month", 1, 0, false},
+                 {"day", 1, 0, true},
+                 {"hour", 1, 3600000000, true},
+                 {"minute", 1, 60000000, true},
+                 {"second", 1, 1000000, true},
+                 {"milliseconds", 1, 1000, true},
+                 {"microseconds", 1, 1, true}};
+    run_interval v;
+    if (run_any_null(args, count))
+        return 0;
+    weir_slice field = run_bytes_of(&args[0]);
+    int r = run_moment_read_interval(&args[1], &v, err);
+    for (size_t i = 0; r == 0 && i < sizeof(units) / sizeof(units[0]); i++) {
+        if (!weir_slice_eq_nocase(field, units[i].name))
+            continue;
+        v.months -= v.months % units[i].months;
+        v.days = units[i].days ? v.days : 0;
+        v.us = units[i].us > 0 ? v.us - v.us % units[i].us : 0;
+        return run_moment_give_interval(&v, out, ret);
+    }
+    return r == 0 ? not_recognized(field, err) : r;
+}
+
 int run_moment_extract(weir_slice field, int64_t us, weir_buf *out, weir_error *err)
 {
     return extract_moment(field, us, false, out, err);
@@ -283,6 +348,8 @@ static int call_to_date(RUN_ARGS)
 
 const weir_face_function weir_face_parts[] = {
     {.name = "weir_date_trunc", .args = 2, .pure = true, .call = call_date_trunc},
+    {.name = "weir_interval_trunc", .args = 2, .pure = true, .call = call_interval_trunc},
+    {.name = "weir_time_part", .args = 2, .pure = true, .call = call_time_part},
     {.name = "weir_extract", .args = 2, .pure = true, .call = call_extract},
     {.name = "weir_to_char", .args = 2, .pure = true, .call = call_to_char},
     {.name = "weir_to_date", .args = 2, .pure = true, .call = call_to_date},

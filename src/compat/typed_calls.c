@@ -109,11 +109,12 @@ static const call calls[] = {
     {"current_date", "", 'd', "substr(weir_moment_text(weir_moment('transaction')), 1, 10)"},
     {"date_trunc", "ts", 's', "weir_date_trunc(%1, %2)"},
     {"date_trunc", "tz", 'z', "weir_date_trunc(%1, %2)"},
-    {"date_trunc", "tv", '!', NULL},
+    {"date_trunc", "tv", 'v', "weir_interval_trunc(%1, %2)"},
     {"date_part", "ts", 'f', "CAST(weir_extract(%1, %2) AS REAL)"},
     {"date_part", "td", 'f', "CAST(weir_extract(%1, %2) AS REAL)"},
     {"date_part", "tz", 'f', "CAST(weir_extract(%1, %2) AS REAL)"},
     {"date_part", "tv", 'f', "CAST(weir_extract(%1, %2) AS REAL)"},
+    {"date_part", "tc", 'f', "CAST(weir_time_part(%1, %2) AS REAL)"},
     {"age", "ss", 'v', "weir_age(%1, %2)"},
     {"age", "zz", 'v', "weir_age(%1, %2)"},
     {"make_date", "444", 'd', "weir_make_date(%1, %2, %3)"},
@@ -131,11 +132,11 @@ static const call calls[] = {
     {"sum", "r", 'r', "weir_float4(sum(%1))"},
     {"sum", "f", 'f', NULL},
     {"sum", "n", 'n', "weir_sum(%1)"},
-    {"sum", "v", '!', NULL},
+    {"sum", "v", 'v', "weir_interval_sum(%1)"},
     {"avg", "8", 'n', "weir_avg(%1)"},
     {"avg", "n", 'n', "weir_avg(%1)"},
     {"avg", "f", 'f', NULL},
-    {"avg", "v", '!', NULL},
+    {"avg", "v", 'v', "weir_interval_avg(%1)"},
     {"bool_and", "b", 'b', "min(%1)"},
     {"every", "b", 'b', "min(%1)"},
     {"bool_or", "b", 'b', "max(%1)"},
@@ -173,7 +174,7 @@ uint32_t typed_letter_oid(char letter)
                    {'t', WEIR_OID_TEXT},      {'b', WEIR_OID_BOOL},        {'d', WEIR_OID_DATE},
                    {'s', WEIR_OID_TIMESTAMP}, {'z', WEIR_OID_TIMESTAMPTZ}, {'v', TYPED_INTERVAL},
                    {'u', WEIR_OID_UUID},      {'J', WEIR_OID_JSONB},       {'j', WEIR_OID_JSON},
-                   {'y', WEIR_OID_BYTEA}};
+                   {'y', WEIR_OID_BYTEA},     {'c', WEIR_OID_TIME}};
     if (letter == 'T')
         return weir_compat_array_oid(WEIR_OID_TEXT);
     if (letter == 'm')
@@ -190,9 +191,9 @@ int typed_distance(uint32_t from, char letter)
     static const struct {
         uint32_t from;
         const char *to; /* the preferred first */
-    } implicit[] = {{WEIR_OID_INT2, "48fnr"}, {WEIR_OID_INT4, "8fnr"},  {WEIR_OID_INT8, "fnr"},
-                    {WEIR_OID_NUMERIC, "fr"}, {WEIR_OID_FLOAT4, "f"},   {WEIR_OID_VARCHAR, "t"},
-                    {WEIR_OID_DATE, "zs"},    {WEIR_OID_TIMESTAMP, "z"}};
+    } implicit[] = {{WEIR_OID_INT2, "48fnr"}, {WEIR_OID_INT4, "8fnr"},   {WEIR_OID_INT8, "fnr"},
+                    {WEIR_OID_NUMERIC, "fr"}, {WEIR_OID_FLOAT4, "f"},    {WEIR_OID_VARCHAR, "t"},
+                    {WEIR_OID_DATE, "zs"},    {WEIR_OID_TIMESTAMP, "z"}, {WEIR_OID_TIME, "v"}};
     uint32_t to = typed_letter_oid(letter);
     if (letter == '*' || letter == '+' || from == to || from == 0)
         return 0;
@@ -378,18 +379,17 @@ static int infer_min_max(typed *t, typed_node *n)
         return typed_no_function(t, n);
     if (typed_element_of(oid) != 0)
         return typed_check_order(t, oid);
-    if (oid == TYPED_INTERVAL)
-        return typed_fail(t, "0A000", "weir: min and max of intervals are not supported on SQLite");
     int r = oid == WEIR_OID_UNKNOWN ? typed_coerce(t, a, (typed_type){WEIR_OID_TEXT, 0}, 'i') : 0;
     n->type = a->type;
     if (a->kind == TYPED_NUMBER)
         typed_exact(t, a);
+    bool least = weir_slice_eq_cstr(n->text, "min");
+    if (oid == TYPED_INTERVAL) {
+        n->emit = least ? "weir_interval_min(%1)" : "weir_interval_max(%1)";
+        return r;
+    }
     if (oid == WEIR_OID_NUMERIC && a->exact) { /* the scale is the value's own */
-        if (n->over)
-            return typed_fail(t, "0A000",
-                              "weir: this aggregate over a window is not supported on SQLite");
-        n->emit =
-            weir_slice_eq_cstr(n->text, "min") ? "weir_numeric_min(%1)" : "weir_numeric_max(%1)";
+        n->emit = least ? "weir_numeric_min(%1)" : "weir_numeric_max(%1)";
         n->exact = true;
         return r;
     }
@@ -495,6 +495,19 @@ static bool is_outer(const typed_node *n)
     return (levels_of(n) | (n->filter ? levels_of(n->filter) : 0u)) == 2u;
 }
 
+/* Aggregates that are not SQLite's have no windows. */
+static bool is_ours(const char *emit)
+{
+    static const char *const ours[] = {"weir_sum(%1)",          "weir_avg(%1)",
+                                       "weir_numeric_min(%1)",  "weir_numeric_max(%1)",
+                                       "weir_interval_min(%1)", "weir_interval_max(%1)",
+                                       "weir_interval_sum(%1)", "weir_interval_avg(%1)"};
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (strcmp(emit, ours[i]) == 0)
+            return true;
+    return false;
+}
+
 int typed_infer_call(typed *t, typed_scope *s, typed_node *n)
 {
     bool aggregate = is_aggregate(n->text) && !n->over;
@@ -531,8 +544,7 @@ int typed_infer_call(typed *t, typed_scope *s, typed_node *n)
         n->args && n->args->type.oid == WEIR_OID_INT8 && weir_slice_eq_cstr(n->text, "sum");
     if (n->over && whole)
         n->emit = NULL; /* SQLite's own */
-    if (r == 0 && n->over && n->emit &&
-        (strcmp(n->emit, "weir_sum(%1)") == 0 || strcmp(n->emit, "weir_avg(%1)") == 0))
+    if (r == 0 && n->over && n->emit && is_ours(n->emit))
         return typed_fail(t, "0A000",
                           "weir: this aggregate over a window is not supported on SQLite");
     return r;

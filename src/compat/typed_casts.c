@@ -15,9 +15,10 @@ const char *typed_type_name(uint32_t oid)
                  {WEIR_OID_NUMERIC, "numeric"},     {WEIR_OID_TEXT, "text"},
                  {WEIR_OID_VARCHAR, "varchar"},     {WEIR_OID_DATE, "date"},
                  {WEIR_OID_TIMESTAMP, "timestamp"}, {WEIR_OID_TIMESTAMPTZ, "timestamptz"},
-                 {TYPED_INTERVAL, "interval"},      {WEIR_OID_UUID, "uuid"},
-                 {WEIR_OID_JSON, "json"},           {WEIR_OID_JSONB, "jsonb"},
-                 {WEIR_OID_BYTEA, "bytea"},         {WEIR_OID_UNKNOWN, "unknown"}};
+                 {WEIR_OID_TIME, "time"},           {TYPED_INTERVAL, "interval"},
+                 {WEIR_OID_UUID, "uuid"},           {WEIR_OID_JSON, "json"},
+                 {WEIR_OID_JSONB, "jsonb"},         {WEIR_OID_BYTEA, "bytea"},
+                 {WEIR_OID_UNKNOWN, "unknown"}};
     if (typed_element_of(oid) != 0)
         return "anyarray";
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -164,6 +165,11 @@ static const cast casts[] = {
     {WEIR_OID_TIMESTAMPTZ, WEIR_OID_DATE, 'a', "substr(%, 1, 10)"},
     {WEIR_OID_TIMESTAMPTZ, WEIR_OID_TIMESTAMP, 'a', "substr(%, 1, length(%) - 6)"},
     {WEIR_OID_TIMESTAMPTZ, TYPED_ANY_TEXT, 'a', "substr(%, 1, length(%) - 3)"},
+    {WEIR_OID_TIMESTAMP, WEIR_OID_TIME, 'a', "weir_time(%)"},
+    {WEIR_OID_TIMESTAMPTZ, WEIR_OID_TIME, 'a', "weir_time(%)"},
+    {TYPED_INTERVAL, WEIR_OID_TIME, 'a', "weir_time_add('00:00:00', %, 1)"},
+    {WEIR_OID_TIME, TYPED_INTERVAL, 'i', "weir_interval(%)"},
+    {WEIR_OID_TIME, TYPED_ANY_TEXT, 'a', "+%"},
     {TYPED_INTERVAL, TYPED_ANY_TEXT, 'a', "+%"},
     {WEIR_OID_UUID, TYPED_ANY_TEXT, 'a', "+%"},
     {WEIR_OID_JSON, TYPED_ANY_TEXT, 'a', "+%"},
@@ -185,6 +191,7 @@ static const cast casts[] = {
     {TYPED_ANY_TEXT, WEIR_OID_DATE, 'e', "weir_date(%)"},
     {TYPED_ANY_TEXT, WEIR_OID_TIMESTAMP, 'e', "weir_timestamp(%)"},
     {TYPED_ANY_TEXT, WEIR_OID_TIMESTAMPTZ, 'e', "weir_timestamptz(%)"},
+    {TYPED_ANY_TEXT, WEIR_OID_TIME, 'e', "weir_time(%)"},
     {TYPED_ANY_TEXT, TYPED_INTERVAL, 'e', "weir_interval(%)"},
     {TYPED_ANY_TEXT, WEIR_OID_UUID, 'e', "weir_uuid(%)"},
     {TYPED_ANY_TEXT, WEIR_OID_JSON, 'e', "weir_json(%)"},

@@ -136,6 +136,7 @@ int typed_as_json(typed *t, typed_node *a)
     case WEIR_OID_UUID:
     case WEIR_OID_DATE:
     case WEIR_OID_BYTEA:
+    case WEIR_OID_TIME:
     case TYPED_INTERVAL:
         return as_string(t, a, "weir_json_string(%)");
     case WEIR_OID_TIMESTAMPTZ:

@@ -219,6 +219,8 @@ static const char *input_of(uint32_t oid)
         return "weir_timestamp(";
     case WEIR_OID_TIMESTAMPTZ:
         return "weir_timestamptz(";
+    case WEIR_OID_TIME:
+        return "weir_time(";
     case TYPED_INTERVAL:
         return "weir_interval(";
     case WEIR_OID_UUID:
@@ -686,7 +688,8 @@ static int put_extract(typed *t, const typed_node *n)
             r = typed_put_zone(t);
         return r == 0 ? weir_buf_printf(t->out, ", '%s')", field) : r;
     }
-    int r = weir_buf_printf(t->out, "weir_extract('%s', ", field);
+    bool clock = n->args->type.oid == WEIR_OID_TIME;
+    int r = weir_buf_printf(t->out, "%s('%s', ", clock ? "weir_time_part" : "weir_extract", field);
     return r == 0 ? typed_put_parts(t, "", n->args, ")") : r;
 }
 

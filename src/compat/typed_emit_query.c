@@ -435,8 +435,44 @@ static int put_column_key(typed *t, const typed_column *c, size_t number)
                        : weir_buf_printf(t->out, "weir_%zu", number);
 }
 
+/* SELECT … FROM (WITH weir_c(weir_0, weir_1, …) AS ( : names that are told apart. */
+static int put_numbered(typed *t, const typed_query *q, bool told)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < q->count; i++) {
+        r = weir_buf_printf(t->out, "%sweir_%zu AS ", i == 0 ? "SELECT " : ", ", i + 1);
+        if (r == 0)
+            r = typed_put_name(t, q->columns[i].name);
+    }
+    if (r == 0)
+        r = typed_put(t, told ? " FROM (WITH weir_c(weir_0, " : " FROM (WITH weir_c(");
+    for (size_t i = 0; r == 0 && i < q->count; i++)
+        r = weir_buf_printf(t->out, i == 0 ? "weir_%zu" : ", weir_%zu", i + 1);
+    return r == 0 ? typed_put(t, ") AS (") : r;
+}
+
+#define NUMBERED_END ") SELECT * FROM weir_c)"
+
+/* A query with an order, a limit, … of its own, as a plain SELECT. */
+static int put_enclosed(typed *t, const typed_query *q)
+{
+    int r = put_numbered(t, q, false);
+    if (r == 0)
+        r = typed_emit_query(t, q);
+    return r == 0 ? typed_put(t, NUMBERED_END) : r;
+}
+
+/* SQLite combines plain SELECTs and VALUES alone, from left to right. */
+static bool is_plain(const typed_query *q, int side)
+{
+    bool own = q->order || q->limit || q->offset || q->commons;
+    return !own && (!q->combine || side == 1);
+}
+
 static int put_side(typed *t, const typed_query *q, int side, bool told)
 {
+    if (!told && !is_plain(q, side))
+        return put_enclosed(t, q);
     int r = told ? weir_buf_printf(t->out, "SELECT %d, * FROM (", side) : 0;
     if (r == 0)
         r = typed_emit_query(t, q);
@@ -493,22 +529,11 @@ static int put_outer_order(typed *t, const typed_query *q)
 /* Its columns are weir_1, … so that they can be put in order by what SQLite does not see. */
 static int put_outside(typed *t, const typed_query *q, bool distinct)
 {
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < q->count; i++) {
-        r = weir_buf_printf(t->out, "%sweir_%zu AS ", i == 0 ? "SELECT " : ", ", i + 1);
-        if (r == 0)
-            r = typed_put_name(t, q->columns[i].name);
-    }
-    if (r == 0)
-        r = typed_put(t, distinct ? " FROM (WITH weir_c(weir_0, " : " FROM (WITH weir_c(");
-    for (size_t i = 0; r == 0 && i < q->count; i++)
-        r = weir_buf_printf(t->out, i == 0 ? "weir_%zu" : ", weir_%zu", i + 1);
-    if (r == 0)
-        r = typed_put(t, ") AS (");
+    int r = put_numbered(t, q, distinct);
     if (r == 0)
         r = put_sides(t, q, distinct);
     if (r == 0)
-        r = typed_put(t, ") SELECT * FROM weir_c)");
+        r = typed_put(t, NUMBERED_END);
     if (r == 0 && distinct)
         r = put_once(t, q);
     return r == 0 ? put_outer_order(t, q) : r;

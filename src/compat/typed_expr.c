@@ -216,10 +216,9 @@ static int parse_constant(typed *t, weir_token word, typed_node **ret)
     return 0;
 }
 
-/* ARRAY(SELECT …): at the parenthesis. */
+/* ARRAY(SELECT …): behind the parenthesis. */
 static int parse_array_of_query(typed *t, typed_node **ret)
 {
-    (void)typed_accept(t, "(");
     int r = parse_subquery(t, TYPED_ARRAY, ret);
     if (r == 0)
         (*ret)->text = WEIR_SLICE_LIT("array");
@@ -240,7 +239,7 @@ static int parse_special(typed *t, weir_token word, typed_node **ret)
         r = parse_subquery(t, TYPED_EXISTS, ret);
     else if (weir_token_is(word, "array") && typed_accept(t, "["))
         r = parse_array(t, ret);
-    else if (weir_token_is(word, "array") && typed_at(t, "(") && typed_begins_query(t))
+    else if (weir_token_is(word, "array") && typed_accept(t, "("))
         r = parse_array_of_query(t, ret);
     else if (weir_token_is(word, "row") && typed_accept(t, "("))
         r = TYPED_PASS;

@@ -540,7 +540,8 @@ static int infer_extract(typed *t, typed_node *n)
 {
     typed_node *x = n->args;
     bool moment = x->type.oid == WEIR_OID_DATE || x->type.oid == WEIR_OID_TIMESTAMP ||
-                  x->type.oid == WEIR_OID_TIMESTAMPTZ || x->type.oid == TYPED_INTERVAL;
+                  x->type.oid == WEIR_OID_TIMESTAMPTZ || x->type.oid == TYPED_INTERVAL ||
+                  x->type.oid == WEIR_OID_TIME;
     n->type.oid = WEIR_OID_NUMERIC;
     n->exact = true;
     if (x->type.oid == 0)

@@ -84,13 +84,39 @@ bool typed_accept2(typed *t, const char *first, const char *second)
     return false;
 }
 
+/* What stands behind the parenthesis that closes the one which `rest` has just passed. */
+static weir_token behind_parenthesis(weir_slice rest)
+{
+    size_t open = 1;
+    while (open > 0) {
+        weir_token w = weir_token_next(&rest);
+        if (w.kind == WEIR_TOKEN_END)
+            return w;
+        if (weir_token_is(w, "("))
+            open++;
+        else if (weir_token_is(w, ")"))
+            open--;
+    }
+    return weir_token_next(&rest);
+}
+
+/* (SELECT …) begins a query where a query goes on behind it, and else an operand. */
 bool typed_begins_query(typed *t)
 {
-    weir_slice rest = t->rest;
+    static const char *const goes_on[] = {")",     "union", "intersect", "except",
+                                          "order", "limit", "offset",    "fetch",
+                                          "for",   "on",    "returning", ";"};
+    weir_slice rest = t->rest, inside = {0};
     while (weir_token_accept(&rest, "("))
-        ;
+        if (!inside.data)
+            inside = rest;
     weir_token w = weir_token_next(&rest);
-    return weir_token_is(w, "select") || weir_token_is(w, "with") || weir_token_is(w, "values");
+    if (!weir_token_is(w, "select") && !weir_token_is(w, "with") && !weir_token_is(w, "values"))
+        return false;
+    if (!inside.data)
+        return true;
+    weir_token behind = behind_parenthesis(inside);
+    return behind.kind == WEIR_TOKEN_END || weir_token_is_one_of(behind, goes_on);
 }
 
 bool typed_is_stop(weir_token t)
@@ -207,7 +233,7 @@ int typed_parse_type(typed *t, typed_type *ret)
     }
     *ret = type;
     bool known = type.oid != 0 && type.oid != WEIR_OID_BPCHAR && type.oid != WEIR_OID_NAME &&
-                 type.oid != WEIR_OID_OID && type.oid != WEIR_OID_TIME;
+                 type.oid != WEIR_OID_OID;
     return r == 0 && !known ? TYPED_PASS : r;
 }
 

@@ -72,9 +72,8 @@ static int parse_from_item(typed *t, typed_from **ret)
         return TYPED_PASS;
     if (!typed_at(t, "("))
         return parse_table(t, f); /* (a function is LATERAL by itself) */
-    bool query = typed_begins_query(t);
     (void)typed_accept(t, "(");
-    if (query)
+    if (typed_begins_query(t))
         return parse_derived(t, f);
     r = parse_joined(t, ret); /* (a JOIN b) */
     if (r != 0 || !typed_accept(t, ")") || (*ret)->kind != TYPED_JOIN)
@@ -251,8 +250,19 @@ static int parse_whole_table(typed *t, typed_query *q)
     return r == 0 && q->from->kind != TYPED_TABLE ? TYPED_PASS : r;
 }
 
+/* Behind "(" */
+static int parse_enclosed(typed *t, typed_query **ret)
+{
+    int r = typed_parse_query(t, ret);
+    if (r == 0 && (!typed_accept(t, ")") || (*ret)->verb != TYPED_SELECT))
+        return TYPED_PASS;
+    return r;
+}
+
 static int parse_simple(typed *t, typed_query **ret)
 {
+    if (typed_accept(t, "("))
+        return parse_enclosed(t, ret);
     typed_query *q = typed_new(t, sizeof(*q));
     if (!q)
         return -ENOMEM;
@@ -263,7 +273,7 @@ static int parse_simple(typed *t, typed_query **ret)
         return parse_values(t, q);
     if (typed_accept(t, "table"))
         return parse_whole_table(t, q);
-    return TYPED_PASS; /* ( … ) among set operations */
+    return TYPED_PASS;
 }
 
 static int combine(typed *t, const char *op, typed_query *left, typed_query *right,
@@ -279,25 +289,37 @@ static int combine(typed *t, const char *op, typed_query *left, typed_query *rig
     return 0;
 }
 
-/* INTERSECT binds closer in PostgreSQL than in SQLite: not both kinds in one. */
+/* INTERSECT binds closer than the others. `ret` is what stands before it. */
+static int parse_intersections(typed *t, typed_query **ret)
+{
+    int r = parse_simple(t, ret);
+    while (r == 0 && typed_accept(t, "intersect")) {
+        typed_query *right = NULL;
+        if (typed_at(t, "all"))
+            return TYPED_PASS;
+        (void)typed_accept(t, "distinct");
+        r = parse_simple(t, &right);
+        if (r == 0)
+            r = combine(t, "INTERSECT", *ret, right, ret);
+    }
+    return r;
+}
+
 static int parse_combined(typed *t, typed_query **ret)
 {
-    bool intersects = false, others = false;
-    int r = parse_simple(t, ret);
+    int r = parse_intersections(t, ret);
     while (r == 0) {
         const char *op = typed_accept2(t, "union", "all") ? "UNION ALL"
                          : typed_accept(t, "union")       ? "UNION"
                          : typed_accept(t, "except")      ? "EXCEPT"
-                         : typed_accept(t, "intersect")   ? "INTERSECT"
                                                           : NULL;
         if (!op)
             return 0;
-        intersects |= strcmp(op, "INTERSECT") == 0;
-        others |= strcmp(op, "INTERSECT") != 0;
         typed_query *right = NULL;
-        if ((intersects && others) || typed_at(t, "all"))
+        if (typed_at(t, "all"))
             return TYPED_PASS;
-        r = parse_simple(t, &right);
+        (void)typed_accept(t, "distinct");
+        r = parse_intersections(t, &right);
         if (r == 0)
             r = combine(t, op, *ret, right, ret);
     }
@@ -356,14 +378,27 @@ static int parse_limits(typed *t, typed_query *q)
 
 static int parse_with(typed *t, typed_query **ret);
 
+/* What stands behind (SELECT … LIMIT 1) is the same query's, if that does not have it. */
 static int parse_body(typed *t, typed_query **ret)
 {
-    if (typed_at(t, "("))
-        return TYPED_PASS;
     int r = parse_combined(t, ret);
-    if (r == 0 && typed_accept2(t, "order", "by"))
-        r = typed_parse_order(t, &(*ret)->order);
-    return r == 0 ? parse_limits(t, *ret) : r;
+    if (r != 0)
+        return r;
+    typed_query *q = *ret;
+    typed_node *order = q->order, *limit = q->limit, *offset = q->offset;
+    q->limit = q->offset = NULL;
+    if (typed_accept2(t, "order", "by")) {
+        r = order ? typed_fail(t, "42601", "multiple ORDER BY clauses not allowed")
+                  : typed_parse_order(t, &q->order);
+    }
+    if (r == 0)
+        r = parse_limits(t, q);
+    if (r == 0 && ((limit && q->limit) || (offset && q->offset)))
+        r = typed_fail(t, "42601", "multiple %s clauses not allowed",
+                       limit && q->limit ? "LIMIT" : "OFFSET");
+    q->limit = limit ? limit : q->limit;
+    q->offset = offset ? offset : q->offset;
+    return r;
 }
 
 int typed_parse_query(typed *t, typed_query **ret)
@@ -410,8 +445,11 @@ static int parse_with(typed *t, typed_query **ret)
             tail = &(*tail)->next;
     } while (r == 0 && typed_accept(t, ","));
     if (r == 0)
-        r = typed_at(t, "select") || typed_at(t, "values") ? parse_body(t, ret)
-                                                           : parse_write(t, ret);
+        r = typed_at(t, "select") || typed_at(t, "values") || typed_at(t, "(")
+                ? parse_body(t, ret)
+                : parse_write(t, ret);
+    if (r == 0 && (*ret)->commons)
+        return TYPED_PASS; /* WITH … (WITH … SELECT …) */
     if (r == 0) {
         (*ret)->commons = first;
         (*ret)->recursive = recursive;
@@ -527,7 +565,7 @@ static int parse_write(typed *t, typed_query **ret)
 int typed_parse_statement(typed *t, typed_query **ret)
 {
     bool query = typed_at(t, "select") || typed_at(t, "with") || typed_at(t, "values") ||
-                 typed_at(t, "table");
+                 typed_at(t, "table") || typed_at(t, "(");
     int r = query ? typed_parse_query(t, ret) : parse_write(t, ret);
     (void)typed_accept(t, ";");
     return r == 0 && typed_peek(t).kind != WEIR_TOKEN_END ? TYPED_PASS : r;

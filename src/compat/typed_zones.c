@@ -36,6 +36,8 @@ const char *typed_zoned_cast(const typed *t, uint32_t from, uint32_t to, const c
     case WEIR_OID_DATE:
         return from == WEIR_OID_TIMESTAMPTZ ? "substr(weir_zone_out(%, @), 1, 10)"
                                             : "weir_zone_in(%, @)";
+    case WEIR_OID_TIME:
+        return "weir_time(weir_zone_out(%, @))";
     case WEIR_OID_TIMESTAMP:
         return from == WEIR_OID_TIMESTAMPTZ ? "weir_zone_out(%, @)" : "weir_zone_in(%, @)";
     default:

@@ -18,6 +18,7 @@ static const named_type declared_names[] = {
     {"date", WEIR_OID_DATE},
     {"time", WEIR_OID_TIME},
     {"time without time zone", WEIR_OID_TIME},
+    {"interval", WEIR_OID_INTERVAL},
     {"timestamp", WEIR_OID_TIMESTAMP},
     {"timestamp without time zone", WEIR_OID_TIMESTAMP},
     {"datetime", WEIR_OID_TIMESTAMP},

@@ -61,6 +61,7 @@ size_t weir_timestamp_format(int64_t us, bool with_zone, char out[WEIR_DATETIME_
 
 /* PostgreSQL's text of an interval, as in '1 year 2 days 03:04:05'. */
 bool weir_interval_parse(weir_slice text, int64_t *ret_us, int32_t *ret_days, int32_t *ret_months);
+WEIR_MUST_CHECK int weir_interval_put(weir_buf *out, int64_t us, int32_t days, int32_t months);
 
 /* ---- text.c ---- */
 

@@ -72,6 +72,8 @@ static weir_token verb(weir_slice *text)
     static const char *const verbs[] = {"select", "insert",  "update",
                                         "delete", "replace", "values"};
     weir_token t = weir_token_next(text);
+    while (weir_token_is(t, "("))
+        t = weir_token_next(text);
     if (!weir_token_is(t, "with"))
         return t;
     unsigned depth = 0;

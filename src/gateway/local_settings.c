@@ -142,8 +142,11 @@ weir_slice local_source_of(local_run *run)
     const weir_local *l = run->local;
     if (run->own.len > 0 || run->control.len > 0)
         return (weir_slice){0};
+    const local_statement *s = run->statement;
+    bool declares = s->command.kind == WEIR_COMMAND_DECLARE; /* what is run is its query */
+    weir_slice key = declares ? s->command.value : local_statement_key(s);
     if (!l->zoned)
-        return local_statement_key(run->statement);
+        return key;
     const char *zone = local_setting_value(l, WEIR_SLICE_LIT("TimeZone"));
     weir_buf_fini(&run->zoned);
     weir_buf_init(&run->zoned, SIZE_MAX / 2);
@@ -151,7 +154,7 @@ weir_slice local_source_of(local_run *run)
     if (r == 0)
         r = weir_buf_append(&run->zoned, weir_slice_make(zone, strlen(zone) + 1));
     if (r == 0)
-        r = weir_buf_append(&run->zoned, local_statement_key(run->statement));
+        r = weir_buf_append(&run->zoned, key);
     return r == 0 ? weir_buf_slice(&run->zoned) : (weir_slice){0};
 }
 
