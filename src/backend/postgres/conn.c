@@ -1,12 +1,13 @@
 /* A logged-in server connection: its life between lendings, validation, moves, loss.
  *
- *      READY ──move──► MOVING ──► READY (other loop)        READY ──close / fail──► CLOSING ──►
- * freed
+ *      READY ──move──► MOVING ──► READY, on another loop
+ *        └──close / fail──► CLOSING ──► freed
  *
  * Invariants: it is clean only when nothing is owed, the server is outside a transaction, no query
  * of ours is on the way and no cancel flies toward it; a connection whose queue is in doubt is
  * closed, never lent. */
 #include "backend/postgres/internal.h"
+#include "backend/postgres/relay.h"
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -3,6 +3,7 @@
  * where we parse it again after a change of the schema, it is described to us first, and compared.
  */
 #include "backend/postgres/internal.h"
+#include "backend/postgres/relay.h"
 
 static uint64_t mix(uint64_t hash, weir_slice bytes)
 {

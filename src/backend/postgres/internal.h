@@ -201,17 +201,6 @@ void pg_follow_moved(pg_backend *b);
 /* A connection was opened: what could not be followed is perhaps there again. */
 void pg_follow_reached(pg_backend *b);
 
-/* ---- relay.c ---- */
-int pg_relay(weir_conn *conn, const weir_relay *m);
-int pg_relay_more(weir_conn *conn, weir_slice bytes);
-int pg_interject(weir_conn *conn, weir_slice bytes, bool skippable);
-/* Parses it under our name for it, hidden, in front of an extended message, and has it described.
- */
-WEIR_MUST_CHECK int pg_relay_examine(pg_conn *c, const weir_prepared *s);
-/* Nothing that was sent since makes it doubtful that the statement stands there. */
-bool pg_relay_usable(const pg_conn *c, const pg_prepared *p);
-size_t pg_relay_on_bytes(weir_stream *stream, weir_slice in);
-
 /* ---- describe.c ---- */
 /* A frame of a statement's description; `tag`: PG_EXAMINED, or the content it was tagged with. */
 void pg_describe_frame(pg_conn *c, const weir_pg_frame *f, uint64_t tag);
