@@ -158,6 +158,9 @@ typedef struct weir_parameters {
     uint64_t fingerprint; /* 0: none; WEIR_PARAMETERS_UNKNOWN: any, what is there is not known */
 } weir_parameters;
 #define WEIR_PARAMETERS_UNKNOWN UINT64_MAX
+/* The sqlstate with which a connection is lost that refused them for good: so would any other, and
+ * the session cannot go on. */
+#define WEIR_SESSION_LOST "08004"
 /* Settings that say how a text is read and what its constants mean: what a statement means is fixed
  * with them when it is parsed. NULL-terminated. (search_path and the role are not among them: the
  * server reads a prepared statement anew when they have changed.) */

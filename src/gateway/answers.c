@@ -265,7 +265,7 @@ static bool outlives(weir_client *c, const weir_error *err, bool torn, bool ends
         return false;
     if (torn) /* words would be taken for the rest of a row */
         weir_client_close(c, WEIR_SECOND);
-    else if (ends)
+    else if (ends || strcmp(err->sqlstate, WEIR_SESSION_LOST) == 0)
         weir_client_fatal(c, err);
     return c->state == WEIR_CLIENT_ACTIVE;
 }

@@ -192,6 +192,23 @@ def test_what_would_pin_gets_53300_when_the_allowance_is_used_up(gateway):
         db.close()
 
 
+def test_a_role_that_cannot_be_taken_again_ends_its_session_alone(gateway, postgres):
+    """Without it the session must not go on; with an error for each statement, RESET ROLE too, it
+    could not either."""
+    with gateway.connect() as a, gateway.connect() as b, postgres.connect() as direct:
+        direct.execute("CREATE ROLE passing")
+        try:
+            a.execute("SET ROLE passing")
+            assert one(b, "SELECT current_user") != "passing"
+            direct.execute("ALTER ROLE passing RENAME TO passed")
+            with pytest.raises(psycopg.OperationalError, match="Connect again") as told:
+                a.execute("SELECT 1")
+            assert "session parameter" in str(told.value) and a.closed
+            assert one(b, "SELECT 1") == 1
+        finally:
+            direct.execute("DROP ROLE IF EXISTS passing, passed")
+
+
 def test_prepared_statements_by_sql_are_the_clients_own(gateway):
     with gateway.connect() as a, gateway.connect() as b:
         for db in (a, b):

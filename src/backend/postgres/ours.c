@@ -67,3 +67,28 @@ int pg_ours_send(pg_ours *b, bool joins)
     weir_buf_fini(&b->out);
     return r;
 }
+
+/* What the server refuses for what it is, it refuses on every connection: the session cannot be had
+ * again, and without its settings (a role, perhaps) it must not go on. */
+static bool is_for_good(const weir_pg_error_fields *e)
+{
+    static const char *const passing[] = {"08", "40", "53", "55", "57", "58", "XX"};
+    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+        if (e->sqlstate.len >= 2 && memcmp(e->sqlstate.data, passing[i], 2) == 0)
+            return false;
+    return true;
+}
+
+void pg_ours_failed(pg_conn *c, uint64_t tag, const weir_pg_error_fields *e)
+{
+    weir_error err;
+    bool adopts = tag == PG_ADOPTS;
+    weir_error_set(&err, adopts && is_for_good(e) ? WEIR_SESSION_LOST : "08006",
+                   adopts ? "weir: the database server refused a session parameter: %.*s"
+                          : "weir: the database server failed a check: %.*s",
+                   (int)e->message.len, (const char *)e->message.data);
+    if (adopts && is_for_good(e))
+        weir_error_hint(&err, "What the session had set (SET, SET ROLE) is not there any more. "
+                              "Connect again.");
+    pg_conn_fail(c, &err);
+}

@@ -31,5 +31,7 @@ void pg_ours_set_back(pg_ours *b, unsigned which);
 /* `joins`: an extended message of the client's follows at once. -ENOMEM, -ENOSPC, -EMSGSIZE: the
  * connection is unusable. */
 WEIR_MUST_CHECK int pg_ours_send(pg_ours *b, bool joins);
+/* The server refused a Query of ours, of this tag: the connection fails. */
+void pg_ours_failed(pg_conn *c, uint64_t tag, const weir_pg_error_fields *e);
 
 #endif

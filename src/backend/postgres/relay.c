@@ -146,13 +146,7 @@ static bool on_error(pg_conn *c, const weir_pg_frame *f, const weir_pg_owed_verd
     }
     bool of_ours = v->kind == WEIR_PG_OWED_QUERY && !v->forward;
     if (of_ours) {
-        weir_error err;
-        weir_error_set(&err, "08006",
-                       v->tag == PG_ADOPTS
-                           ? "weir: the database server refused a session parameter: %.*s"
-                           : "weir: the database server failed a check: %.*s",
-                       (int)e.message.len, (const char *)e.message.data);
-        pg_conn_fail(c, &err);
+        pg_ours_failed(c, v->tag, &e);
         return false;
     }
     if (c->base.sink && c->base.sink->events->on_error)
