@@ -12,7 +12,7 @@ typedef struct alter {
     weir_error *err;
 } alter;
 
-/* 0A000. WEIR_COMPAT_REFUSED. */
+/* 0A000; `hint` NULL: where it is written what works. WEIR_COMPAT_REFUSED. */
 WEIR_MUST_CHECK int alter_refuse(const alter *a, const char *what, const char *hint);
 WEIR_MUST_CHECK int alter_missing_column(const alter *a, weir_slice column);
 

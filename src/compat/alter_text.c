@@ -119,8 +119,7 @@ int alter_fail_begin(const alter *a, const char *sqlstate, weir_slice words)
 int alter_refuse(const alter *a, const char *what, const char *hint)
 {
     weir_error_set(a->err, "0A000", "weir: %s is not supported on SQLite", what);
-    if (hint)
-        weir_error_hint(a->err, "%s", hint);
+    weir_error_hint(a->err, "%s", hint ? hint : "docs/sqlite.md lists what is translated.");
     return WEIR_COMPAT_REFUSED;
 }
 

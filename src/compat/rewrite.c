@@ -44,8 +44,7 @@ void rewriter_skip(rewriter *w, weir_slice after)
 int rewriter_refuse(rewriter *w, const char *what, const char *hint)
 {
     weir_error_set(w->err, "0A000", "weir: %s is not supported on SQLite", what);
-    if (hint)
-        weir_error_hint(w->err, "%s", hint);
+    weir_error_hint(w->err, "%s", hint ? hint : "docs/sqlite.md lists what is translated.");
     return -ECANCELED;
 }
 

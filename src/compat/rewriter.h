@@ -85,7 +85,8 @@ WEIR_MUST_CHECK int rewriter_put_literal(rewriter *w, weir_slice text);
 WEIR_MUST_CHECK int rewriter_insert(rewriter *w, size_t at, const char *text);
 /* The next token of the input is not copied. */
 void rewriter_skip(rewriter *w, weir_slice after);
-/* 0A000: `what` cannot be translated. -ECANCELED, which ends the translation. */
+/* 0A000: `what` cannot be translated; `hint` NULL: where it is written what can.
+ * -ECANCELED, which ends the translation. */
 WEIR_MUST_CHECK int rewriter_refuse(rewriter *w, const char *what, const char *hint);
 rewriter_level *rewriter_top(rewriter *w);
 /* The token before the one at hand is where a table is expected. */

@@ -356,10 +356,18 @@ def test_the_startup_packet_s_zone_counts_and_answers_are_each_zone_s_own(sqlite
 @pytest.mark.parametrize("sql", [
     "SELECT j @? '$.a' FROM t", "SELECT j @@ '$.a == 1' FROM t", "SELECT t FROM t",
     "SELECT jsonb_path_query(j, '$.a') FROM t", "SELECT json_agg(DISTINCT id) FROM t",
-    "SELECT jsonb_each(j) FROM t"])
+    "SELECT jsonb_each(j) FROM t", "SELECT 'a' ~ 'a(?=b)'", "CREATE INDEX ON t USING hash (id)",
+    "SELECT 'NaN'::numeric", "SELECT x.* FROM t, LATERAL (SELECT t.id) x"])
 def test_what_is_not_there_is_said(sqlite, sql):
     with sqlite.weir.connect() as db:
         db.execute("CREATE TABLE t (id int, j jsonb)")
         with pytest.raises(psycopg.errors.FeatureNotSupported) as told:
             db.execute(sql)
         assert told.value.diag.message_hint
+
+
+def test_a_number_that_is_too_large_is_told_by_how_much(sqlite):
+    with sqlite.weir.connect() as db, pytest.raises(psycopg.errors.NumericValueOutOfRange) as told:
+        db.execute("SELECT 123::numeric(3, 1)")
+    assert told.value.diag.message_detail == (
+        "A field with precision 3, scale 1 must round to an absolute value less than 10^2.")

@@ -200,13 +200,20 @@ static bool is_out_of_space(int system_errno)
 /* True: it is a function's of our own, which has its state with it. */
 static bool face_error(int primary, const char *message, weir_error *err)
 {
+    static const char end[] = {WEIR_SQLITE_FACE_ERROR_END, '\0'};
     size_t prefix = strlen(WEIR_SQLITE_FACE_ERROR);
     char state[6] = "";
     if (primary != SQLITE_ERROR || strncmp(message, WEIR_SQLITE_FACE_ERROR, prefix) != 0 ||
         strlen(message) < prefix + 6)
         return false;
     memcpy(state, message + prefix, 5);
-    weir_error_set(err, state, "%s", message + prefix + 6);
+    message += prefix + 6;
+    size_t len = strcspn(message, end);
+    weir_error_set(err, state, "%.*s", (int)len, message);
+    message += len + (message[len] != '\0');
+    len = strcspn(message, end);
+    weir_error_detail(err, "%.*s", (int)len, message);
+    weir_error_hint(err, "%s", message + len + (message[len] != '\0'));
     return true;
 }
 

@@ -6,8 +6,10 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 
-/* How a message of our own functions begins: the state, a colon and the words follow. */
+/* How a message of our own functions begins: the state, a colon and the words follow; then, each
+ * behind an END, the detail and the hint, if there are any. */
 #define WEIR_SQLITE_FACE_ERROR "weir-error:"
+#define WEIR_SQLITE_FACE_ERROR_END '\x1f'
 
 /* Of the last call on `handle`, which gave `rc`. `handle` may be NULL: the code alone speaks. */
 void weir_sqlite_error(sqlite3 *handle, int rc, weir_error *err);

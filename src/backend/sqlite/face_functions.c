@@ -125,9 +125,11 @@ static void give_error(sqlite3_context *context, int r, const weir_error *err)
         sqlite3_result_error_nomem(context);
     } else if (r == -EMSGSIZE) {
         sqlite3_result_error_toobig(context);
-    } else { /* errors.c takes the state off */
-        char words[sizeof(err->message) + 32];
-        snprintf(words, sizeof(words), WEIR_SQLITE_FACE_ERROR "%s:%s", err->sqlstate, err->message);
+    } else { /* errors.c takes it apart */
+        char words[sizeof(*err) + 32];
+        snprintf(words, sizeof(words), WEIR_SQLITE_FACE_ERROR "%s:%s%c%s%c%s", err->sqlstate,
+                 err->message, WEIR_SQLITE_FACE_ERROR_END, err->detail, WEIR_SQLITE_FACE_ERROR_END,
+                 err->hint);
         sqlite3_result_error(context, words, -1);
     }
 }
@@ -150,7 +152,7 @@ static void on_call(sqlite3_context *context, int argc, sqlite3_value **argv)
     }
     for (int i = 0; i < argc; i++)
         args[i] = weir_sqlite_face_take(argv[i]);
-    err.sqlstate[0] = err.message[0] = '\0';
+    err.sqlstate[0] = err.message[0] = err.detail[0] = err.hint[0] = '\0';
     weir_buf_clear(scratch); /* no function calls another */
     weir_face_zones zones = {.find = find_zone, .user = f->face->db};
     int r = f->of->zoned ? f->of->zoned(args, (size_t)argc, &zones, scratch, &result, &err)

@@ -155,10 +155,30 @@ static void test_errors_have_their_sqlstates(void **state)
     }
 }
 
+static void test_a_function_s_error_keeps_its_detail_and_hint(void **state)
+{
+    (void)state;
+    weir_error err = {0};
+    weir_sqlite_error_from(SQLITE_ERROR,
+                           "weir-error:22003:too large\x1f"
+                           "ten at most\x1f"
+                           "round it",
+                           0, &err);
+    assert_string_equal(err.sqlstate, "22003");
+    assert_string_equal(err.message, "too large");
+    assert_string_equal(err.detail, "ten at most");
+    assert_string_equal(err.hint, "round it");
+    weir_sqlite_error_from(SQLITE_ERROR, "weir-error:22012:division by zero", 0, &err);
+    assert_string_equal(err.message, "division by zero");
+    assert_string_equal(err.detail, "");
+    assert_string_equal(err.hint, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors_have_their_sqlstates),
+        cmocka_unit_test(test_a_function_s_error_keeps_its_detail_and_hint),
         cmocka_unit_test(test_says_why_a_file_cannot_be_used),
         cmocka_unit_test(test_read_only_refuses_writes_with_25006),
         cmocka_unit_test(test_memory_is_shared_by_its_connections),
