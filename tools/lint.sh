@@ -1,7 +1,7 @@
 #!/bin/sh
 # Every lint, each to its end, so that one run shows everything. With names: only those.
 # usage: tools/lint.sh [NAME]...     NAMES: format lengths layers docs selftest build purity
-#                                    configuration cppcheck clang-tidy
+#                                    declared configuration cppcheck clang-tidy
 # WEIR_LINT_ROOT: another tree to look at (tools/test_lints.py makes bad ones).
 set -eu
 tools=$(cd "$(dirname "$0")" && pwd)
@@ -39,6 +39,7 @@ run() {
     format) format ;;
     lengths) $python "$tools/lengths.py" "$PWD" ;;
     layers) $python "$tools/layers.py" "$PWD" ;;
+    declared) $python "$tools/declared.py" "$PWD" ;;
     docs) $python "$tools/docs_names.py" "$PWD" ;;
     selftest) $python -m pytest -q -p no:cacheprovider "$tools/test_lints.py" \
         "$tools/test_summary.py" ;;
@@ -55,8 +56,8 @@ run() {
     esac
 }
 
-[ $# -gt 0 ] || set -- format lengths layers docs build purity configuration cppcheck clang-tidy \
-    selftest
+[ $# -gt 0 ] || set -- format lengths layers declared docs build purity configuration cppcheck \
+    clang-tidy selftest
 for name; do
     echo "lint: $name"
     run "$name" || failed="$failed $name"

@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+import declared
 import docs_names
 import layers
 import lengths
@@ -225,6 +226,22 @@ def test_lengths_list_can_only_shrink(root):
 
 def test_docs_accept_names_that_exist(root):
     assert list(docs_names.problems(root)) == []
+
+
+def test_declared_is_content_where_others_call(root):
+    write(root, "tests/unit/base/test_sum.c", "/* A test. */\nint two = sum(1, 1);\n")
+    assert list(declared.problems(root)) == []
+
+
+def test_declared_finds_what_one_file_has_for_itself(root):
+    assert len(list(declared.problems(root))) == 1
+    write(root, "src/base/sum.h", GOOD_H + "/* gone() */\nint gone(\n    int a);\n")
+    assert [p.split(": ")[1] for p in declared.problems(root)] == ["sum", "gone"]
+
+
+def test_declared_counts_a_macro_of_the_header(root):
+    write(root, "src/base/sum.h", GOOD_H + "#define SUM(a) sum((a), 0)\n")
+    assert list(declared.problems(root)) == []
 
 
 @pytest.mark.parametrize("name", ["base/gone.c:sum", "base/sum.c:gone"])

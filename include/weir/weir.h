@@ -116,7 +116,7 @@ typedef enum weir_transaction_status {
     WEIR_STATE_FAILED = 'E' /* only ROLLBACK is taken */
 } weir_transaction_status;
 
-/* After the statement before; of a lost connection: NONE. */
+/* After the statement before; of a connection that was lost: IDLE. */
 WEIR_API weir_transaction_status weir_connection_status(const weir_connection *connection);
 
 /* ---- statements ---- */

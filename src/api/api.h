@@ -104,10 +104,4 @@ WEIR_MUST_CHECK weir_status api_put_statement(weir_connection *c, const char *sq
                                               const weir_parameter *parameters, size_t count,
                                               weir_fault *fault);
 
-/* ---- rows.c ---- */
-/* Before a statement's answers are read. */
-void api_rows_begin(weir_connection *c);
-/* Reads on: ROW, or how the statement ended (its fault is kept). */
-weir_status api_rows_step(weir_rows *r);
-
 #endif

@@ -12,7 +12,8 @@
 #define OID_BYTEA 17u
 #define READ_ON_MAX ((size_t)1 << 20) /* what is left unread is cancelled beyond this */
 
-void api_rows_begin(weir_connection *c)
+/* Before a statement's answers are read. */
+static void begin(weir_connection *c)
 {
     weir_rows *r = &c->rows;
     r->connection = c;
@@ -158,7 +159,8 @@ static int take_message(weir_rows *r, const weir_pg_frame *f)
     }
 }
 
-weir_status api_rows_step(weir_rows *r)
+/* Reads on: ROW, or how the statement ended (its fault is kept). */
+static weir_status step(weir_rows *r)
 {
     weir_fault fault;
     weir_pg_frame f;
@@ -191,8 +193,8 @@ weir_status weir_query(weir_connection *connection, const char *sql,
     if (status != WEIR_OK)
         return status;
     api_send(c);
-    api_rows_begin(c);
-    status = api_rows_step(&c->rows);
+    begin(c);
+    status = step(&c->rows);
     if (status < 0) {
         if (fault)
             *fault = c->rows.fault;
@@ -208,7 +210,7 @@ weir_status weir_rows_next(weir_rows *rows, weir_fault *fault)
     weir_rows *r = rows;
     weir_status status = WEIR_ROW;
     if (!r->waits)
-        status = api_rows_step(r);
+        status = step(r);
     r->waits = false;
     r->on_row = status == WEIR_ROW;
     if (status < 0 && fault)
@@ -221,7 +223,7 @@ static void read_on(weir_rows *r, size_t bytes_max)
 {
     size_t dropped = 0;
     while (!r->ended && dropped < bytes_max) {
-        (void)api_rows_step(r);
+        (void)step(r);
         for (unsigned i = 0; r->waits && i < r->count; i++)
             dropped += r->cells[i].len + 8;
     }
@@ -273,7 +275,7 @@ weir_status weir_execute_script(weir_connection *connection, const char *sql, we
                    : api_no_memory(fault);
     }
     api_send(c);
-    api_rows_begin(c);
+    begin(c);
     c->rows.copies_in = true; /* no Sync was sent, so none is lost */
     read_on(&c->rows, SIZE_MAX);
     c->rows.open = false;

@@ -79,9 +79,6 @@ WEIR_MUST_CHECK int run_array_give(weir_buf *out, weir_value *ret);
 /* run_decimal.c: a number with an exponent, or a zero with a sign, without. -ENOMEM, -EMSGSIZE. */
 WEIR_MUST_CHECK int run_decimal_put(weir_slice text, weir_buf *out);
 
-/* run_moments.c */
-WEIR_MUST_CHECK int run_moment_text(int64_t us, bool zone, weir_buf *out, weir_value *ret);
-
 extern const weir_face_function weir_face_casts[];    /* run_casts.c */
 extern const weir_face_function weir_face_decimals[]; /* run_decimal.c */
 extern const weir_face_function weir_face_strings[];  /* run_texts.c */

@@ -416,12 +416,7 @@ static int put_pretty(weir_slice s, weir_buf *out, unsigned depth)
 
 static int call_pretty(RUN_ARGS)
 {
-    char room[WEIR_NUMBER_TEXT_MAX];
-    weir_slice s;
-    if (run_any_null(args, count))
-        return 0;
-    int r = run_json_read(&args[0], room, &s, err);
-    return r == 0 ? run_give(out, ret, put_pretty(s, out, 0)) : r;
+    return run_json_rewrite(args, count, out, ret, err, put_pretty);
 }
 
 /* Without the members that are null, and without space. */
@@ -451,12 +446,7 @@ static int put_stripped(weir_slice s, weir_buf *out, unsigned depth)
 
 static int call_strip_nulls(RUN_ARGS)
 {
-    char room[WEIR_NUMBER_TEXT_MAX];
-    weir_slice s;
-    if (run_any_null(args, count))
-        return 0;
-    int r = run_json_read(&args[0], room, &s, err);
-    return r == 0 ? run_give(out, ret, put_stripped(s, out, 0)) : r;
+    return run_json_rewrite(args, count, out, ret, err, put_stripped);
 }
 
 /* ---- rows: as arrays of texts, for SQLite's json_each ---- */

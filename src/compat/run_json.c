@@ -311,14 +311,19 @@ static int call_json(RUN_ARGS)
     return run_any_null(args, count) ? 0 : run_json_read(&args[0], room, &s, err);
 }
 
-static int call_jsonb(RUN_ARGS)
+int run_json_rewrite(RUN_ARGS, int (*put)(weir_slice s, weir_buf *out, unsigned depth))
 {
     char room[WEIR_NUMBER_TEXT_MAX];
     weir_slice s;
     if (run_any_null(args, count))
         return 0;
     int r = run_json_read(&args[0], room, &s, err);
-    return r == 0 ? run_give(out, ret, run_json_canonical(s, out, 0)) : r;
+    return r == 0 ? run_give(out, ret, put(s, out, 0)) : r;
+}
+
+static int call_jsonb(RUN_ARGS)
+{
+    return run_json_rewrite(args, count, out, ret, err, run_json_canonical);
 }
 
 static bool same_key(weir_slice quoted, weir_slice key)

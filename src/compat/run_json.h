@@ -27,6 +27,9 @@ bool run_json_key(weir_slice s, weir_slice wanted, weir_slice *ret);
 WEIR_MUST_CHECK int run_json_decode(weir_slice s, weir_buf *out);
 WEIR_MUST_CHECK int run_json_string(weir_buf *out, weir_slice s);
 WEIR_MUST_CHECK int run_json_canonical(weir_slice s, weir_buf *out, unsigned depth);
+/* A function whose result is the document args[0] as `put` writes it. */
+WEIR_MUST_CHECK int run_json_rewrite(RUN_ARGS,
+                                     int (*put)(weir_slice s, weir_buf *out, unsigned depth));
 
 /* run_json_key.c */
 bool run_json_same_number(weir_slice a, weir_slice b);

@@ -61,7 +61,7 @@ int run_moment_read_moment(const weir_value *v, int64_t *ret, weir_error *err)
     return 0;
 }
 
-int run_moment_text(int64_t us, bool zone, weir_buf *out, weir_value *ret)
+static int give_moment(int64_t us, bool zone, weir_buf *out, weir_value *ret)
 {
     char text[WEIR_DATETIME_TEXT_MAX];
     size_t len = weir_timestamp_format(us, false, text);
@@ -76,7 +76,7 @@ int run_moment_give_checked(int64_t us, bool zone, weir_buf *out, weir_value *re
 {
     if (!weir_timestamp_in_range(us))
         return run_refuse(err, "22008", "timestamp out of range");
-    return run_moment_text(us, zone, out, ret);
+    return give_moment(us, zone, out, ret);
 }
 
 int run_moment_give_date(int32_t days, weir_buf *out, weir_value *ret, weir_error *err)
@@ -624,7 +624,7 @@ static int call_moment_text(RUN_ARGS)
     if (run_any_null(args, count))
         return 0;
     bool zoned = count < 2 || run_integer_of(&args[1]) != 0;
-    return run_moment_text(run_integer_of(&args[0]) - EPOCH_SECONDS * 1000000, zoned, out, ret);
+    return give_moment(run_integer_of(&args[0]) - EPOCH_SECONDS * 1000000, zoned, out, ret);
 }
 
 const weir_face_function weir_face_moments[] = {

@@ -73,6 +73,8 @@ static int as_string(typed *t, typed_node *a, const char *format)
     return r;
 }
 
+static int as_json(typed *t, typed_node *a);
+
 /* A whole row: its columns by their names. */
 static int row_as_json(typed *t, typed_node *row)
 {
@@ -83,7 +85,7 @@ static int row_as_json(typed *t, typed_node *row)
         snprintf(number, sizeof(number), "f%zu", i + 1);
         weir_slice name = row->relation ? row->relation->columns[i].name : weir_slice_cstr(number);
         weir_buf quoted;
-        int r = typed_as_json(t, a);
+        int r = as_json(t, a);
         if (r != 0)
             return r;
         weir_buf_init(&quoted, name.len * 8 + 64);
@@ -108,7 +110,8 @@ static int row_as_json(typed *t, typed_node *row)
     return 0;
 }
 
-int typed_as_json(typed *t, typed_node *a)
+/* Its type goes with it. */
+static int as_json(typed *t, typed_node *a)
 {
     if (a->kind == TYPED_PARAM && a->type.oid == WEIR_OID_UNKNOWN)
         return typed_no_type(t, a);
@@ -172,7 +175,7 @@ static int build(typed *t, typed_node *n, bool object, bool binary)
     int r = 0;
     for (typed_node *a = n->args; r == 0 && a; a = a->next, i++) {
         bool name = object && i % 2 == 0;
-        r = name ? typed_as_text(t, a) : typed_as_json(t, a);
+        r = name ? typed_as_text(t, a) : as_json(t, a);
         if (name)
             typed_wrap(t, a, names[i > 0]);
         else
@@ -204,7 +207,7 @@ static int convert(typed *t, typed_node *n, bool binary)
     bool array = weir_slice_eq_cstr(n->text, "array_to_json");
     if ((row && oid != TYPED_RECORD) || (array && typed_element_of(oid) == 0))
         return typed_no_function(t, n);
-    int r = typed_as_json(t, n->args);
+    int r = as_json(t, n->args);
     n->emit = binary ? "weir_jsonb(%1)" : "%1";
     n->type.oid = binary ? WEIR_OID_JSONB : WEIR_OID_JSON;
     return r;
@@ -223,9 +226,9 @@ static int gather(typed *t, typed_node *n, bool object, bool binary)
                                 (int)n->text.len, (const char *)n->text.data)
                    : typed_no_function(t, n);
     bool row = n->args->type.oid == TYPED_RECORD;
-    int r = object ? typed_as_text(t, n->args) : typed_as_json(t, n->args);
+    int r = object ? typed_as_text(t, n->args) : as_json(t, n->args);
     if (r == 0 && object)
-        r = typed_as_json(t, value);
+        r = as_json(t, value);
     if (r != 0)
         return r;
     if (object) {

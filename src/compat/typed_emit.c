@@ -82,7 +82,7 @@ static int put_constant_key(typed *t, const typed_node *n, bool raw)
 }
 
 /* Equal values of some types have several texts. */
-int typed_put_key(typed *t, const typed_node *n)
+static int put_key(typed *t, const typed_node *n)
 {
     bool numeric = n->type.oid == WEIR_OID_NUMERIC && n->exact, other = !n->keyed && !numeric;
     const char *key = numeric ? "weir_trimmed(" : other ? typed_key_name(n->type.oid) : NULL;
@@ -98,7 +98,7 @@ int typed_put_keys(typed *t, const typed_node *n)
     for (bool first = true; r == 0 && n; n = n->next, first = false) {
         r = first ? 0 : typed_put(t, ", ");
         if (r == 0)
-            r = typed_put_key(t, n);
+            r = put_key(t, n);
     }
     return r;
 }

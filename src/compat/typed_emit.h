@@ -10,7 +10,6 @@ WEIR_MUST_CHECK int typed_put_name(typed *t, weir_slice name);
 WEIR_MUST_CHECK int typed_put_names(typed *t, const weir_slice *names, size_t count);
 WEIR_MUST_CHECK int typed_put_node(typed *t, const typed_node *n);
 WEIR_MUST_CHECK int typed_put_list(typed *t, const typed_node *n);
-WEIR_MUST_CHECK int typed_put_key(typed *t, const typed_node *n);
 WEIR_MUST_CHECK int typed_put_keys(typed *t, const typed_node *n); /* … each as it is grouped */
 WEIR_MUST_CHECK int typed_put_parts(typed *t, const char *before, const typed_node *n,
                                     const char *after);

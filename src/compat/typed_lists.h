@@ -35,7 +35,6 @@ extern const typed_function typed_values[]; /* typed_values.c */
 
 /* typed_documents.c */
 WEIR_MUST_CHECK int typed_as_text(typed *t, typed_node *a); /* as it is shown inside a text */
-WEIR_MUST_CHECK int typed_as_json(typed *t, typed_node *a); /* its type goes with it */
 /* Builders and aggregates. TYPED_NONE: it is none of these. */
 WEIR_MUST_CHECK int typed_infer_document(typed *t, typed_node *n);
 /* A function of JSON's in FROM or a select list: its table for SQLite and its columns, which are

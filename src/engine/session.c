@@ -91,6 +91,30 @@ bool weir_session_has_sibling(const weir_session *session, weir_slice name)
            weir_slice_eq_cstr(name, weir_database_name(d));
 }
 
+/* Every change of `pinned`, counted by its lowest bit: what weir_effect_name names. */
+static void set_pinned(weir_session *session, unsigned effects)
+{
+    assert(effects >> WEIR_PIN_REASONS == 0); /* WRITES pins nobody */
+    _Atomic uint64_t *count = session->worker->pinned;
+    if (session->pinned)
+        weir_count(&count[__builtin_ctz(session->pinned)], UINT64_MAX); /* one less */
+    if (!session->pinned)
+        session->pinned_since = weir_worker_now(session->worker);
+    session->pinned = effects;
+    if (effects)
+        weir_count(&count[__builtin_ctz(effects)], 1);
+}
+
+static void unpin(weir_session *session)
+{
+    if (!session->pinned)
+        return;
+    weir_lender *l = lender_of(session);
+    set_pinned(session, 0);
+    weir_pool_unpin(l->shard, &session->conn->pooled, weir_worker_now(session->worker));
+    weir_lender_pump(l);
+}
+
 void weir_session_close(weir_session *session)
 {
     if (!session->pools)
@@ -100,7 +124,7 @@ void weir_session_close(weir_session *session)
         weir_conn *conn = session->conn;
         bool tainted =
             session->tainted || session->pinned != 0 || session->lending == WEIR_LEND_SESSION;
-        weir_session_unpin(session);
+        unpin(session);
         if (tainted && conn->ops->reset && conn->ops->clean(conn) == WEIR_CONN_CLEAN)
             (void)conn->ops->reset(conn); /* a failure closes it */
         else
@@ -190,20 +214,6 @@ void weir_session_return(weir_session *session)
 
 static_assert(WEIR_EFFECT_UNKNOWN == 1 << (WEIR_PIN_REASONS - 1), "a reason for each effect");
 
-/* Every change of `pinned`, counted by its lowest bit: what weir_effect_name names. */
-static void set_pinned(weir_session *session, unsigned effects)
-{
-    assert(effects >> WEIR_PIN_REASONS == 0); /* WRITES pins nobody */
-    _Atomic uint64_t *count = session->worker->pinned;
-    if (session->pinned)
-        weir_count(&count[__builtin_ctz(session->pinned)], UINT64_MAX); /* one less */
-    if (!session->pinned)
-        session->pinned_since = weir_worker_now(session->worker);
-    session->pinned = effects;
-    if (effects)
-        weir_count(&count[__builtin_ctz(effects)], 1);
-}
-
 uint64_t weir_worker_pinned(const weir_worker *worker, unsigned reason)
 {
     assert(reason < WEIR_PIN_REASONS);
@@ -254,22 +264,12 @@ int weir_session_set_pins(weir_session *session, unsigned effects, weir_error *e
 {
     int r = 0;
     if (!effects)
-        weir_session_unpin(session);
+        unpin(session);
     else if (effects != session->pinned)
         r = weir_session_pin(session, effects, err);
     if (r == 0 && effects)
         set_pinned(session, effects);
     return r;
-}
-
-void weir_session_unpin(weir_session *session)
-{
-    if (!session->pinned)
-        return;
-    weir_lender *l = lender_of(session);
-    set_pinned(session, 0);
-    weir_pool_unpin(l->shard, &session->conn->pooled, weir_worker_now(session->worker));
-    weir_lender_pump(l);
 }
 
 const char *const weir_parse_settings[] = {

@@ -83,14 +83,13 @@ bool weir_session_alone(const weir_session *session);
 void weir_session_return(weir_session *session);
 /* Forgets session->conn, which was lost. */
 void weir_session_lost(weir_session *session);
-/* The lent connection stays with this session until weir_session_unpin. WEIR_SESSION_REFUSED
+/* The lent connection stays with this session until nothing pins it. WEIR_SESSION_REFUSED
  * (53300): the allowance for pinned connections is used up. */
 WEIR_MUST_CHECK int weir_session_pin(weir_session *session, unsigned effects, weir_error *err);
 /* As weir_session_pin, where one more could be pinned besides: its place among those that are not
  * pinned becomes free. Else nothing happens. */
 void weir_session_step_aside(weir_session *session, unsigned effects);
-void weir_session_unpin(weir_session *session);
-/* What pins it is exactly that; 0: nothing. As the two above. */
+/* What pins it is exactly that; 0: nothing. As weir_session_pin. */
 WEIR_MUST_CHECK int weir_session_set_pins(weir_session *session, unsigned effects, weir_error *err);
 
 /* ---- a statement's story ---- */

@@ -227,7 +227,6 @@ pg_prepared *pg_prepared_surplus(pg_prepared_table *t);
  * skipped. */
 void pg_prepared_parsed(pg_prepared_table *t, uint64_t tag, bool done);
 void pg_prepared_closed(pg_prepared_table *t, uint64_t tag, bool done);
-void pg_prepared_remove(pg_prepared_table *t, pg_prepared *p);
 /* Was this content seen here before? Remembers it. */
 bool pg_prepared_seen(pg_prepared_table *t, const uint64_t content[2]);
 weir_slice pg_prepared_name(const uint64_t content[2], char buf[PG_NAME_SIZE]);

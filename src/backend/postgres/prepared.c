@@ -19,13 +19,20 @@ void pg_prepared_init(pg_prepared_table *t, weir_hash_seed seed, unsigned size_m
     weir_list_init(&t->lru);
 }
 
+static void remove_one(pg_prepared_table *t, pg_prepared *p)
+{
+    (void)weir_map_remove(&t->map, key_of(&p->content[0]));
+    weir_list_remove(&p->lru);
+    free(p);
+}
+
 void pg_prepared_clear(pg_prepared_table *t)
 {
     for (weir_list *n = t->lru.next, *next; n != &t->lru; n = next) {
         pg_prepared *p = WEIR_CONTAINER_OF(n, pg_prepared, lru);
         next = n->next;
         if (p->pending == 0)
-            pg_prepared_remove(t, p);
+            remove_one(t, p);
         else
             p->on_server = false;
     }
@@ -42,7 +49,7 @@ void pg_prepared_outdate(pg_prepared_table *t)
 void pg_prepared_fini(pg_prepared_table *t)
 {
     for (weir_list *n; (n = weir_list_first(&t->lru));)
-        pg_prepared_remove(t, WEIR_CONTAINER_OF(n, pg_prepared, lru));
+        remove_one(t, WEIR_CONTAINER_OF(n, pg_prepared, lru));
     weir_map_fini(&t->map);
 }
 
@@ -56,13 +63,6 @@ pg_prepared *pg_prepared_find(pg_prepared_table *t, const uint64_t content[2])
         weir_list_push_back(&t->lru, &p->lru);
     }
     return p;
-}
-
-void pg_prepared_remove(pg_prepared_table *t, pg_prepared *p)
-{
-    (void)weir_map_remove(&t->map, key_of(&p->content[0]));
-    weir_list_remove(&p->lru);
-    free(p);
 }
 
 pg_prepared *pg_prepared_surplus(pg_prepared_table *t)
@@ -85,7 +85,7 @@ static void answered(pg_prepared_table *t, uint64_t tag, bool done, bool on_serv
     if (done)
         p->on_server = on_server;
     if (--p->pending == 0 && !p->on_server)
-        pg_prepared_remove(t, p);
+        remove_one(t, p);
 }
 
 void pg_prepared_parsed(pg_prepared_table *t, uint64_t tag, bool done)

@@ -130,12 +130,8 @@ static inline void vk_count(vk_tier *t, vk_counter c)
 /* ---- seat.c ---- */
 /* A node of this address, made if absent; NULL: out of memory, or there are too many. */
 vk_node *vk_node_get(vk_seat *seat, weir_slice address);
-/* Whom to ask for a key; NULL: not known. */
-vk_node *vk_node_for(vk_seat *seat, weir_slice key);
 /* The request is answered: with nothing if `found` is empty. Frees it. */
 void vk_request_end(vk_seat *seat, vk_request *q, weir_slice found);
-/* The key as it is said to the server. */
-weir_slice vk_key(const vk_tier *t, const weir_tier_key *key, char out[VK_KEY_MAX]);
 /* GET, to this node, for whoever waits; false: it cannot be sent now. */
 WEIR_MUST_CHECK bool vk_send_get(vk_node *node, vk_request *q, bool asking);
 

@@ -45,7 +45,8 @@ vk_node *vk_node_get(vk_seat *seat, weir_slice address)
     return node;
 }
 
-vk_node *vk_node_for(vk_seat *seat, weir_slice key)
+/* Whom to ask for a key; NULL: not known. */
+static vk_node *node_for(vk_seat *seat, weir_slice key)
 {
     const weir_valkey_options *o = &seat->tier->options;
     vk_node *node = seat->slots ? seat->slots->node[weir_resp_slot(key)] : NULL;
@@ -155,7 +156,8 @@ static void on_deadline(weir_timer *timer, weir_loop *loop)
 
 /* ---- commands ---- */
 
-weir_slice vk_key(const vk_tier *t, const weir_tier_key *key, char out[VK_KEY_MAX])
+/* The key as it is said to the server. */
+static weir_slice key_of(const vk_tier *t, const weir_tier_key *key, char out[VK_KEY_MAX])
 {
     size_t len = (size_t)snprintf(out, VK_KEY_MAX, "%s", t->options.prefix);
     for (size_t i = 0; i < sizeof(key->bytes); i++)
@@ -198,7 +200,7 @@ bool vk_send_get(vk_node *node, vk_request *q, bool asking)
 {
     vk_seat *seat = node->seat;
     char text[VK_KEY_MAX];
-    weir_slice words[] = {WEIR_SLICE_LIT("GET"), vk_key(seat->tier, &q->key, text)};
+    weir_slice words[] = {WEIR_SLICE_LIT("GET"), key_of(seat->tier, &q->key, text)};
     weir_slice prelude = WEIR_SLICE_LIT("ASKING");
     vk_conn *c = vk_conn_of(node);
     if (!c || (asking && !vk_conn_ask(c, VK_ASKING, &prelude, 1)) ||
@@ -216,7 +218,7 @@ static weir_tier_answer tier_get(weir_tier *tier, unsigned worker, struct weir_l
     vk_tier *t = WEIR_CONTAINER_OF(tier, vk_tier, base);
     vk_seat *seat = seat_of(t, worker, loop);
     char text[VK_KEY_MAX];
-    vk_node *node = seat ? vk_node_for(seat, vk_key(t, &get->key, text)) : NULL;
+    vk_node *node = seat ? node_for(seat, key_of(t, &get->key, text)) : NULL;
     vk_request *q = node ? request_new(VK_GET, &get->key) : NULL;
     if (q)
         q->get = get;
@@ -245,8 +247,8 @@ static bool send_value(vk_seat *seat, const weir_tier_put *put, weir_slice value
 {
     vk_tier *t = seat->tier;
     char text[VK_KEY_MAX], ms[24];
-    weir_slice key = vk_key(t, &put->key, text);
-    vk_node *node = vk_node_for(seat, key);
+    weir_slice key = key_of(t, &put->key, text);
+    vk_node *node = node_for(seat, key);
     vk_conn *c = node ? vk_conn_of(node) : NULL;
     weir_time ttl = put->ttl / WEIR_MS;
     int len = snprintf(ms, sizeof(ms), "%lld", (long long)(ttl > 0 ? ttl : 1));
@@ -308,7 +310,7 @@ static bool send_to_encoder(vk_seat *seat, weir_tier_put *put)
 static bool can_send(vk_seat *seat, const weir_tier_key *key)
 {
     char text[VK_KEY_MAX];
-    vk_node *node = vk_node_for(seat, vk_key(seat->tier, key, text));
+    vk_node *node = node_for(seat, key_of(seat->tier, key, text));
     return node && vk_conn_of(node);
 }
 
@@ -336,8 +338,8 @@ static void tier_remove(weir_tier *tier, unsigned worker, struct weir_loop *loop
     vk_tier *t = WEIR_CONTAINER_OF(tier, vk_tier, base);
     vk_seat *seat = seat_of(t, worker, loop);
     char text[VK_KEY_MAX];
-    weir_slice words[] = {WEIR_SLICE_LIT("UNLINK"), vk_key(t, key, text)};
-    vk_node *node = seat && !seat->detached ? vk_node_for(seat, words[1]) : NULL;
+    weir_slice words[] = {WEIR_SLICE_LIT("UNLINK"), key_of(t, key, text)};
+    vk_node *node = seat && !seat->detached ? node_for(seat, words[1]) : NULL;
     vk_conn *c = node ? vk_conn_of(node) : NULL;
     if (c && vk_conn_ask(c, VK_DELETE, words, 2))
         vk_count(t, VK_REMOVED);
@@ -349,8 +351,8 @@ static void tier_mark(weir_tier *tier, unsigned worker, struct weir_loop *loop,
     vk_seat *seat = seat_of(WEIR_CONTAINER_OF(tier, vk_tier, base), worker, loop);
     char text[VK_KEY_MAX], ms[24];
     int len = snprintf(ms, sizeof(ms), "%lld", (long long)(ttl / WEIR_MS + 1));
-    weir_slice key_text = seat ? vk_key(seat->tier, key, text) : (weir_slice){0};
-    vk_node *node = seat && !seat->detached ? vk_node_for(seat, key_text) : NULL;
+    weir_slice key_text = seat ? key_of(seat->tier, key, text) : (weir_slice){0};
+    vk_node *node = seat && !seat->detached ? node_for(seat, key_text) : NULL;
     vk_conn *c = node ? vk_conn_of(node) : NULL;
     weir_slice words[] = {WEIR_SLICE_LIT("SET"),
                           key_text,
