@@ -74,6 +74,9 @@ typedef struct weir_face_schema {
      * NO_TABLE; another positive: it is of another kind. */
     int (*table)(void *user, weir_slice name, bool *ret_marked,
                  void (*column)(void *to, const weir_face_column *column), void *to);
+    /* The text of a type's view, by its name or, if that is empty, its OID; NULL: there is none.
+     * Borrowed for the translation. */
+    const char *(*type)(void *user, weir_slice name, uint32_t oid);
     void *user;
 } weir_face_schema;
 

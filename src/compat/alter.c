@@ -12,15 +12,17 @@ int weir_alter_facts_query(weir_slice written, bool index, weir_buf *out)
                       index ? "WITH o(t) AS (SELECT tbl FROM weir_index WHERE name = %l) "
                             : "WITH o(t) AS (VALUES (%l)) ",
                       &folded);
-    return r < 0
-               ? r
-               : alter_put(&a, "SELECT 't', m.name, m.sql, '', '' FROM o, sqlite_schema AS m WHERE "
-                               "m.type = 'table' AND lower(m.name) = lower(o.t) UNION ALL SELECT "
-                               "'i', l.name, coalesce(i.sql, ''), (SELECT "
-                               "group_concat(coalesce(c.name, ''), char(31)) FROM "
-                               "pragma_index_info(l.name) AS c), iif(l.\"unique\", 'u', '') || "
-                               "iif(l.origin = 'pk', 'p', '') FROM o, pragma_index_list(o.t) AS l "
-                               "JOIN sqlite_schema AS i ON i.type = 'index' AND i.name = l.name");
+    return r < 0 ? r
+                 : alter_put(
+                       &a,
+                       "SELECT 't', m.name, m.sql, '', '' FROM o, sqlite_schema AS m WHERE "
+                       "m.type = 'table' AND lower(m.name) = lower(o.t) UNION ALL SELECT "
+                       "'i', l.name, coalesce(i.sql, ''), (SELECT "
+                       "group_concat(coalesce(c.name, ''), char(31)) FROM "
+                       "pragma_index_info(l.name) AS c), iif(l.\"unique\", 'u', '') || "
+                       "iif(l.origin = 'pk', 'p', '') FROM o, pragma_index_list(o.t) AS l "
+                       "JOIN sqlite_schema AS i ON i.type = 'index' AND i.name = l.name UNION ALL "
+                       "SELECT 'e', name, CAST(oid AS TEXT), '', '' FROM weir_enum");
 }
 
 weir_slice weir_alter_next_action(weir_slice *actions)

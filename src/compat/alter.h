@@ -19,11 +19,14 @@ typedef struct weir_alter_facts {
     weir_slice name, sql; /* of the table; empty: there is none of that name */
     const weir_alter_index *indexes;
     size_t index_count;
+    const weir_define_fact *enums; /* all that there are */
+    size_t enum_count;
 } weir_alter_facts;
 
 /* Appends the query that gives the facts of a table (name as written; `index`: of one of its
  * indexes) in rows of five cells:
- * 't', its name, its text, '', ''; 'i', name, text, columns, 'u', 'p', 'up' or ''. */
+ * 't', its name, its text, '', ''; 'i', name, text, columns, 'u', 'p', 'up' or ''; of each enum
+ * 'e', name, OID, '', ''. */
 WEIR_MUST_CHECK int weir_alter_facts_query(weir_slice name, bool index, weir_buf *out);
 /* Splits off the first action of ALTER TABLE's list; empty: none is left. */
 weir_slice weir_alter_next_action(weir_slice *actions);

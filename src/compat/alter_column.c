@@ -57,6 +57,28 @@ static int take_part(const alter *a, addition *n, const table_part *p)
     return r == 0 ? weir_buf_append(&n->text, p->text) : r;
 }
 
+/* An enum's columns are declared as its OID. */
+static const weir_define_fact *find_enum(const alter *a, weir_slice type)
+{
+    weir_token t = weir_token_next(&type);
+    while (weir_token_accept(&type, "."))
+        t = weir_token_next(&type);
+    char name[256];
+    weir_compat_name_fold(t.text, name, sizeof(name));
+    for (size_t i = 0; i < a->facts->enum_count; i++)
+        if (weir_slice_eq_cstr(a->facts->enums[i].name, name) &&
+            weir_token_peek(type).kind == WEIR_TOKEN_END)
+            return &a->facts->enums[i];
+    return NULL;
+}
+
+static int put_type(const alter *a, weir_slice type, weir_buf *out)
+{
+    const weir_define_fact *e = find_enum(a, type);
+    return e ? weir_buf_printf(out, "TEXT(%.*s)", (int)e->value.len, (const char *)e->value.data)
+             : weir_buf_append(out, type);
+}
+
 static int read_addition(const alter *a, weir_slice rest, addition *n)
 {
     table_part p;
@@ -67,7 +89,7 @@ static int read_addition(const alter *a, weir_slice rest, addition *n)
     if (r == 0)
         r = weir_buf_append_u8(&n->text, ' ');
     if (r == 0)
-        r = weir_buf_append(&n->text, n->item.type);
+        r = put_type(a, n->item.type, &n->text);
     weir_slice parts = n->item.rest;
     while (r == 0 && table_text_next_part(&parts, &p, &bad))
         r = take_part(a, n, &p);
@@ -333,6 +355,19 @@ static int convert_rows(const alter *a, const table_item *item, weir_slice type,
     return r == 0 ? alter_put(a, "%t WHERE typeof(%n) = 'text' LIMIT 1;\n", &item->name) : r;
 }
 
+static int check_labels(const alter *a, const table_item *item, const weir_define_fact *type)
+{
+    char words[320];
+    (void)snprintf(words, sizeof(words), "invalid input value for enum %.*s", (int)type->name.len,
+                   (const char *)type->name.data);
+    int r = alter_fail_begin(a, "22P02", weir_slice_cstr(words));
+    return r == 0 ? alter_put(a,
+                              "%t WHERE %n NOT IN (SELECT value FROM json_each((SELECT labels FROM "
+                              "weir_enum WHERE name = %l))) LIMIT 1;\n",
+                              &item->name, &type->name)
+                  : r;
+}
+
 static bool has_rowid(const alter *a)
 {
     table_text t;
@@ -352,6 +387,13 @@ static int change_type(const alter *a, const table_item *item, weir_slice rest)
     }
     if (key && weir_slice_eq_nocase(type, "integer"))
         type = WEIR_SLICE_LIT("INT"); /* else it would be the rowid */
+    char declared[40];
+    const weir_define_fact *labels = find_enum(a, type);
+    if (labels) {
+        (void)snprintf(declared, sizeof(declared), "TEXT(%.*s)", (int)labels->value.len,
+                       (const char *)labels->value.data);
+        type = weir_slice_cstr(declared);
+    }
     bool converts = using.len > 0 || affinity(item->type) != affinity(type);
     if (converts && ((key && !has_rowid(a)) || alter_find_part(item, TABLE_PART_GENERATED, &part)))
         return alter_refuse(a, "another type for this column",
@@ -366,7 +408,9 @@ static int change_type(const alter *a, const table_item *item, weir_slice rest)
     if (r == 0)
         r = alter_edit(a, place, weir_buf_slice(&text));
     weir_buf_fini(&text);
-    return r == 0 && converts ? convert_rows(a, item, type, using) : r;
+    if (r == 0 && converts)
+        r = convert_rows(a, item, type, using);
+    return r == 0 && labels ? check_labels(a, item, labels) : r;
 }
 
 int alter_change_column(const alter *a, weir_slice rest)

@@ -2,6 +2,7 @@
  * modes, settings, and what is refused with a reason. Each reader below gets the text behind its
  * first word. */
 #include "compat/command.h"
+#include "compat/rewriter.h"
 
 typedef weir_command command;
 
@@ -391,6 +392,14 @@ static bool read_sequence(weir_slice s, command *c, const char *tag)
     return true;
 }
 
+static bool read_type(weir_slice s, command *c, const char *tag)
+{
+    if (!weir_token_accept(&s, "type"))
+        return false;
+    *c = (command){.kind = WEIR_COMMAND_TYPE, .value = s, .tag = tag};
+    return true;
+}
+
 /* ALTER INDEX a RENAME TO b, as an action of the index's table: `value` says it whole. */
 static int read_alter_index(weir_slice s, command *c, weir_error *err)
 {
@@ -419,7 +428,7 @@ static int read_alter(weir_slice s, command *c, weir_error *err)
     weir_slice name;
     if (weir_token_is(weir_token_peek(s), "index"))
         return read_alter_index(s, c, err);
-    if (read_sequence(s, c, "ALTER SEQUENCE"))
+    if (read_sequence(s, c, "ALTER SEQUENCE") || read_type(s, c, "ALTER TYPE"))
         return 0;
     if (!weir_token_accept(&s, "table"))
         return 0;
@@ -475,7 +484,7 @@ static int read_drop(weir_slice s, command *c, weir_error *err)
                  {"index", "DROP INDEX"},
                  {"view", "DROP VIEW"},
                  {"trigger", "DROP TRIGGER"}};
-    if (read_sequence(s, c, "DROP SEQUENCE"))
+    if (read_sequence(s, c, "DROP SEQUENCE") || read_type(s, c, "DROP TYPE"))
         return 0;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (weir_token_is(weir_token_peek(s), kinds[i].word))
@@ -491,26 +500,32 @@ static int read_comment(weir_slice s, command *c, weir_error *err)
     return 0;
 }
 
-/* With columns that may draw from sequences of their own. */
-static bool makes_sequences(weir_slice s)
+/* With columns that may draw from sequences of their own, or be of types of one's own. */
+static bool is_script(weir_slice s, bool *ret_types)
 {
-    if (!weir_token_accept(&s, "table") ||
-        (!weir_token_mentions(s, "serial") && !weir_token_mentions(s, "identity")))
+    weir_slice items;
+    *ret_types = false;
+    if (!weir_token_accept(&s, "table"))
         return false;
+    bool counts = weir_token_mentions(s, "serial") || weir_token_mentions(s, "identity");
     if (weir_token_accept(&s, "if"))
         (void)command_accept2(&s, "not", "exists");
     do
         (void)weir_token_next(&s);
     while (weir_token_accept(&s, "."));
-    return weir_token_is(weir_token_peek(s), "(");
+    if (!weir_token_accept(&s, "(") || !weir_token_take_parentheses(&s, &items))
+        return false;
+    *ret_types = rewriter_names_types(items);
+    return counts || *ret_types;
 }
 
 static int read_create(weir_slice s, command *c, weir_error *err)
 {
-    if (read_sequence(s, c, "CREATE SEQUENCE"))
+    if (read_sequence(s, c, "CREATE SEQUENCE") || read_type(s, c, "CREATE TYPE"))
         return 0;
-    if (makes_sequences(s)) {
-        *c = (command){.kind = WEIR_COMMAND_DEFINE, .tag = "CREATE TABLE"};
+    bool types = false;
+    if (is_script(s, &types)) {
+        *c = (command){.kind = WEIR_COMMAND_DEFINE, .local = types, .tag = "CREATE TABLE"};
         return 0;
     }
     if (!weir_token_accept(&s, "database"))

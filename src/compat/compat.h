@@ -117,7 +117,9 @@ typedef enum weir_command_kind {
     WEIR_COMMAND_CREATE_DATABASE,
     WEIR_COMMAND_TRUNCATE,     /* value: several tables; `missing_ok`: CASCADE */
     WEIR_COMMAND_SEQUENCE,     /* CREATE, ALTER or DROP, as `tag` says; value: what follows */
-    WEIR_COMMAND_DEFINE,       /* CREATE TABLE, DROP, COMMENT, as `value` is translated */
+    WEIR_COMMAND_DEFINE,       /* CREATE TABLE (`local`: with types of one's own), DROP, COMMENT, as
+                                  `value` is translated */
+    WEIR_COMMAND_TYPE,         /* CREATE, ALTER or DROP, as `tag` says; value: what follows */
     WEIR_COMMAND_CONSTRAINTS,  /* SET CONSTRAINTS; `local`: DEFERRED */
     WEIR_COMMAND_ALTER_TABLE,  /* value: the actions; `local`: name is an index of the table's */
     WEIR_COMMAND_PREPARE,      /* types: in the parentheses; value: the statement */
@@ -223,6 +225,18 @@ WEIR_MUST_CHECK int weir_sequence_plan(const weir_command *c, weir_buf *out, wei
 /* … that do what a DEFINE says, whose `value` is the translation. REFUSED with words. */
 WEIR_MUST_CHECK int weir_define_plan(const weir_command *c, weir_buf *out, weir_error *err);
 
+/* A row of what weir_define_query asks: an enum's name and OID, or a table and a column. */
+typedef struct weir_define_fact {
+    weir_slice name, value;
+} weir_define_fact;
+
+/* Appends the query of what must be known before a DEFINE is translated (its enums, for
+ * weir_compat_context) or a TYPE is planned; nothing: it needs none. */
+WEIR_MUST_CHECK int weir_define_query(const weir_command *c, weir_buf *out);
+/* … that do what a TYPE says. REFUSED with words. */
+WEIR_MUST_CHECK int weir_type_plan(const weir_command *c, const weir_define_fact *facts,
+                                   size_t count, weir_buf *out, weir_error *err);
+
 /* ---- settings (settings.c) ---- */
 
 typedef struct weir_setting {
@@ -257,6 +271,7 @@ typedef struct weir_compat_context {
     /* Appends the names of all databases that clients may ask for, each with a zero byte. NULL: the
      * session's alone. */
     int (*databases)(void *user_data, weir_buf *out);
+    weir_slice enums;  /* name and OID of each, a zero byte behind both; for CREATE TABLE */
     uint8_t *ret_lock; /* weir_compat_lock, set if the text locks any; may be NULL */
     /* A setting's value now; NULL: there is none of that name. May be NULL. */
     const char *(*setting)(void *user_data, weir_slice name);

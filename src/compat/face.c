@@ -34,6 +34,8 @@ static const weir_face_function *const functions[] = {weir_face_lookups,
                                                       weir_face_sequences,
                                                       weir_face_descriptions,
                                                       weir_face_spans,
+                                                      weir_face_enums,
+                                                      weir_face_statistics,
                                                       NULL};
 static const weir_face face = {.tables = tables,
                                .functions = functions,

@@ -54,11 +54,13 @@ extern const weir_face_table weir_face_information[]; /* information.c */
 extern const weir_face_table weir_face_counters[];    /* pg_sequences.c */
 extern const weir_face_table weir_face_comments[];    /* pg_comments.c */
 extern const weir_face_function weir_face_descriptions[];
-extern const weir_face_function weir_face_lookups[]; /* pg_lookups.c */
-extern const weir_face_function weir_face_values[];  /* pg_values.c */
-extern const weir_face_function weir_face_arrays[];  /* array.c */
-extern const weir_face_function weir_face_texts[];   /* table_face.c */
-extern const weir_face_function weir_face_targets[]; /* violations.c */
+extern const weir_face_function weir_face_statistics[]; /* run_statistics.c */
+extern const weir_face_function weir_face_enums[];      /* enums.c */
+extern const weir_face_function weir_face_lookups[];    /* pg_lookups.c */
+extern const weir_face_function weir_face_values[];     /* pg_values.c */
+extern const weir_face_function weir_face_arrays[];     /* array.c */
+extern const weir_face_function weir_face_texts[];      /* table_face.c */
+extern const weir_face_function weir_face_targets[];    /* violations.c */
 extern const weir_face_violation weir_face_violations[];
 
 #endif

@@ -8,8 +8,9 @@
 
 static const char columns_query[] =
     "SELECT ?1, 'public', c.relname, a.attname, a.attnum, d.adbin, " YES_NO(
-        "NOT a.attnotnull") ", iif(format_type(a.atttypid, NULL) LIKE '%[]', 'ARRAY', "
-                            "format_type(a.atttypid, NULL)), iif(a.atttypid IN (1042, 1043), "
+        "NOT a.attnotnull") ", CASE WHEN format_type(a.atttypid, NULL) LIKE '%[]' "
+                            "THEN 'ARRAY' WHEN t.typtype = 'e' THEN 'USER-DEFINED' ELSE "
+                            "format_type(a.atttypid, NULL) END, iif(a.atttypid IN (1042, 1043), "
                             "nullif(a.atttypmod, -1) - 4, NULL), CASE WHEN a.atttypid IN (25, "
                             "1042, 1043) THEN 1073741824 "
                             "END, CASE a.atttypid WHEN 21 THEN 16 WHEN 23 THEN 32 WHEN 20 THEN 64 "
@@ -24,7 +25,8 @@ static const char columns_query[] =
                             "1184) THEN 6 WHEN "
                             "a.atttypid = 1082 THEN 0 END, NULL, NULL, NULL, NULL, NULL, NULL, "
                             "NULL, NULL, NULL, NULL, "
-                            "?1, 'pg_catalog', t.typname, NULL, NULL, NULL, NULL, a.attnum, "
+                            "?1, iif(t.typtype = 'e', 'public', 'pg_catalog'), t.typname, NULL, "
+                            "NULL, NULL, NULL, a.attnum, "
                             "'NO', " YES_NO(
                                 "a.attidentity <> ''") ", CASE a.attidentity WHEN 'a' THEN "
                                                        "'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END, "

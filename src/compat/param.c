@@ -2,6 +2,7 @@
  * one SQLite's own functions use: dates and times are ISO texts, booleans 0 and 1, decimals numbers
  * if a number holds them. */
 #include "compat/array.h"
+#include "compat/enums.h"
 #include "compat/values.h"
 #include <math.h>
 #include <stdio.h>
@@ -246,7 +247,7 @@ static int read_array(reading *r, uint16_t format, weir_error *err)
 static int read_other(reading *r, uint32_t oid, uint16_t format, weir_error *err)
 {
     bool text_like = oid == WEIR_OID_TEXT || oid == WEIR_OID_VARCHAR || oid == WEIR_OID_BPCHAR ||
-                     oid == WEIR_OID_NAME || oid == WEIR_OID_CHAR;
+                     oid == WEIR_OID_NAME || oid == WEIR_OID_CHAR || enum_is_oid(oid);
     bool texts = oid == 1009 || oid == 1015 || oid == 1014 || oid == 1003; /* arrays of them */
     if (texts || (format == 1 && weir_array_element_oid(oid) != 0))
         return read_array(r, format, err);

@@ -63,8 +63,6 @@ const weir_face_table weir_face_empty[] = {
           "oid" T_OID ", castsource" T_OID ", casttarget" T_OID ", castfunc" T_OID
           ", castcontext" T_CHAR ", castmethod" T_CHAR,
           N4 ", NULL, NULL"),
-    TABLE("pg_enum",
-          "oid" T_OID ", enumtypid" T_OID ", enumsortorder" T_FLOAT4 ", enumlabel" T_NAME, N4),
     TABLE("pg_range",
           "rngtypid" T_OID ", rngsubtype" T_OID ", rngmultitypid" T_OID ", rngcollation" T_OID
           ", rngsubopc" T_OID ", rngcanonical" T_OID ", rngsubdiff" T_OID,

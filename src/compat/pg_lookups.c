@@ -1,5 +1,6 @@
 /* PostgreSQL's functions that look into the catalogue, as queries over the tables of
  * pg_relations.c. An object that is not there gives NULL, as there. */
+#include "compat/enums.h"
 #include "compat/face.h"
 
 /* "public.t", "t" or quoted: the relation's name. */
@@ -64,6 +65,14 @@ static const char serial_sequence[] =
     " + s.relation = weir_regclass(?1) AND a.attrelid = weir_regclass(?1) AND a.attname "
     "= ?2 AND a.attnum = s.attnum) END";
 
+#define TYPE_NAMED "coalesce(weir_type_oid(?1), (SELECT oid FROM weir_enum WHERE name = " NAMED "))"
+
+static const char type_shown[] =
+    "SELECT CASE WHEN CAST(?1 AS INTEGER) > " ENUM_FIRST_OID
+    " THEN coalesce((SELECT quote_ident(name) FROM weir_enum WHERE oid = ?1), (SELECT "
+    "quote_ident(name) || '[]' FROM weir_enum WHERE oid + 100000000 = ?1), '-') ELSE "
+    "weir_format_type(?1, ?2) END";
+
 static const char sequence_last[] =
     "SELECT last FROM weir_sequence_state WHERE oid = weir_regclass(?1)";
 
@@ -80,9 +89,9 @@ const weir_face_function weir_face_lookups[] = {
     {.name = "weir_regtype_name", .args = 1, .query = "SELECT format_type(weir_regtype(?1), NULL)"},
     {.name = "weir_regtype",
      .args = 1,
-     .query = "SELECT CASE WHEN ?1 GLOB '[0-9]*' THEN CAST(?1 AS INTEGER) ELSE weir_type_oid(?1) "
-              "END"},
-    {.name = "to_regtype", .args = 1, .query = "SELECT weir_type_oid(?1)"},
+     .query = "SELECT CASE WHEN ?1 GLOB '[0-9]*' THEN CAST(?1 AS INTEGER) ELSE " TYPE_NAMED " END"},
+    {.name = "to_regtype", .args = 1, .query = "SELECT " TYPE_NAMED},
+    {.name = "format_type", .args = 2, .query = type_shown},
     {.name = "weir_regnamespace",
      .args = 1,
      .query = "SELECT CASE WHEN ?1 GLOB '[0-9]*' THEN CAST(?1 AS INTEGER) ELSE (SELECT oid FROM "

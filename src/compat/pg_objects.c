@@ -8,8 +8,12 @@
 #include "compat/face.h"
 
 static const char object_query[] =
-    "SELECT rowid, type, name, lower(name), tbl_name, sql FROM sqlite_schema WHERE "
+    "SELECT rowid, iif(type = 'view' AND weir_enum_oid(sql) IS NOT NULL, 'enum', type), name, "
+    "lower(name), tbl_name, sql FROM sqlite_schema WHERE "
     "tbl_name NOT IN ('weir_sequences', 'weir_comments')";
+
+static const char enum_query[] =
+    "SELECT weir_enum_oid(sql), name, weir_enum_labels(sql) FROM weir_object WHERE type = 'enum'";
 
 static const char column_query[] =
     "SELECT m.number, m.name, m.lname, m.type = 'table', c.cid + 1, c.name, lower(c.name), "
@@ -63,6 +67,7 @@ const weir_face_table weir_face_objects[] = {
      "relation" T_INT8 ", tbl" T_NAME ", id" T_INT4 ", seq" T_INT4 ", lparent" T_NAME
      ", child" T_NAME ", lchild" T_NAME ", lto" T_NAME ", on_update" T_TEXT ", on_delete" T_TEXT,
      foreign_query},
+    {"weir_enum", "oid" T_OID ", name" T_NAME ", labels" T_TEXT, enum_query},
     {"weir_drawing",
      "relation" T_INT8 ", tbl" T_NAME ", ltbl" T_NAME ", attnum" T_INT2 ", lcolumn" T_NAME
      ", sequence" T_NAME,

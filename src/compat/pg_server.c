@@ -1,6 +1,9 @@
 /* pg_catalog's tables about what every server has: schemas, types, roles, databases, … Those that
  * need the session take its names as arguments (rewrite.c gives them). */
+#include "compat/enums.h"
 #include "compat/face.h"
+
+#define ARRAY_OF_ENUM "100000000" /* and its OID */
 
 static const char type_query[] =
     "WITH t(oid, name, len, category, preferred, arr) AS (VALUES "
@@ -30,7 +33,19 @@ static const char type_query[] =
     "SELECT arr, '_' || name, 11, 10, -1, 0, iif(category = 'P', 'p', 'b'), iif(category = 'P', "
     "'P', 'A'), 0, 1, ',', 0, 6179, oid, 0, 'array_in', 'array_out', 'array_recv', 'array_send', "
     "'-', '-', 'array_typanalyze', 'i', 'x', 0, 0, -1, 0, iif(oid IN (25, 1042, 1043), 100, 0), "
-    "NULL, NULL, NULL FROM t WHERE arr <> 0";
+    "NULL, NULL, NULL FROM t WHERE arr <> 0 "
+    "UNION ALL "
+    "SELECT oid, name, 2200, 10, 4, 1, 'e', 'E', 0, 1, ',', 0, 0, 0, oid + " ARRAY_OF_ENUM
+    ", 'enum_in', 'enum_out', 'enum_recv', 'enum_send', '-', '-', '-', 'i', 'p', 0, 0, -1, 0, 0, "
+    "NULL, NULL, NULL FROM weir_enum UNION ALL SELECT oid + " ARRAY_OF_ENUM
+    ", '_' || name, 2200, 10, -1, 0, 'b', 'A', 0, 1, ',', 0, 6179, oid, 0, 'array_in', "
+    "'array_out', "
+    "'array_recv', 'array_send', '-', '-', 'array_typanalyze', 'i', 'x', 0, 0, -1, 0, 0, NULL, "
+    "NULL, NULL FROM weir_enum";
+
+static const char enum_query[] =
+    "SELECT 3000000000 + (e.oid - " ENUM_FIRST_OID
+    ") * 1024 + l.key, e.oid, l.key + 1, l.value FROM weir_enum AS e, json_each(e.labels) AS l";
 
 #define TYPE_COLUMNS                                                                               \
     "oid" T_OID ", typname" T_NAME ", typnamespace" T_OID ", typowner" T_OID ", typlen" T_INT2     \
@@ -69,6 +84,8 @@ const weir_face_table weir_face_servers[] = {
      "VALUES (11, 'pg_catalog', 10, NULL), (2200, 'public', 10, NULL), (13000, "
      "'information_schema', 10, NULL)"},
     {"pg_type", TYPE_COLUMNS, type_query},
+    {"pg_enum", "oid" T_OID ", enumtypid" T_OID ", enumsortorder" T_FLOAT4 ", enumlabel" T_NAME,
+     enum_query},
     {"pg_get_keywords",
      "word" T_TEXT ", catcode" T_CHAR ", barelabel" T_BOOL ", catdesc" T_TEXT ", baredesc" T_TEXT,
      keyword_query},

@@ -412,7 +412,7 @@ int weir_json_string(weir_buf *out, weir_slice s)
 }
 
 const weir_face_function weir_face_values[] = {
-    {.name = "format_type", .args = 2, .pure = true, .call = format_type},
+    {.name = "weir_format_type", .args = 2, .pure = true, .call = format_type},
     {.name = "weir_type_oid", .args = 1, .pure = true, .call = type_oid},
     {.name = "weir_column_type", .args = 1, .pure = true, .call = column_type},
     {.name = "weir_column_modifier", .args = 1, .pure = true, .call = column_modifier},

@@ -310,7 +310,7 @@ static int put_special(rewriter *w, weir_token t)
 static int put_word(rewriter *w, weir_token t)
 {
     int r = t.kind == WEIR_TOKEN_WORD ? put_special(w, t) : 0;
-    if (r == 0 && w->ddl && t.kind == WEIR_TOKEN_WORD)
+    if (r == 0 && w->ddl)
         r = rewriter_ddl_word(w, t);
     if (r == 0 && t.kind == WEIR_TOKEN_WORD && weir_token_is(t, "array"))
         r = rewriter_array_word(w);

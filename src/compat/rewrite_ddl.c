@@ -191,11 +191,28 @@ static int put_array(rewriter *w, weir_token t)
         weir_buf_printf(w->out, " \"%.*s[]\"", (int)element.len, (const char *)element.data));
 }
 
+/* 1: it was an enum, and is written as its columns are declared. */
+static int put_enum(rewriter *w, weir_token t)
+{
+    weir_slice after = w->rest, oid = {0};
+    if (w->depth <= 1 && !weir_token_is(w->last, "constraint"))
+        oid = rewriter_enum(w, t, &after);
+    if (oid.len == 0)
+        return 0;
+    if (weir_token_is(weir_token_peek(after), "[") ||
+        weir_token_is(weir_token_peek(after), "array"))
+        return rewriter_refuse(w, "an array of an enum", "Use text[].");
+    rewriter_skip(w, after);
+    return written(weir_buf_printf(w->out, "TEXT(%.*s)", (int)oid.len, (const char *)oid.data));
+}
+
 static int put_table_word(rewriter *w, weir_token t)
 {
     weir_slice after = w->rest;
     int r = 0;
     bool name = w->last.kind == WEIR_TOKEN_WORD || w->last.kind == WEIR_TOKEN_QUOTED;
+    if (name && (r = put_enum(w, t)) != 0)
+        return r;
     if (is_serial(t))
         return name ? put_counter(w, t) : 0;
     if (name && (r = put_array(w, t)) != 0)
@@ -238,9 +255,9 @@ int rewriter_ddl_word(rewriter *w, weir_token t)
 static int refused(rewriter *w, weir_token first, weir_slice rest)
 {
     static const char *const nouns[] = {
-        "schema",       "extension", "sequence", "type",      "function",    "domain",
-        "procedure",    "role",      "user",     "database",  "publication", "policy",
-        "materialized", "rule",      "operator", "aggregate", "cast",        "collation"};
+        "schema", "extension", "sequence",  "function",    "domain",   "procedure",
+        "role",   "user",      "database",  "publication", "policy",   "materialized",
+        "rule",   "operator",  "aggregate", "cast",        "collation"};
     char what[48];
     if (weir_token_accept(&rest, "or"))
         (void)weir_token_accept(&rest, "replace");
@@ -306,7 +323,7 @@ int rewriter_begin(rewriter *w)
     do
         w->table = weir_token_next(&named).text;
     while (weir_token_accept(&named, "."));
-    w->marks = create && table && rewriter_is_postgres_table(rest);
+    w->marks = create && table && rewriter_is_postgres_table(w, rest);
     w->sizes = w->marks || alter;
     return 0;
 }

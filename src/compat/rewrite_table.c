@@ -58,8 +58,55 @@ bool rewriter_take_array(weir_token first, weir_slice *rest, weir_slice *ret_ele
     return array;
 }
 
+weir_slice rewriter_enum(const rewriter *w, weir_token t, weir_slice *rest)
+{
+    weir_slice after = *rest;
+    const uint8_t *at = w->context->enums.data, *end = at + w->context->enums.len;
+    char name[256];
+    if (at == end || (t.kind != WEIR_TOKEN_WORD && t.kind != WEIR_TOKEN_QUOTED))
+        return (weir_slice){0};
+    if (weir_token_is(t, "public") && weir_token_accept(&after, "."))
+        t = weir_token_next(&after);
+    weir_compat_name_fold(t.text, name, sizeof(name));
+    while (at < end) {
+        weir_slice each = weir_slice_cstr((const char *)at);
+        weir_slice oid = weir_slice_cstr((const char *)at + each.len + 1);
+        if (weir_slice_eq_cstr(each, name)) {
+            *rest = after;
+            return oid;
+        }
+        at = oid.data + oid.len + 1;
+    }
+    return (weir_slice){0};
+}
+
+/* Neither PostgreSQL's nor among those that SQLite's own tables often have. */
+static bool is_unknown(weir_token t)
+{
+    static const char *const others[] = {
+        "blob",  "clob",    "string",     "datetime",  "tinyint",  "mediumint",  "nvarchar",
+        "nchar", "number",  "any",        "native",    "unsigned", "primary",    "not",
+        "null",  "unique",  "check",      "default",   "collate",  "references", "generated",
+        "as",    "varying", "constraint", "oidvector", "regclass", NULL};
+    bool name = t.kind == WEIR_TOKEN_WORD || t.kind == WEIR_TOKEN_QUOTED;
+    return name && !is_type(t) && !is_one_of(t, others);
+}
+
+bool rewriter_names_types(weir_slice items)
+{
+    static const char *const constraints[] = {"constraint", "primary", "unique", "check",
+                                              "foreign",    "exclude", "like",   NULL};
+    while (items.len > 0) {
+        weir_slice item = weir_token_take_item(&items);
+        weir_token first = weir_token_next(&item);
+        if (!is_one_of(first, constraints) && is_unknown(weir_token_peek(item)))
+            return true;
+    }
+    return false;
+}
+
 /* A constraint of the table, or a column with a type and nothing of SQLite's own. */
-static bool is_item(weir_slice item)
+static bool is_item(const rewriter *w, weir_slice item)
 {
     static const char *const constraints[] = {"constraint", "primary", "unique",
                                               "check",      "foreign", NULL};
@@ -68,9 +115,12 @@ static bool is_item(weir_slice item)
     weir_token first = weir_token_next(&item), last = weir_token_peek(item);
     if (!is_one_of(first, constraints)) {
         weir_slice after = item, element;
-        if (!is_type(last))
+        weir_slice behind = item;
+        if (!is_type(last) && rewriter_enum(w, weir_token_next(&behind), &behind).len > 0)
+            item = behind;
+        else if (!is_type(last))
             return false;
-        if (rewriter_take_array(weir_token_next(&after), &after, &element))
+        else if (rewriter_take_array(weir_token_next(&after), &after, &element))
             item = after;
     }
     for (weir_token t; (t = weir_token_next(&item)).kind != WEIR_TOKEN_END; last = t) {
@@ -85,7 +135,7 @@ static bool is_item(weir_slice item)
     return true;
 }
 
-bool rewriter_is_postgres_table(weir_slice rest)
+bool rewriter_is_postgres_table(const rewriter *w, weir_slice rest)
 {
     weir_slice items;
     while (weir_token_peek(rest).kind != WEIR_TOKEN_END && !weir_token_accept(&rest, "("))
@@ -94,7 +144,7 @@ bool rewriter_is_postgres_table(weir_slice rest)
     if (!weir_token_take_parentheses(&rest, &items))
         return false;
     while (items.len > 0)
-        if (!is_item(weir_token_take_item(&items)))
+        if (!is_item(w, weir_token_take_item(&items)))
             return false;
     (void)weir_token_accept(&rest, ";");
     return weir_token_peek(rest).kind == WEIR_TOKEN_END; /* not WITHOUT ROWID, STRICT */

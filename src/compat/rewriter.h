@@ -118,7 +118,12 @@ WEIR_MUST_CHECK int rewriter_counter(rewriter *w, weir_token type, bool sole_key
 bool rewriter_take_identity(weir_slice *rest, bool *ret_always, weir_slice *ret_options);
 
 /* rewrite_table.c: what follows CREATE TABLE is written with PostgreSQL's words only. */
-bool rewriter_is_postgres_table(weir_slice rest);
+bool rewriter_is_postgres_table(const rewriter *w, weir_slice rest);
+/* A column of this list may have a type of one's own. */
+bool rewriter_names_types(weir_slice items);
+/* `t`, behind which `*rest` is, names an enum: its OID's digits, and moves behind it; empty: it is
+ * none. */
+weir_slice rewriter_enum(const rewriter *w, weir_token t, weir_slice *rest);
 /* `text[]`, `varchar(10) [3]`, `double precision ARRAY`, of which the first word is taken: false:
  * it is no array, and nothing else is taken. `*ret_element`: the words before the brackets. */
 bool rewriter_take_array(weir_token first, weir_slice *rest, weir_slice *ret_element);

@@ -189,6 +189,7 @@ typedef struct typed {
     weir_token peeked;
     weir_slice behind;
     const weir_face_schema *schema;
+    struct typed_enum *enums; /* that are known by now: typed_enums.h */
     weir_error *err;
     unsigned depth;
     typed_type *params;     /* by number */

@@ -1,5 +1,6 @@
 /* Functions and operators: which of PostgreSQL's is meant by the types of what it is given, and how
  * SQLite says it. A function that is not listed is SQLite's own, or nobody's. */
+#include "compat/typed_enums.h"
 #include "compat/typed_lists.h"
 #include "compat/values.h"
 
@@ -223,11 +224,43 @@ static int cost(const call *c, const typed_node *n)
 
 static bool is_aggregate(weir_slice name)
 {
-    static const char *const names[] = {
-        "count",           "sum",        "avg",          "min",       "max",
-        "bool_and",        "bool_or",    "every",        "array_agg", "json_agg",
-        "jsonb_agg",       "string_agg", "group_concat", "total",     "json_object_agg",
-        "jsonb_object_agg"};
+    static const char *const names[] = {"count",
+                                        "sum",
+                                        "avg",
+                                        "min",
+                                        "max",
+                                        "bool_and",
+                                        "bool_or",
+                                        "every",
+                                        "array_agg",
+                                        "json_agg",
+                                        "jsonb_agg",
+                                        "string_agg",
+                                        "group_concat",
+                                        "total",
+                                        "json_object_agg",
+                                        "jsonb_object_agg",
+                                        "variance",
+                                        "var_samp",
+                                        "var_pop",
+                                        "stddev",
+                                        "stddev_samp",
+                                        "stddev_pop",
+                                        "covar_pop",
+                                        "covar_samp",
+                                        "corr",
+                                        "regr_avgx",
+                                        "regr_avgy",
+                                        "regr_sxx",
+                                        "regr_syy",
+                                        "regr_sxy",
+                                        "regr_slope",
+                                        "regr_intercept",
+                                        "regr_r2",
+                                        "regr_count",
+                                        "bit_and",
+                                        "bit_or",
+                                        "bit_xor"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (weir_slice_eq_cstr(name, names[i]))
             return true;
@@ -418,7 +451,8 @@ static int infer_common(typed *t, typed_node *n)
         return typed_fail(t, "42883", "operator does not exist: %s = %s",
                           typed_type_name(n->args->type.oid),
                           typed_type_name(n->args->next->type.oid));
-    if (r == 0 && typed_has_key(type.oid) && (greatest || least))
+    bool keyed = typed_has_key(type.oid) || enum_is_oid(type.oid);
+    if (r == 0 && keyed && (greatest || least))
         return typed_fail(t, "0A000", "weir: %s of %s is not supported on SQLite", what,
                           typed_type_name(type.oid));
     if (r == 0 && (greatest || least))
@@ -448,10 +482,15 @@ static int infer_common(typed *t, typed_node *n)
 static int infer_typeof(typed *t, typed_node *n)
 {
     uint32_t oid = n->args->type.oid;
-    char *emit = typed_new(t, 48);
-    if (!emit)
-        return -ENOMEM;
-    snprintf(emit, 48, "format_type(%u, NULL)", oid);
+    const typed_enum *e = enum_is_oid(oid) ? typed_enum_of(t, oid) : NULL;
+    char *emit = typed_new(t, 80);
+    if (!emit || (e && (e->name.len > 63 || memchr(e->name.data, '\'', e->name.len) ||
+                        memchr(e->name.data, '%', e->name.len))))
+        return emit ? TYPED_PASS : -ENOMEM;
+    if (e)
+        snprintf(emit, 80, "'%.*s'", (int)e->name.len, (const char *)e->name.data);
+    else
+        snprintf(emit, 80, "weir_format_type(%u, NULL)", oid);
     n->emit = oid == WEIR_OID_UNKNOWN ? "'unknown'" : emit;
     n->type.oid = WEIR_OID_TEXT;
     return oid == 0 ? TYPED_PASS : 0;
@@ -459,6 +498,9 @@ static int infer_typeof(typed *t, typed_node *n)
 
 static int infer_special(typed *t, typed_node *n)
 {
+    int of_enum = typed_infer_enum_call(t, n);
+    if (of_enum != TYPED_NONE)
+        return of_enum;
     if (weir_slice_eq_cstr(n->text, "min") || weir_slice_eq_cstr(n->text, "max"))
         return infer_min_max(t, n);
     if (weir_slice_eq_cstr(n->text, "count") && n->star) {
@@ -504,6 +546,11 @@ static bool is_ours(const char *emit)
                                        "weir_interval_sum(%1)", "weir_interval_avg(%1)"};
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         if (strcmp(emit, ours[i]) == 0)
+            return true;
+    static const char *const begins[] = {"weir_var_", "weir_stddev_", "weir_covar_",
+                                         "weir_corr", "weir_regr_",   "weir_bit_"};
+    for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
+        if (strncmp(emit, begins[i], strlen(begins[i])) == 0)
             return true;
     return false;
 }

@@ -1,5 +1,6 @@
 /* Types: what may become what, and how SQLite says it. */
 #include "compat/run.h"
+#include "compat/typed_enums.h"
 #include "compat/typed_lists.h"
 
 /* ---- types ---- */
@@ -21,6 +22,8 @@ const char *typed_type_name(uint32_t oid)
                  {WEIR_OID_UNKNOWN, "unknown"}};
     if (typed_element_of(oid) != 0)
         return "anyarray";
+    if (enum_is_oid(oid))
+        return "enum";
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (names[i].oid == oid)
             return names[i].name;
@@ -359,6 +362,15 @@ int typed_coerce(typed *t, typed_node *n, typed_type to, char how)
     uint32_t from = n->type.oid;
     if (to.oid == 0 || (from == 0 && how == 'i'))
         return 0;
+    if (from != to.oid && (enum_is_oid(from) || enum_is_oid(to.oid)) &&
+        (from != WEIR_OID_UNKNOWN || n->kind != TYPED_PARAM)) {
+        int r = typed_enum_coerce(t, n, to, how);
+        if (r == TYPED_NONE)
+            return refuse_cast(t, n, to, how);
+        if (r != 0 || enum_is_oid(to.oid))
+            return r;
+        from = n->type.oid;
+    }
     if (from == WEIR_OID_UNKNOWN)
         return coerce_unknown(t, n, to, how);
     uint32_t element = typed_element_of(to.oid), of = typed_element_of(from);

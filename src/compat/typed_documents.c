@@ -1,5 +1,6 @@
 /* JSON's functions: what is built of values and rows, and the list of the others. A value inside a
  * document that is built is JSON text already; NULL becomes null last. */
+#include "compat/typed_enums.h"
 #include "compat/typed_lists.h"
 
 const typed_function typed_documents[] = {
@@ -56,6 +57,9 @@ const typed_operator typed_document_operators[] = {
 
 int typed_as_text(typed *t, typed_node *a)
 {
+    if (enum_is_oid(a->type.oid) &&
+        typed_enum_coerce(t, a, (typed_type){WEIR_OID_TEXT, 0}, 'e') < 0)
+        return -ENOMEM;
     typed_exact(t, a);
     if (a->kind == TYPED_PARAM && a->type.oid == WEIR_OID_UNKNOWN)
         return typed_no_type(t, a);
@@ -113,6 +117,9 @@ static int row_as_json(typed *t, typed_node *row)
 /* Its type goes with it. */
 static int as_json(typed *t, typed_node *a)
 {
+    if (enum_is_oid(a->type.oid) &&
+        typed_enum_coerce(t, a, (typed_type){WEIR_OID_TEXT, 0}, 'e') < 0)
+        return -ENOMEM;
     if (a->kind == TYPED_PARAM && a->type.oid == WEIR_OID_UNKNOWN)
         return typed_no_type(t, a);
     switch (a->type.oid) {

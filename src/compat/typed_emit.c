@@ -2,6 +2,7 @@
  * elsewhere; where NULLs come in an order is said. */
 #include "compat/typed_emit.h"
 #include "compat/run.h"
+#include "compat/typed_enums.h"
 #include "compat/typed_lists.h"
 
 int typed_put(typed *t, const char *text)
@@ -242,6 +243,9 @@ static int put_param(typed *t, const typed_node *n)
     const char *input = input_of(oid);
     if (element)
         return weir_buf_printf(t->out, "weir_array_in(?%zu, %u)", n->column + 1, element);
+    const char *call = enum_is_oid(oid) ? typed_enum_call(t, oid, "weir_enum") : NULL;
+    if (enum_is_oid(oid))
+        return call ? weir_buf_printf(t->out, "%s?%zu)", call, n->column + 1) : TYPED_PASS;
     if (oid == WEIR_OID_TIMESTAMPTZ && t->zone.len > 0) {
         int r = weir_buf_printf(t->out, "weir_zone_moment(?%zu, ", n->column + 1);
         if (r == 0)

@@ -1,5 +1,6 @@
 /* The types of expressions, and PostgreSQL's words where they do not fit. */
 #include "base/ascii.h"
+#include "compat/typed_enums.h"
 #include "compat/typed_lists.h"
 
 static int coerce_all(typed *t, typed_node *n, typed_type to)
@@ -190,6 +191,8 @@ static int infer_cast(typed *t, typed_node *n)
     int r = typed_coerce(t, x, n->to, 'e');
     n->type = n->to;
     n->exact = x->exact;
+    if (enum_is_oid(n->to.oid)) /* what an item of a select list is called */
+        n->text = typed_enum_of(t, n->to.oid)->name;
     return r;
 }
 
@@ -225,6 +228,8 @@ static int infer_compared(typed *t, typed_node *first, const char *op)
             typed_plain(t, n);
         if (r == 0)
             typed_key(t, n);
+        if (r == 0 && strcmp(op, "=") != 0)
+            r = typed_enum_key(t, n);
     }
     return r;
 }

@@ -1,7 +1,7 @@
 /* The reader of statements: SELECT, VALUES, INSERT, UPDATE, DELETE with what they may begin with.
  */
 #include "base/ascii.h"
-#include "compat/typed.h"
+#include "compat/typed_enums.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -212,9 +212,34 @@ static int parse_modifier(typed *t, typed_type *type)
     return 0;
 }
 
+/* PostgreSQL's own; any other name may be an enum's. */
+static bool is_own(weir_token t)
+{
+    static const char *const names[] = {
+        "text",  "int",       "integer",   "int2",        "int4",     "int8",    "bigint",
+        "date",  "smallint",  "boolean",   "bool",        "numeric",  "decimal", "varchar",
+        "char",  "character", "bpchar",    "float",       "float4",   "float8",  "double",
+        "real",  "time",      "timestamp", "timestamptz", "interval", "uuid",    "json",
+        "jsonb", "bytea",     "regclass",  "regtype",     "oid",      "name"};
+    return weir_token_is_one_of(t, names);
+}
+
+static int find_enum(typed *t, weir_token first, uint32_t *ret)
+{
+    bool name = first.kind == WEIR_TOKEN_WORD || first.kind == WEIR_TOKEN_QUOTED;
+    if (!name || is_own(first))
+        return 0;
+    weir_slice folded = typed_fold(t, first.text);
+    uint32_t oid = folded.data ? typed_enum_named(t, folded) : 0;
+    *ret = oid ? oid : *ret;
+    return folded.data ? 0 : -ENOMEM;
+}
+
 int typed_parse_type(typed *t, typed_type *ret)
 {
     if (typed_accept(t, "pg_catalog") && !typed_accept(t, "."))
+        return TYPED_PASS;
+    if (typed_accept(t, "public") && !typed_accept(t, "."))
         return TYPED_PASS;
     weir_token first = typed_next(t);
     weir_slice end = first.text;
@@ -225,7 +250,8 @@ int typed_parse_type(typed *t, typed_type *ret)
     if (end.data != first.text.data)
         type.oid = type_oid(
             weir_slice_make(first.text.data, (size_t)(end.data + end.len - first.text.data)));
-    if (typed_accept(t, "("))
+    r = find_enum(t, first, &type.oid);
+    if (r == 0 && typed_accept(t, "("))
         r = parse_modifier(t, &type);
     if (typed_accept(t, "[")) {
         type = (typed_type){weir_compat_array_oid(type.oid), 0};

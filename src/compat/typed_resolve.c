@@ -2,6 +2,7 @@
  * where which expression may be. */
 #include "base/ascii.h"
 #include "compat/typed.h"
+#include "compat/typed_enums.h"
 #include <limits.h>
 
 /* ---- the list ---- */
@@ -109,6 +110,8 @@ static int figure_name(const typed_node *n, weir_slice *ret)
             return 2;
         uint32_t element = typed_element_of(n->to.oid);
         *ret = weir_slice_cstr(typed_type_name(element ? element : n->to.oid));
+        if (enum_is_oid(n->to.oid))
+            *ret = n->text;
         return 1;
     case TYPED_CASE:
         while (last && last->next)
@@ -328,6 +331,8 @@ static int resolve_order(typed *t, typed_query *q)
             r = typed_check_order(t, n->type.oid);
         if (r == 0)
             typed_key(t, n);
+        if (r == 0)
+            r = typed_enum_key(t, n);
         /* There are no NULLs: SQLite's place for them needs no sorting. */
         if (r == 0 && n->kind == TYPED_COLUMN && q->where && excludes_null(q->where, n))
             n->nulls = n->descending ? 2 : 1;
@@ -371,6 +376,8 @@ int typed_infer_order(typed *t, typed_scope *s, typed_node *list)
         r = typed_check_order(t, n->type.oid);
         if (r == 0)
             typed_key(t, n);
+        if (r == 0)
+            r = typed_enum_key(t, n);
     }
     return r;
 }
@@ -554,6 +561,10 @@ static int resolve_combined(typed *t, typed_query *q, typed_common *self)
         n->column = n->position = (size_t)position;
         n->type = q->columns[position - 1].type;
         r = typed_check_order(t, n->type.oid);
+        if (r == 0 && enum_is_oid(n->type.oid))
+            r = typed_fail(t, "0A000",
+                           "weir: UNION and its kin ordered by an enum are not supported on "
+                           "SQLite");
     }
     return r;
 }

@@ -3,6 +3,7 @@
  * the names that say more than an affinity. */
 #include "base/ascii.h"
 #include "compat/compat.h"
+#include "compat/enums.h"
 #include <stdlib.h>
 
 typedef struct named_type {
@@ -111,6 +112,9 @@ uint32_t weir_compat_declared_oid(const char *declared)
     weir_slice name = base_name(weir_slice_cstr(declared));
     if (name.len == 0)
         return 0;
+    unsigned long type = strncmp(declared, "TEXT(", 5) == 0 ? strtoul(declared + 5, NULL, 10) : 0;
+    if (type <= UINT32_MAX && enum_is_oid((uint32_t)type))
+        return (uint32_t)type;
     if (is_array(weir_slice_cstr(declared))) {
         name = weir_slice_head(name, strcspn(declared, "(["));
         bool four = weir_slice_eq_nocase(name, "integer");
@@ -166,7 +170,7 @@ int16_t weir_compat_oid_size(uint32_t oid)
     case WEIR_OID_NAME:
         return 64;
     default:
-        return -1;
+        return enum_is_oid(oid) ? 4 : -1;
     }
 }
 

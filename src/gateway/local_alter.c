@@ -11,6 +11,7 @@
 
 #define STEPS_MAX 1000u
 #define INDEXES_MAX 256u
+#define ENUMS_MAX 1000u
 
 struct local_alter {
     local_statement *statement;
@@ -54,6 +55,7 @@ static void fail_run(weir_local *l)
 typedef struct facts {
     weir_alter_facts of;
     weir_alter_index indexes[INDEXES_MAX];
+    weir_define_fact enums[ENUMS_MAX];
 } facts;
 
 static bool has(weir_slice s, uint8_t c)
@@ -66,6 +68,9 @@ static void take_row(facts *f, const local_cell cells[5])
     if (weir_slice_eq_cstr(cells[0].text, "t")) {
         f->of.name = cells[1].text;
         f->of.sql = cells[2].text;
+    } else if (weir_slice_eq_cstr(cells[0].text, "e")) {
+        if (f->of.enum_count < ENUMS_MAX)
+            f->enums[f->of.enum_count++] = (weir_define_fact){cells[1].text, cells[2].text};
     } else if (f->of.index_count < INDEXES_MAX) {
         f->indexes[f->of.index_count++] = (weir_alter_index){.name = cells[1].text,
                                                              .sql = cells[2].text,
@@ -79,7 +84,7 @@ static void read_facts(weir_slice rows, facts *f)
 {
     local_cell cells[5];
     size_t n = 0;
-    f->of = (weir_alter_facts){.indexes = f->indexes};
+    f->of = (weir_alter_facts){.indexes = f->indexes, .enums = f->enums};
     while (local_captured_next(&rows, &cells[n])) {
         if (++n == 5)
             take_row(f, cells);
@@ -181,15 +186,17 @@ static void script_done(weir_local *l, bool ok)
         fail_run(l);
 }
 
-static void run_script(weir_local *l)
+/* With what was asked before, if anything was. */
+static void run_planned(weir_local *l, const weir_define_fact *known, size_t count)
 {
     const weir_command *c = &l->alter->statement->command;
     weir_buf script;
     weir_buf_init(&script, WEIR_SQL_TEXT_MAX);
     weir_error err;
     int r = c->kind == WEIR_COMMAND_SEQUENCE ? weir_sequence_plan(c, &script, &err)
-            : c->kind == WEIR_COMMAND_DEFINE
-                ? weir_define_plan(c, &script, &err)
+            : c->kind == WEIR_COMMAND_DEFINE ? weir_define_plan(c, &script, &err)
+            : c->kind == WEIR_COMMAND_TYPE
+                ? weir_type_plan(c, known, count, &script, &err)
                 : weir_truncate_plan(c->value, c->missing_ok, c->chain, &script, &err);
     if (r > 0)
         finish(l, &err);
@@ -197,6 +204,77 @@ static void run_script(weir_local *l)
     if (r == 0 && l->alter)
         r = local_run_own(l, weir_buf_slice(&script), true, script_done);
     weir_buf_fini(&script);
+    local_check(l, r);
+}
+
+static size_t read_pairs(weir_slice rows, weir_define_fact *ret, size_t max)
+{
+    local_cell cells[2];
+    size_t n = 0, count = 0;
+    while (count < max && local_captured_next(&rows, &cells[n]))
+        if (++n == 2) {
+            ret[count++] = (weir_define_fact){cells[0].text, cells[1].text};
+            n = 0;
+        }
+    return count;
+}
+
+/* The table's own types are known now: it is translated with them. */
+static int translate_anew(weir_local *l, const weir_define_fact *enums, size_t count,
+                          weir_error *err)
+{
+    weir_buf names;
+    weir_buf_init(&names, 1u << 20);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        r = weir_buf_append(&names, enums[i].name);
+        if (r == 0)
+            r = weir_buf_append_u8(&names, 0);
+        if (r == 0)
+            r = weir_buf_append(&names, enums[i].value);
+        if (r == 0)
+            r = weir_buf_append_u8(&names, 0);
+    }
+    if (r == 0 && count > 0)
+        r = local_statement_translate(l, l->alter->statement, weir_buf_slice(&names), err);
+    weir_buf_fini(&names);
+    return r;
+}
+
+static void asked(weir_local *l, bool ok)
+{
+    weir_error err;
+    if (!ok) {
+        fail_run(l);
+        return;
+    }
+    weir_define_fact *known = calloc(ENUMS_MAX, sizeof(*known));
+    if (!known) {
+        local_broken(l, -ENOMEM);
+        return;
+    }
+    size_t count = read_pairs(weir_buf_slice(&l->run->exec.out), known, ENUMS_MAX);
+    int r = l->alter->statement->command.kind == WEIR_COMMAND_DEFINE
+                ? translate_anew(l, known, count, &err)
+                : 0;
+    if (r > 0)
+        finish(l, &err);
+    else if (r == 0)
+        run_planned(l, known, count);
+    free(known);
+    local_check(l, r > 0 ? 0 : r);
+}
+
+static void run_script(weir_local *l)
+{
+    weir_buf query;
+    weir_buf_init(&query, 4096);
+    int r = weir_define_query(&l->alter->statement->command, &query);
+    if (r == 0 && query.len > 0)
+        r = local_run_own(l, weir_buf_slice(&query), false, asked);
+    else if (r == 0)
+        run_planned(l, NULL, 0);
+    weir_buf_fini(&query);
     local_check(l, r);
 }
 

@@ -7,6 +7,9 @@
 
 /* local_statement.c */
 /* For a run: its translation may have parts of the session's state as it was. */
+/* A DEFINE, with the enums that there are (weir_compat_context). REFUSED with words. */
+WEIR_MUST_CHECK int local_statement_translate(weir_local *l, local_statement *s, weir_slice enums,
+                                              weir_error *err);
 WEIR_MUST_CHECK int local_statement_renew(weir_local *l, local_statement *s, weir_error *err);
 WEIR_MUST_CHECK int local_statement_new(weir_local *l, weir_slice name, weir_slice source,
                                         local_statement **ret, weir_error *err);

@@ -699,7 +699,8 @@ void local_command_run(weir_local *l, local_statement *s, local_portal *p, local
         return;
     }
     if (c->kind == WEIR_COMMAND_ALTER_TABLE || c->kind == WEIR_COMMAND_TRUNCATE ||
-        c->kind == WEIR_COMMAND_SEQUENCE || c->kind == WEIR_COMMAND_DEFINE) {
+        c->kind == WEIR_COMMAND_SEQUENCE || c->kind == WEIR_COMMAND_DEFINE ||
+        c->kind == WEIR_COMMAND_TYPE) {
         local_alter_table(l, s, then);
         return;
     }

@@ -160,6 +160,25 @@ int local_statement_renew(weir_local *l, local_statement *s, weir_error *err)
     return r;
 }
 
+int local_statement_translate(weir_local *l, local_statement *s, weir_slice enums, weir_error *err)
+{
+    weir_buf source;
+    size_t before = s->name.len + s->source.len;
+    weir_compat_context context = context_of(l);
+    context.enums = enums;
+    weir_buf_init(&source, OWNED_SIZE_MAX);
+    int r = weir_buf_append(&source, s->source);
+    s->owned.len = before;
+    if (r == 0)
+        r = weir_compat_rewrite(weir_buf_slice(&source), &context, &s->owned, err);
+    weir_buf_fini(&source);
+    s->name = weir_slice_make(s->owned.data, s->name.len);
+    s->source = weir_slice_make(s->owned.data + s->name.len, s->source.len);
+    s->text = weir_slice_make(s->owned.data + before, s->owned.len - before);
+    s->command.value = s->text;
+    return r;
+}
+
 int local_statement_new(weir_local *l, weir_slice name, weir_slice source, local_statement **ret,
                         weir_error *err)
 {

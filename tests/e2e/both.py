@@ -11,7 +11,8 @@ class Answer:
                         ).decode()
         columns = range(result.nfields)
         self.names = [result.fname(c) for c in columns]
-        self.types = [result.ftype(c) for c in columns]
+        types = [result.ftype(c) for c in columns]
+        self.types = [t if t < 16384 else "own" for t in types]  # has another OID on each
         self.rows = [tuple(result.get_value(r, c) for c in columns) for r in range(result.ntuples)]
         if not ordered:
             self.rows.sort(key=repr)

@@ -4,6 +4,7 @@ test_sqlite_shared.py does it)."""
 import psycopg
 import pytest
 from both import assert_script_means_the_same
+from psycopg.types.enum import EnumInfo, register_enum
 
 DEFAULTS = r"""
 create table d (id bigint not null unique, a int default 7, b text default 'x''y',
@@ -93,7 +94,124 @@ create sequence s
 select obj_description('s'::regclass, 'pg_class')
 """
 
-SCRIPTS = {"defaults": DEFAULTS, "comments": COMMENTS}
+ENUMS = r"""
+create type mood as enum ('sad', 'ok', 'happy')
+create type mood as enum ('x')
+create type twice as enum ('x', 'x')
+create table p (id int not null, m mood not null default 'ok', n mood, kind_int text)
+insert into p values (1, 'happy', null), (2, 'sad', 'ok'), (3, default, 'sad') returning *
+insert into p (id, m) values (4, 'angry')
+insert into p (id, m) values (4, 'Sad')
+update p set m = 'nope' where id = 1
+update p set n = 'happy' where id = 1 returning m, n
+select id, m from p order by m
+select id, m from p order by m desc, id
+select id from p where m = 'ok'
+select id from p where m > 'sad' order by id
+select id from p where m between 'ok' and 'happy' order by id
+select id from p where m in ('sad', 'happy') order by id
+select id from p where m in ('sad', 'glad')
+select id from p where m = n
+select id from p where m <> n or n is null order by id
+select min(m), max(m), count(distinct m) from p
+select m, count(*) from p group by m order by m
+select distinct m from p order by m
+select m::text, m::varchar(2), 'sad'::mood, cast('ok' as mood), 'x' || m from p order by id
+select 'bad'::mood
+select kind_int::mood from p
+select m || '!' from p order by id
+select m = 'ok'::text from p
+select m + 1 from p
+select id from p where m = 1
+select m from p where m like 's%'
+select id from p where m::text like 's%'
+select case when id = 1 then m else 'sad' end, coalesce(n, 'ok'), nullif(m, n) from p order by id
+select enum_first(null::mood), enum_last(null::mood)
+select count(*) from (select m from p union select 'ok' union select n from p) u
+select pg_typeof(m)::text from p limit 1
+select to_json(m), json_build_object('m', m) from p where id = 1
+select string_agg(m::text, ',' order by m) from p
+select row_number() over (order by m), m from p order by 1
+insert into p (id, m) select 9, 'sad'
+insert into p (id, m) select 10, kind_int from p
+insert into p (id, m) values (11, 'ok'::text)
+select enumlabel, enumsortorder from pg_enum e join pg_type t on t.oid = e.enumtypid where
+    t.typname = 'mood' order by enumsortorder
+select typname, typtype, typcategory, typlen from pg_type where typname = 'mood'
+select attname, format_type(atttypid, atttypmod) from pg_attribute where attrelid = 'p'::regclass
+    and attnum > 0 order by attnum
+select column_name::text, data_type::text, udt_schema::text, udt_name::text from
+    information_schema.columns where table_name = 'p' order by ordinal_position
+select 'mood'::regtype::text as name
+alter type mood add value 'angry' before 'sad'
+alter type mood add value 'glad'
+alter type mood add value 'so so' after 'ok'
+alter type mood add value 'ok'
+alter type mood add value if not exists 'ok'
+alter type mood add value 'x' before 'nope'
+insert into p (id, m) values (5, 'angry'), (6, 'so so') returning m
+select id, m from p order by m, id
+alter type mood rename value 'so so' to 'meh'
+alter type mood rename value 'nope' to 'x'
+alter type mood rename value 'ok' to 'sad'
+select id, m from p where m = 'meh'
+select id from p where m = 'so so'
+alter table p add column o mood default 'glad'
+select o from p where id = 1
+alter table p alter column kind_int type mood using kind_int::mood
+update p set kind_int = 'glad' where id = 1 returning kind_int
+update p set kind_int = 'none' where id = 1
+create index pm on p (m)
+select id from p where m = 'angry'
+create view pv as select id, m from p
+select m from pv order by m desc, id
+select id from pv where m = 'zzz'
+drop type mood
+drop type nope
+drop type if exists nope
+drop view pv
+drop table p
+drop type mood
+create type "Odd ""Name" as enum ('it''s', '50%', 'a@b', '')
+create table o (id int, e "Odd ""Name")
+insert into o values (1, 'it''s'), (2, '50%'), (3, 'a@b'), (4, '') returning e
+select id from o where e >= '50%' order by e desc
+insert into o values (5, 'x')
+drop table o
+drop type "Odd ""Name"
+begin
+create type gone as enum ('a')
+create table g (x gone)
+rollback
+create type gone as enum ()
+drop type gone
+"""
+
+AGGREGATES = r"""
+create table g (k int, f float8, h float8, r float4, n int, b bigint, s smallint)
+insert into g values (1, 1.5, 2, 1.5, 5, 7, 3), (1, 2.25, 4.5, 2, 3, 12, 1), (1, -3, 1e10, 0.1, 6,
+    null, 7), (2, 1e-3, 7, 4, 1, 1, 1), (2, null, 8, null, null, null, null), (3, 4, null, 1, 2, 2, 2)
+select k, variance(f), var_samp(f), var_pop(f), stddev(f), stddev_samp(f), stddev_pop(f) from g
+    group by k order by k
+select variance(r), stddev_pop(r), var_pop(h), stddev(h) from g
+select corr(f, h), covar_pop(f, h), covar_samp(f, h) from g
+select regr_avgx(f, h), regr_avgy(f, h), regr_sxx(f, h), regr_syy(f, h), regr_sxy(f, h),
+    regr_slope(f, h), regr_intercept(f, h), regr_r2(f, h), regr_count(f, h) from g
+select k, regr_slope(f, h), corr(f, h), covar_samp(f, h), regr_r2(f, h) from g group by k order by k
+select k, bit_and(n), bit_or(n), bit_and(b), bit_or(b), bit_and(s), bit_or(s) from g group by k
+    order by k
+select bit_xor(n), bit_xor(b) from g
+select stddev(f) filter (where k = 1), variance(f) filter (where k > 9), bit_or(n) filter (where
+    n < 3) from g
+select stddev(f) from g where false
+select bool_and(n > 0), bool_or(n > 5), every(n is not null) from g
+select stddev(f + 1) * 2 from g having count(*) > 1
+select stddev('x') from g
+select bit_and(f) from g
+select corr(f) from g
+"""
+
+SCRIPTS = {"enums": ENUMS, "aggregates": AGGREGATES, "defaults": DEFAULTS, "comments": COMMENTS}
 
 
 @pytest.mark.parametrize("extended", [False, True], ids=["simple text", "extended binary"])
@@ -104,12 +222,59 @@ def test_a_script_means_the_same(weir, postgres, tmp_path, subject, extended):
 
 
 @pytest.mark.parametrize("sql", ["UPDATE k SET id = DEFAULT", "COMMENT ON ROLE r IS 'x'",
-                                 "COMMENT ON EXTENSION hstore IS 'x'"])
+                                 "COMMENT ON EXTENSION hstore IS 'x'",
+                                 "CREATE TYPE c AS (a int)", "ALTER TYPE e RENAME TO f",
+                                 "CREATE TABLE a (l e[])", "SELECT stddev(a) FROM k",
+                                 "SELECT stddev(a::float8) OVER () FROM k",
+                                 "SELECT m FROM x UNION SELECT m FROM x ORDER BY 1"])
 def test_what_is_refused_is_said(sqlite, sql):
     with sqlite.weir.connect() as db:
         db.execute("CREATE TABLE k (id serial PRIMARY KEY, a int)")
+        db.execute("CREATE TYPE e AS ENUM ('a')")
+        db.execute("CREATE TABLE x (m e)")
         with pytest.raises(psycopg.errors.FeatureNotSupported):
             db.execute(sql)
+
+
+def test_drivers_know_enums(sqlite):
+    with sqlite.weir.connect() as db:
+        db.execute("CREATE TYPE mood AS ENUM ('sad', 'ok')")
+        db.execute("CREATE TABLE p (id int, m mood)")
+        info = EnumInfo.fetch(db, "mood")
+        assert info.labels == ["sad", "ok"]
+        register_enum(info, db)
+        db.execute("INSERT INTO p VALUES (1, %s)", (info.enum["ok"],))
+        for binary in (False, True):
+            assert db.execute("SELECT m FROM p", binary=binary).fetchone() == (info.enum["ok"],)
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+            db.execute("INSERT INTO p VALUES (2, %s)", ("none",))
+        db.rollback()
+
+
+def test_copy_looks_at_labels(sqlite):
+    with sqlite.weir.connect(autocommit=True) as db:
+        db.execute("CREATE TYPE mood AS ENUM ('sad', 'ok')")
+        db.execute("CREATE TABLE p (id int, m mood)")
+        with db.cursor().copy("COPY p FROM STDIN") as copy:
+            copy.write("1\tok\n2\t\\N\n")
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation), \
+                db.cursor().copy("COPY p FROM STDIN") as copy:
+            copy.write("3\tnone\n")
+        assert db.execute("SELECT * FROM p ORDER BY id").fetchall() == [(1, "ok"), (2, None)]
+
+
+def test_a_changed_type_is_seen_by_prepared_statements(sqlite):
+    with sqlite.weir.connect(autocommit=True) as one, sqlite.weir.connect(autocommit=True) as other:
+        one.execute("CREATE TYPE mood AS ENUM ('sad', 'ok')")
+        one.execute("CREATE TABLE p (id int, m mood)")
+        insert = "INSERT INTO p VALUES (1, %s)"
+        for _ in range(3):
+            one.execute(insert, ("ok",), prepare=True)
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+            one.execute(insert, ("new",), prepare=True)
+        other.execute("ALTER TYPE mood ADD VALUE 'new' BEFORE 'sad'")
+        one.execute(insert, ("new",), prepare=True)
+        assert one.execute("SELECT min(m) FROM p").fetchone() == ("new",)
 
 
 def test_psql_shows_comments(sqlite):

@@ -18,6 +18,11 @@ static const char columns_query[] =
     "'view' AND v.name = ?1 COLLATE NOCASE WHERE l.type IN ('table', 'view') AND "
     "c.hidden <> 1";
 
+/* An enum is a view (compat/enums.h). */
+static const char type_query[] =
+    "SELECT sql FROM sqlite_schema WHERE type = 'view' AND sql LIKE 'CREATE VIEW %/* enum %' AND "
+    "(name = ?1 OR instr(sql, ?2) > 0)";
+
 static weir_slice text_at(sqlite3_stmt *query, int i)
 {
     const unsigned char *text = sqlite3_column_text(query, i);
@@ -65,7 +70,7 @@ typedef struct kept_table {
 } kept_table;
 
 struct weir_sqlite_typing {
-    sqlite3_stmt *ask_columns, *ask_version;
+    sqlite3_stmt *ask_columns, *ask_version, *ask_type;
     weir_map by_name;
     weir_arena facts; /* of the tables in `by_name` */
     int64_t version;  /* the schema's, before the first of them was read */
@@ -77,6 +82,7 @@ void weir_sqlite_typing_free(weir_sqlite_typing *typing)
         return;
     sqlite3_finalize(typing->ask_columns);
     sqlite3_finalize(typing->ask_version);
+    sqlite3_finalize(typing->ask_type);
     weir_map_fini(&typing->by_name);
     weir_arena_fini(&typing->facts);
     free(typing);
@@ -86,6 +92,9 @@ static int prepare_questions(weir_sqlite_db *db, weir_sqlite_typing *t)
 {
     int rc = sqlite3_prepare_v3(db->handle, columns_query, -1, SQLITE_PREPARE_PERSISTENT,
                                 &t->ask_columns, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v3(db->handle, type_query, -1, SQLITE_PREPARE_PERSISTENT, &t->ask_type,
+                                NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v3(db->handle, "PRAGMA schema_version", -1, SQLITE_PREPARE_PERSISTENT,
                                 &t->ask_version, NULL);
@@ -230,10 +239,27 @@ static int read_table(void *user, weir_slice name, bool *ret_marked,
     return r;
 }
 
+static const char *read_type(void *user, weir_slice name, uint32_t oid)
+{
+    weir_sqlite_db *db = user;
+    weir_sqlite_typing *t = db->typing;
+    char mark[40];
+    (void)snprintf(mark, sizeof(mark), "/* enum %u */", oid);
+    int rc = sqlite3_bind_text64(t->ask_type, 1, (const char *)name.data, name.len,
+                                 SQLITE_TRANSIENT, SQLITE_UTF8);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text(t->ask_type, 2, mark, -1, SQLITE_TRANSIENT);
+    weir_slice sql = {0};
+    if (rc == SQLITE_OK && sqlite3_step(t->ask_type) == SQLITE_ROW)
+        sql = keep_text(t, text_at(t->ask_type, 0));
+    sqlite3_reset(t->ask_type);
+    return (const char *)sql.data;
+}
+
 int weir_sqlite_type_statement(weir_sqlite_db *db, weir_slice source, weir_slice params,
                                weir_slice zone, weir_face_typing *ret, weir_error *err)
 {
-    weir_face_schema schema = {.table = read_table, .user = db};
+    weir_face_schema schema = {.table = read_table, .type = read_type, .user = db};
     weir_sqlite_aside before = weir_sqlite_db_step_aside(db);
     int r = begin(db);
     if (r == 0) {
