@@ -5,7 +5,7 @@
 #ifndef WEIR_COMPAT_ALTER_H
 #define WEIR_COMPAT_ALTER_H
 
-#include "compat/compat.h"
+#include "compat/define.h"
 
 /* An index of the table. */
 typedef struct weir_alter_index {

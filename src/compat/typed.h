@@ -197,9 +197,8 @@ typedef struct typed {
     size_t param_count;
     weir_buf *out;
     const typed_relation *bare; /* its columns are written without its name */
-    bool windowed;              /* an order that is written next has no positions */
-    bool condition;             /* what is written next decides, and is no value */
-    int failed;                 /* the first failure that was found in the midst of an expression */
+    bool windowed, condition; /* what is written next: has no positions; decides, and is no value */
+    int failed;               /* the first failure that was found in the midst of an expression */
 } typed;
 
 #define TYPED_PASS WEIR_FACE_PASS

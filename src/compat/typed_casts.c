@@ -1,5 +1,6 @@
 /* Types: what may become what, and how SQLite says it. */
 #include "compat/run.h"
+#include "compat/typed_emit.h"
 #include "compat/typed_enums.h"
 #include "compat/typed_lists.h"
 
@@ -438,4 +439,46 @@ int typed_common_type(typed *t, typed_node *first, const char *what, typed_type 
     best.mod = literal ? 0 : best.mod;
     *ret = best;
     return 0;
+}
+
+/* ---- parameters ---- */
+
+const char *typed_input_of(uint32_t oid)
+{
+    switch (oid) {
+    case WEIR_OID_BOOL:
+        return "weir_bool(";
+    case WEIR_OID_INT2:
+        return "weir_int2(";
+    case WEIR_OID_INT4:
+        return "weir_int4(";
+    case WEIR_OID_INT8:
+        return "weir_int8(";
+    case WEIR_OID_FLOAT4:
+        return "weir_float4(";
+    case WEIR_OID_FLOAT8:
+        return "weir_float8(";
+    case WEIR_OID_NUMERIC:
+        return "weir_numeric(";
+    case WEIR_OID_DATE:
+        return "weir_date(";
+    case WEIR_OID_TIMESTAMP:
+        return "weir_timestamp(";
+    case WEIR_OID_TIMESTAMPTZ:
+        return "weir_timestamptz(";
+    case WEIR_OID_TIME:
+        return "weir_time(";
+    case TYPED_INTERVAL:
+        return "weir_interval(";
+    case WEIR_OID_UUID:
+        return "weir_uuid(";
+    case WEIR_OID_JSON:
+        return "weir_json(";
+    case WEIR_OID_JSONB:
+        return "weir_jsonb(";
+    case WEIR_OID_BYTEA:
+        return "weir_bytea(";
+    default:
+        return NULL;
+    }
 }

@@ -197,55 +197,14 @@ static int put_string(typed *t, weir_slice s)
     return r == 0 ? typed_put(t, "'") : r;
 }
 
-static const char *input_of(uint32_t oid)
-{
-    switch (oid) {
-    case WEIR_OID_BOOL:
-        return "weir_bool(";
-    case WEIR_OID_INT2:
-        return "weir_int2(";
-    case WEIR_OID_INT4:
-        return "weir_int4(";
-    case WEIR_OID_INT8:
-        return "weir_int8(";
-    case WEIR_OID_FLOAT4:
-        return "weir_float4(";
-    case WEIR_OID_FLOAT8:
-        return "weir_float8(";
-    case WEIR_OID_NUMERIC:
-        return "weir_numeric(";
-    case WEIR_OID_DATE:
-        return "weir_date(";
-    case WEIR_OID_TIMESTAMP:
-        return "weir_timestamp(";
-    case WEIR_OID_TIMESTAMPTZ:
-        return "weir_timestamptz(";
-    case WEIR_OID_TIME:
-        return "weir_time(";
-    case TYPED_INTERVAL:
-        return "weir_interval(";
-    case WEIR_OID_UUID:
-        return "weir_uuid(";
-    case WEIR_OID_JSON:
-        return "weir_json(";
-    case WEIR_OID_JSONB:
-        return "weir_jsonb(";
-    case WEIR_OID_BYTEA:
-        return "weir_bytea(";
-    default:
-        return NULL;
-    }
-}
-
 static int put_param(typed *t, const typed_node *n)
 {
     uint32_t oid = t->params[n->column].oid, element = typed_element_of(oid);
-    const char *input = input_of(oid);
+    const char *input = typed_input_of(oid);
     if (element)
         return weir_buf_printf(t->out, "weir_array_in(?%zu, %u)", n->column + 1, element);
-    const char *call = enum_is_oid(oid) ? typed_enum_call(t, oid, "weir_enum") : NULL;
     if (enum_is_oid(oid))
-        return call ? weir_buf_printf(t->out, "%s?%zu)", call, n->column + 1) : TYPED_PASS;
+        return typed_put_enum_param(t, oid, n->column + 1);
     if (oid == WEIR_OID_TIMESTAMPTZ && t->zone.len > 0) {
         int r = weir_buf_printf(t->out, "weir_zone_moment(?%zu, ", n->column + 1);
         if (r == 0)

@@ -30,4 +30,7 @@ typedef struct typed_view {
 WEIR_MUST_CHECK int typed_parse_view(typed *t, typed_view *ret, bool *ret_is);
 WEIR_MUST_CHECK int typed_emit_view(typed *t, const typed_view *v, typed_query *q);
 
+/* typed_casts.c: "f(" of what reads a parameter of the type; NULL: it is its text. */
+const char *typed_input_of(uint32_t oid);
+
 #endif

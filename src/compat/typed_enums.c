@@ -63,6 +63,12 @@ const char *typed_enum_call(typed *t, uint32_t oid, const char *function)
     return call;
 }
 
+int typed_put_enum_param(typed *t, uint32_t oid, size_t number)
+{
+    const char *call = typed_enum_call(t, oid, "weir_enum");
+    return call ? weir_buf_printf(t->out, "%s?%zu)", call, number) : TYPED_PASS;
+}
+
 static int wrap(typed *t, typed_node *n, uint32_t oid, const char *function)
 {
     const char *call = typed_enum_call(t, oid, function);

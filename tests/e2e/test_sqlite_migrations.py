@@ -190,7 +190,8 @@ drop type gone
 AGGREGATES = r"""
 create table g (k int, f float8, h float8, r float4, n int, b bigint, s smallint)
 insert into g values (1, 1.5, 2, 1.5, 5, 7, 3), (1, 2.25, 4.5, 2, 3, 12, 1), (1, -3, 1e10, 0.1, 6,
-    null, 7), (2, 1e-3, 7, 4, 1, 1, 1), (2, null, 8, null, null, null, null), (3, 4, null, 1, 2, 2, 2)
+    null, 7), (2, 1e-3, 7, 4, 1, 1, 1), (2, null, 8, null, null, null, null), (3, 4, null, 1, 2,
+    2, 2)
 select k, variance(f), var_samp(f), var_pop(f), stddev(f), stddev_samp(f), stddev_pop(f) from g
     group by k order by k
 select variance(r), stddev_pop(r), var_pop(h), stddev(h) from g
