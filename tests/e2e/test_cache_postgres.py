@@ -232,7 +232,8 @@ def test_settings_that_show_in_bytes_part_answers(front):
     "SELECT v FROM t WHERE id = 1 FOR UPDATE", "SELECT count(*) FROM pg_class",
     "SELECT 'now'::timestamptz FROM t WHERE id = 1", "SELECT v FROM t TABLESAMPLE SYSTEM (50)",
     "/* weir: nocache */ SELECT v FROM t WHERE id = 1", "SELECT nextval('log_id_seq')",
-    """SELECT jsonb_path_exists_tz('"12:00:00"', '$ ? (@.datetime() == "12:00:00+01".datetime())')""",
+    "SELECT jsonb_path_exists_tz('\"12:00:00\"', '$ ? (@.datetime() == "
+    "\"12:00:00+01\".datetime())')",
 ])
 def test_what_is_never_kept(front, sql):
     with front.gateway.connect() as db:
