@@ -462,6 +462,9 @@ public class Pgjdbc {
             same(rm.isNullable(1), ResultSetMetaData.columnNoNulls);
             same(rm.isNullable(3), ResultSetMetaData.columnNullable);
             same(rm.getColumnLabel(2), "n");
+            same(rm.getPrecision(2), 40);
+            same(rm.getPrecision(3), 5);
+            same(rm.getScale(3), 2);
             same(((org.postgresql.PGResultSetMetaData) rm).getBaseTableName(2), "authors");
             same(((org.postgresql.PGResultSetMetaData) rm).getBaseColumnName(2), "name");
             same(rm.getColumnLabel(4), "?column?");
