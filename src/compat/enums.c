@@ -32,7 +32,8 @@ bool enum_text_begin(weir_slice sql, enum_text *ret)
     return true;
 }
 
-bool enum_text_next(enum_text *e, weir_slice *ret)
+/* The next label, as a literal. */
+static bool next_label(enum_text *e, weir_slice *ret)
 {
     weir_token t;
     while ((t = weir_token_next(&e->rest)).kind != WEIR_TOKEN_END) {
@@ -44,7 +45,8 @@ bool enum_text_next(enum_text *e, weir_slice *ret)
     return false;
 }
 
-int enum_put_text(weir_slice literal, weir_buf *out)
+/* Appends a literal's text. */
+static int put_text(weir_slice literal, weir_buf *out)
 {
     int r = 0;
     for (size_t i = 1; r == 0 && i + 1 < literal.len; i++) {
@@ -63,10 +65,10 @@ int enum_list(weir_slice sql, weir_buf *out)
         return -EINVAL;
     weir_compat_name_fold(e.name, name, sizeof(name));
     int r = weir_buf_append(out, weir_slice_cstr(name));
-    while (r == 0 && enum_text_next(&e, &label)) {
+    while (r == 0 && next_label(&e, &label)) {
         r = weir_buf_append_u8(out, ENUM_SEPARATOR);
         if (r == 0)
-            r = enum_put_text(label, out);
+            r = put_text(label, out);
     }
     return r;
 }
@@ -175,7 +177,7 @@ static int call_labels(RUN_ARGS)
     if (!enum_text_begin(text_of(&args[0]), &e))
         return 0;
     int r = weir_buf_append_u8(out, '[');
-    for (bool first = true; r == 0 && enum_text_next(&e, &literal); first = false) {
+    for (bool first = true; r == 0 && next_label(&e, &literal); first = false) {
         r = weir_buf_append(out, first ? WEIR_SLICE_LIT("\"") : WEIR_SLICE_LIT(",\""));
         for (size_t i = 1; r == 0 && i + 1 < literal.len; i++) {
             uint8_t c = literal.data[i];
@@ -239,9 +241,9 @@ static int call_edit(RUN_ARGS)
     int r = mark ? weir_buf_append(out, weir_slice_head(sql, (size_t)(mark - sql.data))) : -EINVAL;
     if (r == 0)
         r = weir_buf_append(out, WEIR_SLICE_LIT(") AS VALUES "));
-    while (r == 0 && enum_text_next(&text, &literal)) {
+    while (r == 0 && next_label(&text, &literal)) {
         weir_buf_clear(&label);
-        r = enum_put_text(literal, &label);
+        r = put_text(literal, &label);
         if (r == 0)
             r = put_each(out, &e, weir_buf_slice(&label), &first);
     }

@@ -22,14 +22,10 @@ typedef struct enum_text {
 
 /* False: it is none. */
 bool enum_text_begin(weir_slice sql, enum_text *ret);
-/* The next label, as a literal. */
-bool enum_text_next(enum_text *e, weir_slice *ret);
 bool enum_is_oid(uint32_t oid);
 /* The type's name and its labels, the separator before each label. */
 WEIR_MUST_CHECK int enum_list(weir_slice sql, weir_buf *out);
 /* Is it a label of the list? */
 bool enum_lists(weir_slice list, weir_slice label);
-/* Appends a literal's text. */
-WEIR_MUST_CHECK int enum_put_text(weir_slice literal, weir_buf *out);
 
 #endif

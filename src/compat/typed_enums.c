@@ -53,7 +53,8 @@ uint32_t typed_enum_named(typed *t, weir_slice name)
     return e ? e->oid : 0;
 }
 
-const char *typed_enum_call(typed *t, uint32_t oid, const char *function)
+/* "function(x'…', ": what stands before a value. NULL: there is no such type. */
+static const char *call_of(typed *t, uint32_t oid, const char *function)
 {
     const typed_enum *e = typed_enum_of(t, oid);
     size_t size = e ? strlen(e->hex) + strlen(function) + 16 : 0;
@@ -65,13 +66,13 @@ const char *typed_enum_call(typed *t, uint32_t oid, const char *function)
 
 int typed_put_enum_param(typed *t, uint32_t oid, size_t number)
 {
-    const char *call = typed_enum_call(t, oid, "weir_enum");
+    const char *call = call_of(t, oid, "weir_enum");
     return call ? weir_buf_printf(t->out, "%s?%zu)", call, number) : TYPED_PASS;
 }
 
 static int wrap(typed *t, typed_node *n, uint32_t oid, const char *function)
 {
-    const char *call = typed_enum_call(t, oid, function);
+    const char *call = call_of(t, oid, function);
     size_t size = call ? strlen(call) + 4 : 0;
     char *format = call ? typed_new(t, size) : NULL;
     if (!format)

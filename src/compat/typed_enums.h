@@ -17,8 +17,6 @@ typedef struct typed_enum {
 /* NULL: there is none. */
 const typed_enum *typed_enum_of(typed *t, uint32_t oid);
 uint32_t typed_enum_named(typed *t, weir_slice name); /* folded; 0: none */
-/* "function(x'…', ": what stands before a value. NULL: there is no such type. */
-const char *typed_enum_call(typed *t, uint32_t oid, const char *function);
 WEIR_MUST_CHECK int typed_put_enum_param(typed *t, uint32_t oid, size_t number);
 /* By its place, where the value is ordered. Others stay. */
 WEIR_MUST_CHECK int typed_enum_key(typed *t, typed_node *n);
