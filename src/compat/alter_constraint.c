@@ -83,9 +83,10 @@ int alter_add_constraint(const alter *a, weir_slice rest)
                             "UNIQUE, CHECK and FOREIGN KEY can be.");
     if (p.kind == TABLE_PART_UNIQUE)
         return add_unique(a, &p);
+    if (p.kind == TABLE_PART_PRIMARY)
+        return alter_add_key(a, &p);
     if (p.kind != TABLE_PART_CHECK && p.kind != TABLE_PART_FOREIGN)
-        return alter_refuse(a, "a PRIMARY KEY added to a table that exists",
-                            "Name it in CREATE TABLE.");
+        return alter_refuse(a, "this constraint, added to a table that exists,", NULL);
     int r = alter_append_item(a, p.text, false);
     if (r != 0 || unchecked)
         return r;
@@ -131,13 +132,16 @@ static int close_gap(const alter *a, unsigned long gone)
     return r;
 }
 
-/* Behind the edit that took the constraint away, before the schema is read anew. */
 static int drop_auto_index(const alter *a, weir_slice columns)
 {
     const weir_alter_index *index = alter_find_auto_index(a, columns);
+    /* Without one, another constraint of the same columns has the index. */
+    return index ? alter_drop_own_index(a, index, columns) : 0;
+}
+
+int alter_drop_own_index(const alter *a, const weir_alter_index *index, weir_slice columns)
+{
     weir_buf sql;
-    if (!index)
-        return 0; /* another constraint of the same columns has the index */
     weir_buf_init(&sql, 1u << 20);
     const alter to = {.facts = a->facts, .out = &sql, .err = a->err};
     int r = alter_put(&to, "CREATE UNIQUE INDEX weir_dropped ON %t (%x)", &columns);
@@ -168,8 +172,7 @@ int alter_remove_part(const alter *a, const table_item *item, const table_part *
 int alter_drop_part(const alter *a, const table_item *item, const table_part *part)
 {
     if (part->kind == TABLE_PART_PRIMARY)
-        return alter_refuse(a, "taking the PRIMARY KEY from a table",
-                            "Make another table, copy the rows, and rename it.");
+        return alter_drop_key(a, item, part);
     int r = alter_remove_part(a, item, part);
     if (r != 0 || part->kind != TABLE_PART_UNIQUE)
         return r;

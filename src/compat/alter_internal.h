@@ -66,7 +66,15 @@ WEIR_MUST_CHECK int alter_add_column(const alter *a, weir_slice rest);
 WEIR_MUST_CHECK int alter_drop_column(const alter *a, weir_slice rest);
 WEIR_MUST_CHECK int alter_change_column(const alter *a, weir_slice rest);
 
+/* alter_key.c: AGAIN, too. */
+WEIR_MUST_CHECK int alter_add_key(const alter *a, const table_part *p);
+WEIR_MUST_CHECK int alter_drop_key(const alter *a, const table_item *item, const table_part *part);
+
 /* alter_constraint.c */
+/* SQLite's own index, behind the edit that took its constraint away, before the schema is read
+ * anew. */
+WEIR_MUST_CHECK int alter_drop_own_index(const alter *a, const weir_alter_index *index,
+                                         weir_slice columns);
 WEIR_MUST_CHECK int alter_add_constraint(const alter *a, weir_slice rest);
 WEIR_MUST_CHECK int alter_drop_constraint(const alter *a, weir_slice rest);
 WEIR_MUST_CHECK int alter_drop_part(const alter *a, const table_item *item, const table_part *part);

@@ -392,6 +392,21 @@ static bool read_sequence(weir_slice s, command *c, const char *tag)
     return true;
 }
 
+/* There is one schema. Others are refused by the translation. */
+static bool read_schema(weir_slice s, bool drop, command *c)
+{
+    if (!weir_token_accept(&s, "schema"))
+        return false;
+    bool quietly = drop ? command_accept2(&s, "if", "exists") : command_accept2(&s, "if", "not");
+    if (quietly && !drop)
+        quietly = weir_token_accept(&s, "exists");
+    bool public = weir_token_is(weir_token_peek(s), "public");
+    if (!quietly || public == drop)
+        return false;
+    (void)ignore(c, drop ? "DROP SCHEMA" : "CREATE SCHEMA");
+    return true;
+}
+
 static bool read_type(weir_slice s, command *c, const char *tag)
 {
     if (!weir_token_accept(&s, "type"))
@@ -484,7 +499,8 @@ static int read_drop(weir_slice s, command *c, weir_error *err)
                  {"index", "DROP INDEX"},
                  {"view", "DROP VIEW"},
                  {"trigger", "DROP TRIGGER"}};
-    if (read_sequence(s, c, "DROP SEQUENCE") || read_type(s, c, "DROP TYPE"))
+    if (read_sequence(s, c, "DROP SEQUENCE") || read_type(s, c, "DROP TYPE") ||
+        read_schema(s, true, c))
         return 0;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (weir_token_is(weir_token_peek(s), kinds[i].word))
@@ -521,9 +537,15 @@ static bool is_script(weir_slice s, bool *ret_types)
 
 static int read_create(weir_slice s, command *c, weir_error *err)
 {
-    if (read_sequence(s, c, "CREATE SEQUENCE") || read_type(s, c, "CREATE TYPE"))
+    if (read_sequence(s, c, "CREATE SEQUENCE") || read_type(s, c, "CREATE TYPE") ||
+        read_schema(s, false, c))
         return 0;
     bool types = false;
+    weir_slice temp = s;
+    if (weir_token_accept(&temp, "table") && command_accept2(&temp, "temp", "."))
+        return refuse(c, "weir: temporary tables, views and triggers are not supported",
+                      "Connections are shared between clients; use a common table expression or an "
+                      "ordinary table.");
     if (is_script(s, &types)) {
         *c = (command){.kind = WEIR_COMMAND_DEFINE, .local = types, .tag = "CREATE TABLE"};
         return 0;
@@ -573,6 +595,8 @@ static const entry entries[] = {
     {.word = "declare", .read = command_read_declare},
     {.word = "fetch", .read = command_read_fetch},
     {.word = "move", .read = command_read_move},
+    {"merge", NULL, "weir: MERGE is not supported on SQLite",
+     "INSERT … ON CONFLICT DO UPDATE does most of it; docs/sqlite.md lists what is not."},
     {"lock", NULL, "weir: LOCK is not supported on SQLite",
      "A SERIALIZABLE transaction holds the writer from its beginning."},
     {"call", NULL, "weir: SQLite has no procedures", "Send the statements themselves."},

@@ -412,12 +412,23 @@ static int put_close(rewriter *w, weir_token t)
     return r == 0 && level.opening == REWRITER_SET ? rewriter_set_closed(w) : r;
 }
 
+/* WITH x AS [[NOT] MATERIALIZED] (INSERT …), at its parenthesis. */
+static bool writes_inside(const rewriter *w)
+{
+    static const char *const words[] = {"insert", "update", "delete", "merge"};
+    return (weir_token_is(w->last, "as") || weir_token_is(w->last, "materialized")) &&
+           weir_token_is_one_of(weir_token_peek(w->rest), words);
+}
+
 static int put_op(rewriter *w, weir_token t)
 {
     const char *match = w->operand != SIZE_MAX ? match_operator(t) : NULL;
     if (weir_token_is(t, "::") && w->operand != SIZE_MAX)
         return rewriter_cast(w);
     if (weir_token_is(t, "(")) {
+        if (writes_inside(w))
+            return rewriter_refuse(w, "a statement that writes inside WITH",
+                                   "Send its parts one by one, in one transaction.");
         int r = rewriter_composite(w);
         if (r == 0)
             r = rewriter_listed(w);

@@ -212,7 +212,59 @@ select bit_and(f) from g
 select corr(f) from g
 """
 
-SCRIPTS = {"enums": ENUMS, "aggregates": AGGREGATES, "defaults": DEFAULTS, "comments": COMMENTS}
+KEYS = r"""
+create table t (a uuid, b text, c int unique, d int, unique (b, d))
+insert into t values ('00000000-0000-0000-0000-000000000001', 'x', 1, 1),
+    ('00000000-0000-0000-0000-000000000002', 'x', 2, 2)
+alter table t add primary key (b)
+alter table t add primary key (a)
+alter table t add primary key (a)
+insert into t (a) values (null)
+insert into t values ('00000000-0000-0000-0000-000000000002', 'y', 3, 3)
+insert into t values ('00000000-0000-0000-0000-000000000003', 'x', 3, 1)
+insert into t values ('00000000-0000-0000-0000-000000000003', 'y', 1, 3)
+insert into t values ('00000000-0000-0000-0000-000000000003', 'y', 3, 3) on conflict (a) do update
+    set b = 'z' returning b
+select conname, contype from pg_constraint where conrelid = 't'::regclass order by 1
+select attname, attnotnull from pg_attribute where attrelid = 't'::regclass and attnum > 0
+    order by attnum
+create table r (t uuid references t)
+alter table t drop constraint t_pkey
+drop table r
+alter table t drop constraint t_pkey
+insert into t values ('00000000-0000-0000-0000-000000000003', 'again', 4, 4)
+insert into t values (null, 'again', 5, 5)
+insert into t values ('00000000-0000-0000-0000-000000000003', 'again', 4, 7)
+delete from t where b = 'again'
+alter table t drop constraint t_b_d_key
+alter table t add constraint the_key primary key (b, d)
+alter table t add constraint the_key2 primary key (a)
+select conname, contype from pg_constraint where conrelid = 't'::regclass order by 1
+insert into t values ('00000000-0000-0000-0000-000000000009', 'y', 9, 3)
+alter table t rename constraint the_key to its_key
+alter table t drop constraint c_nope
+alter table t drop constraint t_c_key
+insert into t values ('00000000-0000-0000-0000-000000000009', 'q', 1, 3)
+insert into t values ('00000000-0000-0000-0000-000000000009', 'q', 8, 3)
+alter table t drop constraint its_key
+insert into t values ('00000000-0000-0000-0000-000000000009', 'q', 8, 3)
+insert into t values ('00000000-0000-0000-0000-000000000009', 'q2', 8, null)
+select b, c, d from t order by b, c, d
+begin
+alter table t drop column a
+rollback
+create table n (a text primary key, b int)
+insert into n values ('x', 1)
+alter table n drop constraint n_pkey, add primary key (b)
+insert into n values (null, 2)
+insert into n values ('x', 1)
+insert into n values ('x', 2) returning *
+create schema if not exists public
+drop schema if exists nowhere
+"""
+
+SCRIPTS = {"keys": KEYS, "enums": ENUMS, "aggregates": AGGREGATES, "defaults": DEFAULTS,
+           "comments": COMMENTS}
 
 
 @pytest.mark.parametrize("extended", [False, True], ids=["simple text", "extended binary"])
@@ -227,12 +279,19 @@ def test_a_script_means_the_same(weir, postgres, tmp_path, subject, extended):
                                  "CREATE TYPE c AS (a int)", "ALTER TYPE e RENAME TO f",
                                  "CREATE TABLE a (l e[])", "SELECT stddev(a) FROM k",
                                  "SELECT stddev(a::float8) OVER () FROM k",
-                                 "SELECT m FROM x UNION SELECT m FROM x ORDER BY 1"])
+                                 "SELECT m FROM x UNION SELECT m FROM x ORDER BY 1",
+                                 "CREATE TABLE temp.s (n serial, m int)",
+                                 "ALTER TABLE u ADD PRIMARY KEY (a)",
+                                 "ALTER TABLE k DROP CONSTRAINT k_pkey", "CREATE SCHEMA other",
+                                 "MERGE INTO k USING x ON true WHEN MATCHED THEN DO NOTHING",
+                                 "WITH w AS (INSERT INTO k (a) VALUES (1) RETURNING a) "
+                                 "SELECT * FROM w"])
 def test_what_is_refused_is_said(sqlite, sql):
     with sqlite.weir.connect() as db:
         db.execute("CREATE TABLE k (id serial PRIMARY KEY, a int)")
         db.execute("CREATE TYPE e AS ENUM ('a')")
         db.execute("CREATE TABLE x (m e)")
+        db.execute("CREATE TABLE u (a int UNIQUE)")
         with pytest.raises(psycopg.errors.FeatureNotSupported):
             db.execute(sql)
 
@@ -276,6 +335,32 @@ def test_a_changed_type_is_seen_by_prepared_statements(sqlite):
         other.execute("ALTER TYPE mood ADD VALUE 'new' BEFORE 'sad'")
         one.execute(insert, ("new",), prepare=True)
         assert one.execute("SELECT min(m) FROM p").fetchone() == ("new",)
+
+
+def test_the_file_is_sound_behind_changed_keys(sqlite):
+    with sqlite.weir.connect(autocommit=True) as db:
+        db.execute("CREATE TABLE t (a text UNIQUE, b int, c int UNIQUE)")
+        db.execute("INSERT INTO t SELECT 'x' || g, g, g FROM generate_series(1, 500) g")
+        for sql in ("ALTER TABLE t ADD PRIMARY KEY (b)", "ALTER TABLE t DROP CONSTRAINT t_a_key",
+                    "ALTER TABLE t DROP CONSTRAINT t_pkey", "ALTER TABLE t ADD PRIMARY KEY (a, b)",
+                    "ALTER TABLE t DROP CONSTRAINT t_c_key"):
+            db.execute(sql)
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)], sql
+            assert db.execute("SELECT count(*) FROM t WHERE b BETWEEN 1 AND 500").fetchone() == (
+                500,)
+
+
+def test_no_answer_outlives_its_table(sqlite):
+    with sqlite.weir.connect(autocommit=True) as one, sqlite.weir.connect(autocommit=True) as other:
+        for i in range(4):
+            one.execute("CREATE TABLE t (id uuid DEFAULT gen_random_uuid(), n serial, v int)")
+            one.execute("INSERT INTO t (v) VALUES (%s)", (i,))
+            for _ in range(4):
+                assert other.execute("SELECT n, v FROM t").fetchall() == [(1, i)]
+            one.execute("ALTER TABLE t ADD PRIMARY KEY (v)")
+            one.execute("UPDATE t SET v = DEFAULT WHERE false")
+            assert other.execute("SELECT n, v FROM t").fetchall() == [(1, i)]
+            one.execute("DROP TABLE t")
 
 
 def test_psql_shows_comments(sqlite):

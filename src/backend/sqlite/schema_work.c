@@ -68,8 +68,10 @@ static int run_all(weir_sqlite_db *db, const char *text, const char *end)
             text++;
         text = skip(db, text, end);
         bool edits = edits_schema(text, end);
-        if (edited && !edits)
+        if (edited && !edits) { /* while it may be written, nothing is found wrong with it */
+            sqlite3_db_config(db->handle, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, NULL);
             rc = read_anew(db);
+        }
         edited = edits;
         if (rc != SQLITE_OK || text == end)
             break;
