@@ -303,6 +303,13 @@ static void on_setting(void *user, weir_slice name)
     v->error = weir_server_add_custom(v->builder, weir_slice_make(lower, name.len));
 }
 
+static void on_naming(void *user, weir_naming what, weir_slice name, weir_slice statement)
+{
+    (void)statement;
+    if (what == WEIR_NAMING_SETTING)
+        on_setting(user, name);
+}
+
 static weir_language language_of(weir_slice name)
 {
     if (weir_slice_eq_cstr(name, "sql"))
@@ -336,6 +343,8 @@ static int scan_body(weir_server_builder *b, weir_server_function *f, weir_slice
     if (r < 0)
         return r;
     weir_body_scan(language, source, &visitor, &again);
+    if (body.effects & (WEIR_EFFECT_SET | WEIR_EFFECT_UNKNOWN)) /* SET, in text that is run too */
+        weir_sql_each_naming(source, on_naming, &visit);
     return visit.error;
 }
 

@@ -79,6 +79,24 @@ def test_parameters_of_set_config_are_seen_where_they_are_bound(gateway):
         assert one(a, "SELECT current_setting('tenant.id')") == "17"
 
 
+@pytest.mark.parametrize("made_by", [
+    "SET app.tenant = 'me'", "SET SESSION app.tenant TO 'me'",
+    "EXECUTE 'SET app.tenant TO ' || quote_literal('me')",
+    "PERFORM set_config('app.tenant', 'me', false)"])
+def test_a_custom_setting_that_a_function_makes_is_its_sessions_own(gateway, made_by):
+    """No list of the server's has it: its name is found in the function's body."""
+    with gateway.connect() as a, gateway.connect() as b:
+        a.execute("CREATE FUNCTION enter() RETURNS void LANGUAGE plpgsql AS "
+                  f"$$BEGIN {made_by}; END$$")
+        with console(gateway) as admin:
+            wait_until(lambda: any(r["item"] == "custom setting" and r["name"] == "app.tenant"
+                                   for r in rows(admin, "CATALOG")))
+        a.execute("SELECT enter()")
+        for _ in range(2):
+            assert one(b, "SELECT current_setting('app.tenant', true)") in (None, "")
+            assert one(a, "SHOW app.tenant") == "me"
+
+
 def test_set_local_ends_with_its_transaction(gateway):
     with gateway.connect(autocommit=False) as a, gateway.connect() as b:
         a.execute("SET LOCAL work_mem TO '5MB'")
