@@ -156,6 +156,8 @@ typedef struct weir_question {
 typedef struct weir_parameters {
     weir_slice pairs;
     uint64_t fingerprint; /* 0: none; WEIR_PARAMETERS_UNKNOWN: any, what is there is not known */
+    uint64_t session;     /* whose; 0: of nobody in particular */
+    bool strays; /* adopted: it may have made others, which no list tells: for nobody else to see */
 } weir_parameters;
 #define WEIR_PARAMETERS_UNKNOWN UINT64_MAX
 /* The sqlstate with which a connection is lost that refused them for good: so would any other, and

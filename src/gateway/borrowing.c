@@ -15,7 +15,8 @@ int weir_client_adopt(weir_client *c)
 {
     weir_conn *conn = c->session.conn;
     weir_parameters parameters = {.pairs = weir_slice_make(c->params, c->params_len),
-                                  .fingerprint = c->fingerprint};
+                                  .fingerprint = c->fingerprint,
+                                  .session = c->id};
     return conn->ops->adopt(conn, &parameters);
 }
 

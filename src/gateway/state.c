@@ -35,6 +35,7 @@ struct weir_state {
                               is not known */
     bool told;             /* ... the same, of what no question was sent about yet */
     unsigned found;        /* what the answer says is there: of VISIBLE */
+    bool strays;           /* a function may have made settings whose names nobody knows */
     bool discarded;        /* DISCARD ALL went well */
     bool incomplete;       /* memory was short while the answer came */
     weir_buf mentioned;    /* names of settings that no list of the server's has, "name\0" each */
@@ -328,6 +329,8 @@ int weir_client_note_effects(weir_client *c, const weir_statement *statement, we
     if (!s)
         return -ENOMEM;
     s->noted |= effects;
+    s->strays = s->strays || (effects & (WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN)) ||
+                (effects & ~statement->words & WEIR_EFFECT_SET);
     if (effects & (WEIR_EFFECT_SET | WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN))
         weir_sql_each_naming(text, on_naming, s);
     return 0;
@@ -526,7 +529,8 @@ static int take_settings(weir_client *c, weir_state *s)
 {
     weir_conn *conn = c->session.conn;
     weir_hash_seed seed = c->worker->gateway->options.seed;
-    weir_parameters here = {.pairs = weir_buf_slice(&s->settings)};
+    weir_parameters here = {
+        .pairs = weir_buf_slice(&s->settings), .session = c->id, .strays = s->strays};
     here.fingerprint = weir_parameters_fingerprint(here.pairs, seed);
     int r = conn->ops->adopted(conn, &here);
     if (r == 0)

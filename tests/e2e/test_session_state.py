@@ -97,6 +97,22 @@ def test_a_custom_setting_that_a_function_makes_is_its_sessions_own(gateway, mad
             assert one(a, "SHOW app.tenant") == "me"
 
 
+@pytest.mark.parametrize("made_by", [
+    "EXECUTE format('SET %I.%I TO secret', 'app', 'hidden')",
+    "PERFORM set_config('app.' || 'hidden', 'secret', false)"])
+def test_a_setting_whose_name_nobody_knows_is_left_for_nobody(gateway, made_by):
+    with gateway.connect() as a, gateway.connect() as b:
+        a.execute("CREATE FUNCTION hide() RETURNS void LANGUAGE plpgsql AS "
+                  f"$$BEGIN {made_by}; END$$")
+        with console(gateway) as admin:
+            wait_until(lambda: any(r["item"] == "function" and r["name"] == "public.hide"
+                                   for r in rows(admin, "CATALOG")))
+        a.execute("SELECT hide()")
+        assert one(a, "SHOW app.hidden") == "secret"
+        for _ in range(2):
+            assert one(b, "SELECT current_setting('app.hidden', true)") in (None, "")
+
+
 def test_set_local_ends_with_its_transaction(gateway):
     with gateway.connect(autocommit=False) as a, gateway.connect() as b:
         a.execute("SET LOCAL work_mem TO '5MB'")

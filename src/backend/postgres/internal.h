@@ -136,6 +136,7 @@ typedef struct pg_conn {
     size_t key_len;
     weir_buf welcome;
     uint64_t adopted;        /* fingerprint of the session parameters set now; 0: none are */
+    uint64_t strays;         /* the session that may have made others; 0: none has */
     weir_buf set;            /* these: pairs, sorted by name (weir_parameters) */
     weir_list questions;     /* of ours, in order of asking */
     weir_question asked_who; /* it is, while `identifying` */

@@ -332,7 +332,7 @@ void pg_ours_set_back(pg_ours *b, unsigned which)
 void pg_parameters_clear(pg_conn *c)
 {
     weir_buf_clear(&c->set);
-    c->adopted = 0;
+    c->adopted = c->strays = 0;
 }
 
 int pg_adopted(weir_conn *conn, const weir_parameters *parameters)
@@ -340,6 +340,8 @@ int pg_adopted(weir_conn *conn, const weir_parameters *parameters)
     pg_conn *c = pg_conn_of(conn);
     weir_buf_clear(&c->set);
     c->adopted = parameters->fingerprint;
+    if (parameters->strays)
+        c->strays = parameters->session;
     return weir_buf_append(&c->set, parameters->pairs);
 }
 
@@ -356,14 +358,15 @@ int pg_adopt(weir_conn *conn, const weir_parameters *parameters)
 {
     pg_conn *c = pg_conn_of(conn);
     int r = c->state == PG_READY ? pg_identify(c) : 0;
-    if (r < 0 || c->adopted == parameters->fingerprint || c->state != PG_READY)
+    bool strays = c->strays && c->strays != parameters->session;
+    if (r < 0 || c->state != PG_READY || (c->adopted == parameters->fingerprint && !strays))
         return r;
 #ifdef WEIR_TEST_FAULT_KEEP_SETTINGS /* a build that the checkers must see through */
     static unsigned count;
     if (++count % 20 == 0)
         return pg_adopted(conn, parameters);
 #endif
-    r = c->adopted == WEIR_PARAMETERS_UNKNOWN ? forget(c) : 0;
+    r = strays || c->adopted == WEIR_PARAMETERS_UNKNOWN ? forget(c) : 0;
     if (r == 0)
         r = change(c, weir_buf_slice(&c->set), parameters->pairs);
     return r < 0 ? r : pg_adopted(conn, parameters);
