@@ -523,7 +523,8 @@ static int parse_insert(typed *t, typed_query *q)
         (void)typed_accept(t, "(");
         r = typed_parse_names(t, &q->names, &q->name_count);
     }
-    if (r == 0 && typed_at(t, "overriding"))
+    bool overrides = r == 0 && typed_accept(t, "overriding");
+    if (overrides && (!typed_accept2(t, "system", "value"))) /* which is what is done, anyway */
         return TYPED_PASS;
     if (r == 0 && typed_accept2(t, "default", "values"))
         q->default_values = true;
