@@ -303,6 +303,45 @@ static int note_sequences(weir_client *c, const weir_statement *statement, weir_
     return 0;
 }
 
+static const uint8_t *skip_spaces(const uint8_t *p, const uint8_t *end)
+{
+    while (p < end && weir_ascii_is_space(*p))
+        p++;
+    return p;
+}
+
+/* Behind "set_config": its first argument is a string or a parameter, and nothing else. */
+static bool names_plainly(const uint8_t *p, const uint8_t *end)
+{
+    p = skip_spaces(p, end);
+    if (p == end || *p != '(')
+        return true; /* it is not called */
+    p = skip_spaces(p + 1, end);
+    const uint8_t first = p < end ? *p++ : 0;
+    if (first == '\'')
+        while (p < end && *p++ != '\'')
+            continue;
+    else if (first == '$')
+        while (p < end && *p >= '0' && *p <= '9')
+            p++;
+    else
+        return false;
+    p = skip_spaces(p, end);
+    return p < end && *p == ',';
+}
+
+/* A set_config whose setting is computed: its name is not in the text. */
+static bool computes_name(weir_slice text)
+{
+    static const char word[] = "set_config";
+    const size_t n = sizeof(word) - 1;
+    for (size_t i = 0; i + n <= text.len; i++)
+        if (weir_slice_eq_nocase(weir_slice_make(text.data + i, n), word) &&
+            !names_plainly(text.data + i + n, text.data + text.len))
+            return true;
+    return false;
+}
+
 int weir_client_note_effects(weir_client *c, const weir_statement *statement, weir_slice text,
                              weir_error *err)
 {
@@ -330,7 +369,8 @@ int weir_client_note_effects(weir_client *c, const weir_statement *statement, we
         return -ENOMEM;
     s->noted |= effects;
     s->strays = s->strays || (effects & (WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN)) ||
-                (effects & ~statement->words & WEIR_EFFECT_SET);
+                (effects & ~statement->words & WEIR_EFFECT_SET) ||
+                ((effects & WEIR_EFFECT_SET) && computes_name(text));
     if (effects & (WEIR_EFFECT_SET | WEIR_EFFECT_DO | WEIR_EFFECT_UNKNOWN))
         weir_sql_each_naming(text, on_naming, s);
     return 0;

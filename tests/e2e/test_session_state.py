@@ -113,6 +113,14 @@ def test_a_setting_whose_name_nobody_knows_is_left_for_nobody(gateway, made_by):
             assert one(b, "SELECT current_setting('app.hidden', true)") in (None, "")
 
 
+def test_a_setting_whose_name_a_statement_computes_is_left_for_nobody(gateway):
+    with gateway.connect() as a, gateway.connect() as b:
+        a.execute("SELECT set_config('app.' || 'hidden', 'secret', false)")
+        assert one(b, "SELECT current_setting('app.hidden', true)") in (None, "")
+        a.execute("SELECT pg_catalog.set_config ( $$app.hidden$$, 'secret', false)")
+        assert one(b, "SELECT current_setting('app.hidden', true)") in (None, "")
+
+
 def test_set_local_ends_with_its_transaction(gateway):
     with gateway.connect(autocommit=False) as a, gateway.connect() as b:
         a.execute("SET LOCAL work_mem TO '5MB'")
