@@ -34,7 +34,8 @@ LIBRARIES = {
     "proto/pg": re.compile(r"EVP_\w+|HMAC|PKCS5_PBKDF2_HMAC|CRYPTO_memcmp|OPENSSL_cleanse"),
     "sql": re.compile(r"pg_query_\w+"),
     "cache": re.compile(r"ZSTD_\w+"),
-    "compat": re.compile(r"reg(comp|exec|free|error)|EVP_\w+|rint|sqrt|log|sscanf|__isoc99_sscanf"),
+    "compat": re.compile(r"reg(comp|exec|free|error)|EVP_\w+|rint|sqrt|log|sscanf|__isoc99_sscanf"
+                         r"|inet_(pton|ntop)"),
     "config": re.compile(r"yaml_\w+|reg(comp|exec|free)|inet_pton"),
 }
 

@@ -250,6 +250,20 @@ static int put_interval(weir_buf *out, uint16_t format, const value *v)
     return r == 0 ? weir_buf_append_u32(out, (uint32_t)months) : r;
 }
 
+/* In binary: PostgreSQL's number of the family, bits, whether it is a cidr, the address. */
+static int put_inet(weir_buf *out, uint16_t format, const value *v)
+{
+    weir_inet inet;
+    if (v->type != WEIR_COMPAT_TEXT || !weir_inet_parse(v->bytes, &inet))
+        return REFUSED;
+    if (format == 0)
+        return weir_inet_put(out, &inet);
+    uint8_t len = inet.v6 ? 16 : 4;
+    const uint8_t head[] = {inet.v6 ? 3 : 2, inet.bits, 0, len};
+    int r = put(out, head, sizeof(head));
+    return r == 0 ? put(out, inet.bytes, len) : r;
+}
+
 static int put_body(weir_buf *out, uint32_t oid, uint16_t format, const value *v)
 {
     switch (oid) {
@@ -281,6 +295,8 @@ static int put_body(weir_buf *out, uint32_t oid, uint16_t format, const value *v
         return put_uuid(out, format, v);
     case WEIR_OID_INTERVAL:
         return put_interval(out, format, v);
+    case WEIR_OID_INET:
+        return put_inet(out, format, v);
     default:
         if (format == 1 && v->type == WEIR_COMPAT_TEXT && weir_array_element_oid(oid) != 0)
             return weir_array_encode(v->bytes, oid, out, NULL);
@@ -321,6 +337,8 @@ static const char *oid_name(uint32_t oid)
         return "json";
     case WEIR_OID_UUID:
         return "uuid";
+    case WEIR_OID_INET:
+        return "inet";
     default:
         return "text";
     }

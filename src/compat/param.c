@@ -206,6 +206,20 @@ static int read_interval(reading *r, uint16_t format)
     return give_copy(r, text, (size_t)len);
 }
 
+static int read_inet(reading *r, uint16_t format)
+{
+    if (format == 0)
+        return give_bytes(r, WEIR_COMPAT_TEXT, r->in);
+    weir_inet inet = {.v6 = r->in.len == 20};
+    size_t len = inet.v6 ? 16 : 4;
+    if (r->in.len != 4 + len || r->in.data[3] != len || r->in.data[1] > 8 * len)
+        return REFUSED;
+    inet.bits = r->in.data[1];
+    memcpy(inet.bytes, r->in.data + 4, len);
+    int e = weir_inet_put(r->scratch, &inet);
+    return e != 0 ? e : give_scratch(r, WEIR_COMPAT_TEXT);
+}
+
 static int read_bytea(reading *r, uint16_t format)
 {
     if (format == 1)
@@ -287,6 +301,8 @@ static int read_any(reading *r, uint32_t oid, uint16_t format, weir_error *err)
         return read_timestamp(r, oid, format);
     case WEIR_OID_INTERVAL:
         return read_interval(r, format);
+    case WEIR_OID_INET:
+        return read_inet(r, format);
     case WEIR_OID_BYTEA:
         return read_bytea(r, format);
     case WEIR_OID_UUID:

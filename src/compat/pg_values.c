@@ -33,6 +33,7 @@ static const type_name type_names[] = {
     {194, 0, "pg_node_tree", NULL},
     {700, 1021, "float4", "real"},
     {701, 1022, "float8", "double precision"},
+    {869, 1041, "inet", NULL},
     {1042, 1014, "bpchar", "character"},
     {1043, 1015, "varchar", "character varying"},
     {1082, 1182, "date", NULL},

@@ -81,6 +81,11 @@ int rewriter_index_word(rewriter *w, weir_token t)
         rewriter_skip(w, after);
         return 1;
     }
+    if (weir_token_is(t, "with") && w->depth == 0 && weir_token_accept(&after, "(") &&
+        weir_token_take_parentheses(&after, NULL)) {
+        rewriter_skip(w, after); /* fillfactor and its kin */
+        return 1;
+    }
     if (weir_token_is(t, "include") && weir_token_is(weir_token_peek(after), "("))
         return rewriter_refuse(w, "INCLUDE in an index", "Name the columns as keys.");
     size_t len = t.text.len;

@@ -18,8 +18,8 @@ static bool is_type(weir_token t)
         "serial",   "serial4",   "serial8",     "bigserial", "smallserial", "real",   "float4",
         "double",   "float8",    "float",       "numeric",   "decimal",     "text",   "varchar",
         "char",     "character", "bpchar",      "boolean",   "bool",        "date",   "time",
-        "timetz",   "timestamp", "timestamptz", "interval",  "uuid",        "json",   "jsonb",
-        "bytea",    "oid",       "name",        NULL};
+        "timetz",   "timestamp", "timestamptz", "interval",  "uuid",        "inet",   "json",
+        "jsonb",    "bytea",     "oid",         "name",      NULL};
     return t.kind == WEIR_TOKEN_WORD && is_one_of(t, names);
 }
 

@@ -72,6 +72,8 @@ bool run_like_valid(weir_slice like, weir_slice escape);
 /* One of weir_compat_face()'s, by its name and number of arguments; NULL: none. face.c. */
 const weir_face_function *run_find_function(weir_slice name, int args);
 
+extern const weir_face_function weir_face_addresses[]; /* run_inet.c */
+
 /* An array into an empty buffer, text by text (NULL: a NULL), and its end. run_arrays.c. */
 WEIR_MUST_CHECK int run_array_put(weir_buf *out, const weir_slice *text);
 WEIR_MUST_CHECK int run_array_give(weir_buf *out, weir_value *ret);

@@ -169,7 +169,7 @@ struct typed_query {
     size_t count;
     typed_scope scope;
     /* INSERT, UPDATE, DELETE */
-    weir_slice table, alias;
+    weir_slice table, alias, text; /* … as written, of any */
     weir_slice *names;
     size_t name_count;
     typed_query *source;

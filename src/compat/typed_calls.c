@@ -108,6 +108,12 @@ static const call calls[] = {
     {"current_timestamp", "", 'z', "weir_moment_text(weir_moment('transaction'))"},
     {"localtimestamp", "", 's', "weir_moment_text(weir_moment('transaction'), 0)"},
     {"current_date", "", 'd', "substr(weir_moment_text(weir_moment('transaction')), 1, 10)"},
+    {"host", "a", 't', "weir_inet_host(%1)"},
+    {"masklen", "a", '4', "weir_inet_bits(%1)"},
+    {"family", "a", '4', "weir_inet_family(%1)"},
+    {"network", "a", '!', NULL},
+    {"netmask", "a", '!', NULL},
+    {"broadcast", "a", '!', NULL},
     {"date_trunc", "ts", 's', "weir_date_trunc(%1, %2)"},
     {"date_trunc", "tz", 'z', "weir_date_trunc(%1, %2)"},
     {"date_trunc", "tv", 'v', "weir_interval_trunc(%1, %2)"},
@@ -175,7 +181,7 @@ uint32_t typed_letter_oid(char letter)
                    {'t', WEIR_OID_TEXT},      {'b', WEIR_OID_BOOL},        {'d', WEIR_OID_DATE},
                    {'s', WEIR_OID_TIMESTAMP}, {'z', WEIR_OID_TIMESTAMPTZ}, {'v', TYPED_INTERVAL},
                    {'u', WEIR_OID_UUID},      {'J', WEIR_OID_JSONB},       {'j', WEIR_OID_JSON},
-                   {'y', WEIR_OID_BYTEA},     {'c', WEIR_OID_TIME}};
+                   {'y', WEIR_OID_BYTEA},     {'c', WEIR_OID_TIME},        {'a', WEIR_OID_INET}};
     if (letter == 'T')
         return weir_compat_array_oid(WEIR_OID_TEXT);
     if (letter == 'm')
@@ -417,6 +423,8 @@ static int infer_min_max(typed *t, typed_node *n)
     if (a->kind == TYPED_NUMBER)
         typed_exact(t, a);
     bool least = weir_slice_eq_cstr(n->text, "min");
+    if (oid == WEIR_OID_INET)
+        return typed_fail(t, "0A000", "weir: min and max of inet are not supported on SQLite");
     if (oid == TYPED_INTERVAL) {
         n->emit = least ? "weir_interval_min(%1)" : "weir_interval_max(%1)";
         return r;

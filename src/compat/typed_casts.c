@@ -17,10 +17,10 @@ const char *typed_type_name(uint32_t oid)
                  {WEIR_OID_NUMERIC, "numeric"},     {WEIR_OID_TEXT, "text"},
                  {WEIR_OID_VARCHAR, "varchar"},     {WEIR_OID_DATE, "date"},
                  {WEIR_OID_TIMESTAMP, "timestamp"}, {WEIR_OID_TIMESTAMPTZ, "timestamptz"},
-                 {WEIR_OID_TIME, "time"},           {TYPED_INTERVAL, "interval"},
-                 {WEIR_OID_UUID, "uuid"},           {WEIR_OID_JSON, "json"},
-                 {WEIR_OID_JSONB, "jsonb"},         {WEIR_OID_BYTEA, "bytea"},
-                 {WEIR_OID_UNKNOWN, "unknown"}};
+                 {WEIR_OID_TIME, "time"},           {WEIR_OID_INET, "inet"},
+                 {TYPED_INTERVAL, "interval"},      {WEIR_OID_UUID, "uuid"},
+                 {WEIR_OID_JSON, "json"},           {WEIR_OID_JSONB, "jsonb"},
+                 {WEIR_OID_BYTEA, "bytea"},         {WEIR_OID_UNKNOWN, "unknown"}};
     if (typed_element_of(oid) != 0)
         return "anyarray";
     if (enum_is_oid(oid))
@@ -79,6 +79,7 @@ const char *typed_key_name(uint32_t oid)
 {
     return oid == TYPED_INTERVAL   ? "weir_interval_us("
            : oid == WEIR_OID_JSONB ? "weir_jsonb_key("
+           : oid == WEIR_OID_INET  ? "weir_inet_key("
                                    : NULL;
 }
 
@@ -91,7 +92,9 @@ void typed_key(typed *t, typed_node *n)
 {
     if (!typed_has_key(n->type.oid) || n->keyed)
         return;
-    typed_wrap(t, n, n->type.oid == TYPED_INTERVAL ? "weir_interval_us(%)" : "weir_jsonb_key(%)");
+    char format[32];
+    snprintf(format, sizeof(format), "%s%%)", typed_key_name(n->type.oid));
+    typed_wrap(t, n, format);
     n->keyed = true;
 }
 
@@ -176,6 +179,7 @@ static const cast casts[] = {
     {WEIR_OID_TIME, TYPED_ANY_TEXT, 'a', "+%"},
     {TYPED_INTERVAL, TYPED_ANY_TEXT, 'a', "+%"},
     {WEIR_OID_UUID, TYPED_ANY_TEXT, 'a', "+%"},
+    {WEIR_OID_INET, TYPED_ANY_TEXT, 'a', "weir_inet_text(%)"},
     {WEIR_OID_JSON, TYPED_ANY_TEXT, 'a', "+%"},
     {WEIR_OID_JSONB, TYPED_ANY_TEXT, 'a', "+%"},
     {WEIR_OID_JSON, WEIR_OID_JSONB, 'a', "weir_jsonb(%)"},
@@ -198,6 +202,7 @@ static const cast casts[] = {
     {TYPED_ANY_TEXT, WEIR_OID_TIME, 'e', "weir_time(%)"},
     {TYPED_ANY_TEXT, TYPED_INTERVAL, 'e', "weir_interval(%)"},
     {TYPED_ANY_TEXT, WEIR_OID_UUID, 'e', "weir_uuid(%)"},
+    {TYPED_ANY_TEXT, WEIR_OID_INET, 'e', "weir_inet(%)"},
     {TYPED_ANY_TEXT, WEIR_OID_JSON, 'e', "weir_json(%)"},
     {TYPED_ANY_TEXT, WEIR_OID_JSONB, 'e', "weir_jsonb(%)"},
     {TYPED_ANY_TEXT, WEIR_OID_BYTEA, 'e', "weir_bytea(%)"},
@@ -472,6 +477,8 @@ const char *typed_input_of(uint32_t oid)
         return "weir_interval(";
     case WEIR_OID_UUID:
         return "weir_uuid(";
+    case WEIR_OID_INET:
+        return "weir_inet(";
     case WEIR_OID_JSON:
         return "weir_json(";
     case WEIR_OID_JSONB:

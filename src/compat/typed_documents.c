@@ -147,6 +147,7 @@ static int as_json(typed *t, typed_node *a)
     case WEIR_OID_DATE:
     case WEIR_OID_BYTEA:
     case WEIR_OID_TIME:
+    case WEIR_OID_INET:
     case TYPED_INTERVAL:
         return as_string(t, a, "weir_json_string(%)");
     case WEIR_OID_TIMESTAMPTZ:

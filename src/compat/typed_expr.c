@@ -155,7 +155,8 @@ static int parse_parenthesis(typed *t, typed_node **ret)
 /* DATE '2024-01-01': 1: it was one. */
 static int parse_typed_literal(typed *t, weir_token word, typed_node **ret)
 {
-    static const char *const names[] = {"date", "timestamp", "timestamptz", "interval", "time"};
+    static const char *const names[] = {"date",     "timestamp", "timestamptz",
+                                        "interval", "time",      "inet"};
     weir_token literal = typed_peek(t);
     bool known = false;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

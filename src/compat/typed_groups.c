@@ -12,11 +12,28 @@ bool typed_has_aggregate(const typed_node *n)
     return false;
 }
 
+/* In one query the same words mean the same. */
+static bool same_query(const typed_query *a, const typed_query *b)
+{
+    if (a == b)
+        return true;
+    if (!a || !b || a->scope.outer != b->scope.outer || a->text.len == 0)
+        return false;
+    weir_slice x = a->text, y = b->text;
+    for (;;) {
+        weir_token s = weir_token_next(&x), t = weir_token_next(&y);
+        if (s.kind != t.kind || !weir_slice_eq(s.text, t.text))
+            return false;
+        if (s.kind == WEIR_TOKEN_END)
+            return true;
+    }
+}
+
 bool typed_same_expression(const typed_node *a, const typed_node *b)
 {
     if (a->kind != b->kind || a->relation != b->relation || a->column != b->column ||
         a->level != b->level || a->to.oid != b->to.oid || a->to.mod != b->to.mod ||
-        a->negated != b->negated || a->query != b->query || a->over != b->over ||
+        a->negated != b->negated || !same_query(a->query, b->query) || a->over != b->over ||
         a->filter != b->filter || !weir_slice_eq(a->text, b->text))
         return false;
     const typed_node *x = a->args, *y = b->args;

@@ -6,9 +6,9 @@
 #include "compat/typed.h"
 
 /* Types in one letter: 2, 4, 8 integers, r float4, f float8, n numeric, t text, b bool, d date, s
- * timestamp, z timestamptz, v interval, c time, u uuid, J jsonb, j json, y bytea, T text[]; *
- * anything, = what the first is, + any number of anything; ! not supported. The list ends without a
- * name. */
+ * timestamp, z timestamptz, v interval, c time, u uuid, a inet, J jsonb, j json, y bytea, T text[];
+ * * anything, = what the first is, + any number of anything; ! not supported. The list ends without
+ * a name. */
 typedef struct typed_function {
     const char *name, *args;
     char result;

@@ -271,6 +271,9 @@ static int resolve_group(typed *t, typed_query *q)
             replace(n, item);
         else
             r = typed_infer(t, &q->scope, n);
+        at = 0;
+        for (const typed_node *i = q->items; r == 0 && i && n->position == 0; i = i->next)
+            n->position = ++at > 0 && n->query && typed_same_expression(i, n) ? at : 0;
         if (r == 0 && n->type.oid == WEIR_OID_UNKNOWN)
             r = typed_coerce(t, n, text, 'i');
         if (r == 0 && typed_has_aggregate(n))
@@ -322,7 +325,7 @@ static int resolve_order(typed *t, typed_query *q)
             at++;
             n->position = i == item || typed_same_expression(i, n) ? at : 0;
         }
-        if (r == 0 && q->distinct && n->position == 0)
+        if (r == 0 && q->distinct && !q->distinct_on && n->position == 0)
             return typed_fail(
                 t, "42P10", "for SELECT DISTINCT, ORDER BY expressions must appear in select list");
         if (r == 0 && n->type.oid == WEIR_OID_UNKNOWN)
@@ -338,6 +341,45 @@ static int resolve_order(typed *t, typed_query *q)
             n->nulls = n->descending ? 2 : 1;
     }
     return r;
+}
+
+static bool is_listed(const typed_node *list, const typed_node *n)
+{
+    for (; list; list = list->next)
+        if (typed_same_expression(list, n))
+            return true;
+    return false;
+}
+
+/* DISTINCT ON: outputs' names and positions, as in ORDER BY. */
+static int resolve_distinct_on(typed *t, typed_query *q)
+{
+    int r = 0;
+    for (typed_node *n = q->distinct_on; r == 0 && n; n = n->next) {
+        const typed_node *item = item_of(t, q, n, "DISTINCT ON", &r);
+        if (r == 0 && item)
+            replace(n, item);
+        else if (r == 0)
+            r = typed_infer(t, &q->scope, n);
+    }
+    return r;
+}
+
+/* Rows that are alike must be together in the order. */
+static int check_distinct_on(typed *t, const typed_query *q)
+{
+    bool other = false, late = false;
+    for (const typed_node *n = q->order; n; n = n->next) {
+        bool listed = is_listed(q->distinct_on, n);
+        late |= listed && other;
+        other |= !listed;
+    }
+    for (const typed_node *n = q->distinct_on; n; n = n->next)
+        late |= other && !is_listed(q->order, n);
+    return late ? typed_fail(t, "42P10",
+                             "SELECT DISTINCT ON expressions must match initial ORDER "
+                             "BY expressions")
+                : 0;
 }
 
 static int resolve_limit(typed *t, typed_query *q, typed_node *n, bool offset)
@@ -419,11 +461,13 @@ static int resolve_select(typed *t, typed_query *q)
     if (r == 0 && q->having)
         r = typed_infer_bool(t, s, q->having, "HAVING");
     if (r == 0)
-        r = typed_infer_list(t, s, q->distinct_on);
+        r = resolve_distinct_on(t, q);
     if (r == 0)
         r = typed_take_columns(t, q, q->items);
     if (r == 0)
         r = resolve_order(t, q);
+    if (r == 0 && q->distinct_on)
+        r = check_distinct_on(t, q);
     for (const typed_node *n = q->order; r == 0 && n; n = n->next)
         q->aggregates |= typed_has_aggregate(n);
     return r == 0 ? typed_check_groups(t, q) : r;

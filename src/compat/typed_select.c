@@ -405,7 +405,10 @@ int typed_parse_query(typed *t, typed_query **ret)
 {
     if (++t->depth > 40)
         return TYPED_PASS;
+    const uint8_t *from = typed_peek(t).text.data;
     int r = typed_at(t, "with") ? parse_with(t, ret) : parse_body(t, ret);
+    if (r == 0)
+        (*ret)->text = weir_slice_make(from, (size_t)(t->rest.data - from));
     t->depth--;
     return r;
 }

@@ -31,6 +31,7 @@ static const named_type declared_names[] = {
     {"jsonb text", WEIR_OID_JSONB},
     {"float4", WEIR_OID_FLOAT4},
     {"uuid", WEIR_OID_UUID},
+    {"inet", WEIR_OID_INET},
     {"bytea", WEIR_OID_BYTEA},
     {"varchar", WEIR_OID_VARCHAR},
     {"character varying", WEIR_OID_VARCHAR},

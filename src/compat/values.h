@@ -68,6 +68,16 @@ WEIR_MUST_CHECK int weir_interval_put(weir_buf *out, int64_t us, int32_t days, i
 /* Well-formed UTF-8 without a zero byte: what PostgreSQL's text can hold. */
 bool weir_text_valid(weir_slice text);
 bool weir_text_is_json(weir_slice text);
+/* run_inet.c */
+typedef struct weir_inet {
+    bool v6;
+    uint8_t bits; /* of the network; 32 or 128: a host */
+    uint8_t bytes[16];
+} weir_inet;
+
+bool weir_inet_parse(weir_slice text, weir_inet *ret);
+WEIR_MUST_CHECK int weir_inet_put(weir_buf *out, const weir_inet *inet);
+
 bool weir_uuid_parse(weir_slice text, uint8_t out[16]);
 void weir_uuid_format(const uint8_t bytes[16], char out[37]);
 WEIR_MUST_CHECK int weir_hex_append(weir_buf *out, weir_slice bytes);

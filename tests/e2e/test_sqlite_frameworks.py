@@ -186,9 +186,100 @@ def test_intervals_in_binary(sqlite):
             "1 year 2 mons -3 days -00:00:01.5",)
 
 
+def test_addresses_in_binary(sqlite):
+    with sqlite.weir.connect() as db:
+        db.execute("CREATE TABLE a (ip inet)")
+        for sent in bytes([2, 8, 0, 4, 10, 0, 0, 1]), bytes([3, 128, 0, 16, *range(16)]):
+            done = db.pgconn.exec_params(b"INSERT INTO a VALUES ($1) RETURNING ip", [sent], [869],
+                                         [psycopg.pq.Format.BINARY], psycopg.pq.Format.BINARY)
+            assert done.get_value(0, 0) == sent
+        refused = db.pgconn.exec_params(b"SELECT $1::inet", [b"\2\x40\0\4aaaa"], [869],
+                                        [psycopg.pq.Format.BINARY])
+        assert refused.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"22P03"
+
+
 def test_seconds_in_a_column_of_intervals(sqlite):
     """Before it was one, docs/sqlite.md said to keep them."""
     with sqlite.weir.connect() as db:
         db.execute("CREATE TABLE old (v interval COLLATE NOCASE)")
         db.execute("INSERT INTO old VALUES (90)")
         assert db.execute("SELECT v FROM old").fetchone() == (datetime.timedelta(seconds=90),)
+
+
+def test_addresses(same):
+    same("""
+        create table ips (id serial primary key, ip inet, n text)
+        insert into ips (ip, n) values ('127.0.0.1', 'a'), ('10.0.0.0/8', 'b'), ('::1', 'c'), \
+            ('2001:DB8::0:1', 'd'), ('9.255.0.1/32', 'e'), (NULL, 'f'), ('192.168.100.14/24', 'g')
+        select id, ip, n from ips order by id
+        select ip from ips order by ip
+        select ip from ips order by ip desc nulls last
+        select n from ips where ip = '127.0.0.1'::inet
+        select n from ips where ip = '0:0:0:0:0:0:0:1'
+        select n from ips where ip in ('::1', '10.0.0.0/8') order by n
+        select n from ips where ip > '10.0.0.0' order by ip
+        select n from ips where ip between '9.0.0.0' and '11.0.0.0' order by ip
+        select host(ip), masklen(ip), family(ip), ip::text from ips order by id
+        select n from ips where host(ip) like '127%'
+        select n from ips where upper(host(ip)) like '2001%'
+        insert into ips (ip) values ('nonsense') -- 22P02
+        insert into ips (ip) values ('1.2.3.4/33') -- 22P02
+        select 'x'::inet -- 22P02
+        select inet '1.2.3.4', cast('::ffff:1.2.3.4' as inet)
+        select ip, count(*) from ips group by ip order by ip
+        select distinct ip from ips order by ip
+        select count(*) from ips a join ips b on a.ip = b.ip
+        update ips set ip = '10.1.1.1' where n = 'f' returning ip, n
+        update ips set ip = n::inet where id = 1 -- 22P02
+        update ips set ip = case when n = 'a' then '1.1.1.1'::inet else ip end
+        select ip from ips where n = 'a'
+        select coalesce(ip, '0.0.0.0') from ips order by id
+        select json_build_object('ip', ip) from ips where n = 'b'
+        create unique index u on ips (ip)
+        insert into ips (ip) values ('1.1.1.1') -- 23505
+        select column_name::text, data_type::text, udt_name::text from \
+            information_schema.columns where table_name = 'ips' order by ordinal_position
+        select format_type(atttypid, atttypmod) from pg_attribute where attrelid = \
+            'ips'::regclass and attnum > 0 order by attnum
+        select typname::text, typlen from pg_type where oid = 869
+        alter table ips add column other inet not null default '0.0.0.0'
+        select other from ips limit 1
+        (select ip from ips where id = 1) union (select '::2'::inet) order by 1
+        create index f on ips using btree (ip) with (fillfactor = 70)
+    """)
+
+
+def test_distinct_on_and_queries_that_are_said_twice(same):
+    same("""
+        create table s (id int primary key, name text, org text, num numeric(5,2))
+        insert into s values \
+            (1,'a','x',1.5),(2,'a','y',1.50),(3,'b','x',2),(4,'c','y',NULL),(5,'B','x',3)
+        create table b (id int primary key, s_id int, d date)
+        insert into b values \
+            (1,1,'2020-01-01'),(2,1,'2021-01-01'),(3,2,'2019-01-01'),(4,3,NULL)
+        select distinct on (lname) id, lower(name) as lname from s order by lname, id desc
+        select distinct on (lname) lower(name) as lname from s order by lname
+        select distinct on (2) id, lower(name) as lname from s order by 2, 1
+        select id from s where id in (select distinct on (name) id from s order by name, org \
+            desc) order by id
+        select distinct on (name) id from s order by name, org desc
+        select distinct on (name) id from s order by org -- 42P10
+        select distinct on (name) id from s order by org, name -- 42P10
+        select distinct on (name, org) id from s order by name, id -- 42P10
+        select distinct on (name, org) id from s order by org, name, id
+        select distinct on (num) id from s order by num, id
+        select distinct on (5) id from s -- 42P10
+        select distinct on (s.name) s.id, s.name from s join b on b.s_id = s.id order by \
+            s.name, s.id
+        select distinct s.id, s.name, (select max(u0.d) as x from b u0 where u0.s_id = s.id \
+            group by u0.s_id) as l from s order by (select max(u0.d) as x from b u0 where u0.s_id \
+            = s.id group by u0.s_id) desc nulls last, s.id
+        select s.name, (select count(*) from b where b.s_id = s.id) as n, count(*) from s \
+            group by s.name, (select count(*) from b where b.s_id = s.id) order by 1, 2
+        select (select max(b.d) from b where b.s_id = s.id), count(*) from s group by (select \
+            max(b.d) from b where b.s_id = s.id) order by 1
+        select s.id, (select count(*) from b where b.s_id = s.id) as n from s order by (select \
+            count(*) from b where b.s_id = s.id) desc, id
+        select exists(select 1 from b where b.s_id = s.id) as e, count(*) from s group by \
+            exists(select 1 from b where b.s_id = s.id) order by e
+    """)
