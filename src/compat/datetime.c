@@ -1,5 +1,6 @@
 /* Dates and times. SQLite stores them as text, seconds since 1970 or Julian days; PostgreSQL sends
  * days or microseconds from 2000-01-01. Proleptic Gregorian calendar, years 1 to 9999. */
+#include "compat/fields.h"
 #include "compat/values.h"
 #include <math.h>
 #include <stdio.h>
@@ -85,14 +86,19 @@ static bool take_date(weir_slice *s, int32_t *ret_days)
     return weir_date_join(y, m, d, ret_days);
 }
 
+/* Behind the point; rounded, which may make a second of it. */
 static int64_t take_fraction(weir_slice *s)
 {
     int64_t us = 0, scale = 100000;
+    weir_slice whole = *s;
     while (s->len > 0 && s->data[0] >= '0' && s->data[0] <= '9') {
-        us += (s->data[0] - '0') * scale; /* digits beyond microseconds are cut */
+        us += (s->data[0] - '0') * scale;
         scale /= 10;
         *s = weir_slice_skip(*s, 1);
     }
+    size_t digits = whole.len - s->len;
+    if (digits > 6)
+        (void)weir_fields_micros(weir_slice_make(whole.data - 1, digits + 1), &us);
     return us;
 }
 

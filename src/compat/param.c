@@ -5,7 +5,6 @@
 #include "compat/enums.h"
 #include "compat/values.h"
 #include <math.h>
-#include <stdio.h>
 
 #define REFUSED WEIR_COMPAT_REFUSED
 
@@ -194,16 +193,15 @@ static int read_timestamp(reading *r, uint32_t oid, uint16_t format)
 
 static int read_interval(reading *r, uint16_t format)
 {
-    char text[96];
     if (format == 0)
         return give_bytes(r, WEIR_COMPAT_TEXT, r->in);
     if (r->in.len != 16)
         return REFUSED;
     int64_t us = (int64_t)big_endian(weir_slice_head(r->in, 8));
     uint64_t rest = big_endian(weir_slice_skip(r->in, 8));
-    int len = snprintf(text, sizeof(text), "%d mons %d days %lld microseconds",
-                       (int32_t)(uint32_t)rest, (int32_t)(uint32_t)(rest >> 32), (long long)us);
-    return give_copy(r, text, (size_t)len);
+    int e =
+        weir_interval_put(r->scratch, us, (int32_t)(uint32_t)(rest >> 32), (int32_t)(uint32_t)rest);
+    return e != 0 ? e : give_scratch(r, WEIR_COMPAT_TEXT);
 }
 
 static int read_inet(reading *r, uint16_t format)

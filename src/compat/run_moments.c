@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #define EPOCH_SECONDS INT64_C(946684800) /* 2000-01-01, PostgreSQL's epoch, since 1970 */
-#define INTERVAL_US_MAX INT64_C(4000000000000000000)
 
 bool run_moment_has_zone(weir_slice s)
 {
@@ -18,47 +17,72 @@ bool run_moment_has_zone(weir_slice s)
     return false;
 }
 
-/* 2024-1-5 becomes 2024-01-05. */
-static weir_slice padded(weir_slice s, char room[64])
+static int64_t moment_of(const moment_text *m)
 {
-    unsigned y = 0, m = 0, d = 0;
-    int used = 0;
-    char copy[64];
-    if (s.len == 0 || s.len >= sizeof(copy))
-        return s;
-    memcpy(copy, s.data, s.len);
-    copy[s.len] = '\0';
-    if (sscanf(copy, "%4u-%2u-%2u%n", &y, &m, &d, &used) != 3 || s.len - (size_t)used > 40)
-        return s;
-    int len = snprintf(room, 64, "%04u-%02u-%02u%s", y % 10000, m % 100, d % 100, copy + used);
-    return weir_slice_make(room, (size_t)len < 64 ? (size_t)len : 63);
+    return m->days * WEIR_USEC_PER_DAY + (m->has_time ? m->us : 0);
 }
 
-/* A field that is no month, no day, no hour is another error than what is no date. */
-static int malformed(weir_slice s, const char *type, weir_error *err)
+int run_moment_read_text(weir_slice s, moment_text *ret, weir_error *err)
 {
-    bool shaped = s.len >= 8;
-    for (size_t i = 0; i < s.len; i++) {
-        uint8_t c = s.data[i];
-        shaped = shaped && ((c >= '0' && c <= '9') || strchr("-: .+T", c));
+    int r = weir_moment_read(s, ret, err);
+    if (r == 0 && !ret->has_date) {
+        weir_error_set(err, "22007", "invalid input syntax for type date/time: \"%.*s\"",
+                       WEIR_UTF8_QUOTED(s, 60));
+        return WEIR_COMPAT_REFUSED;
     }
-    weir_error_set(err, shaped ? "22008" : "22007",
-                   shaped ? "date/time field value out of range: \"%.*s\""
-                          : "invalid input syntax for type date/time: \"%.*s\"",
-                   WEIR_UTF8_QUOTED(s, 60));
-    (void)type;
+    return r;
+}
+
+/* Where there is no tz database at hand a zone's name says too little. */
+static int refuse_zone(const moment_text *m, weir_error *err)
+{
+    bool path = false; /* no word */
+    for (size_t i = 0; i < m->zone.len; i++)
+        path |= (m->zone.data[i] | 0x20) < 'a';
+    if (path)
+        weir_error_set(err, "0A000", "weir: time zone \"%.*s\" is not read here on SQLite",
+                       WEIR_UTF8_QUOTED(m->zone, 60));
+    else
+        weir_error_set(err, "22007", "invalid input syntax for type date/time: \"%.*s\"",
+                       WEIR_UTF8_QUOTED(m->zone, 60));
+    if (path)
+        weir_error_hint(err, "Write it in a literal of timestamptz, or as an offset (+02).");
     return WEIR_COMPAT_REFUSED;
+}
+
+static int read_without_zone(weir_slice s, moment_text *ret, weir_error *err)
+{
+    int r = run_moment_read_text(s, ret, err);
+    return r == 0 && ret->zone.len > 0 ? refuse_zone(ret, err) : r;
 }
 
 int run_moment_read_moment(const weir_value *v, int64_t *ret, weir_error *err)
 {
-    char room[64];
+    moment_text m;
     weir_slice s = weir_ascii_trim(run_bytes_of(v));
     if (v->type == WEIR_VALUE_INTEGER && weir_timestamp_unix(v->u.integer, ret))
         return 0;
-    if (!weir_timestamp_parse(s, ret) && !weir_timestamp_parse(padded(s, room), ret))
-        return malformed(s, "timestamp", err);
-    return 0;
+    if (weir_timestamp_parse(s, ret))
+        return 0;
+    int r = read_without_zone(s, &m, err);
+    if (r == 0)
+        *ret = moment_of(&m) - (m.has_offset ? m.offset_us : 0);
+    return r;
+}
+
+/* As it is written: an offset is not looked at. */
+static int read_local(const weir_value *v, int64_t *ret, weir_error *err)
+{
+    moment_text m;
+    weir_slice s = weir_ascii_trim(run_bytes_of(v));
+    if (weir_timestamp_parse(s, ret) && !run_moment_has_zone(s))
+        return 0;
+    if (v->type == WEIR_VALUE_INTEGER)
+        return run_moment_read_moment(v, ret, err);
+    int r = read_without_zone(s, &m, err);
+    if (r == 0)
+        *ret = moment_of(&m);
+    return r;
 }
 
 static int give_moment(int64_t us, bool zone, weir_buf *out, weir_value *ret)
@@ -102,14 +126,14 @@ static int call_date(RUN_ARGS)
     int64_t us = 0;
     if (run_any_null(args, count))
         return 0;
+    moment_text m;
     weir_slice s = weir_ascii_trim(run_bytes_of(&args[0]));
-    int r = run_moment_read_moment(&args[0], &us, err);
-    if (r == 0 && s.len > 10 && run_moment_has_zone(s)) { /* the day as it was written */
-        weir_value local;
-        run_give_text(&local, weir_slice_head(s, 10));
-        r = run_moment_read_moment(&local, &us, err);
+    if (args[0].type == WEIR_VALUE_INTEGER || (weir_timestamp_parse(s, &us) && s.len == 10)) {
+        int r = run_moment_read_moment(&args[0], &us, err);
+        return r == 0 ? run_moment_give_date(run_moment_day_of(us), out, ret, err) : r;
     }
-    return r == 0 ? run_moment_give_date(run_moment_day_of(us), out, ret, err) : r;
+    int r = read_without_zone(s, &m, err);
+    return r == 0 ? run_moment_give_date(m.days, out, ret, err) : r;
 }
 
 static int call_timestamp(RUN_ARGS)
@@ -117,15 +141,7 @@ static int call_timestamp(RUN_ARGS)
     int64_t us = 0;
     if (run_any_null(args, count))
         return 0;
-    weir_value v = args[0];
-    weir_slice s = weir_ascii_trim(run_bytes_of(&v));
-    if (run_moment_has_zone(s)) { /* it is not looked at */
-        size_t n = 11;
-        while (n < s.len && s.data[n] != '+' && s.data[n] != '-' && (s.data[n] | 0x20) != 'z')
-            n++;
-        run_give_text(&v, weir_ascii_trim(weir_slice_head(s, n)));
-    }
-    int r = run_moment_read_moment(&v, &us, err);
+    int r = read_local(&args[0], &us, err);
     return r == 0 ? run_moment_give_checked(us, false, out, ret, err) : r;
 }
 
@@ -140,133 +156,11 @@ static int call_timestamptz(RUN_ARGS)
 
 /* ---- intervals ---- */
 
-static bool take_number(weir_slice *s, bool *ret_negative, int64_t *ret, int64_t *ret_fraction)
-{
-    *ret_negative = s->len > 0 && s->data[0] == '-';
-    if (s->len > 0 && (s->data[0] == '-' || s->data[0] == '+'))
-        *s = weir_slice_skip(*s, 1);
-    bool any = false;
-    int64_t scale = 100000;
-    *ret = *ret_fraction = 0;
-    for (; s->len > 0 && s->data[0] >= '0' && s->data[0] <= '9'; any = true) {
-        if (*ret > 100000000000)
-            return false;
-        *ret = *ret * 10 + (s->data[0] - '0');
-        *s = weir_slice_skip(*s, 1);
-    }
-    if (s->len > 0 && s->data[0] == '.') {
-        *s = weir_slice_skip(*s, 1);
-        for (; s->len > 0 && s->data[0] >= '0' && s->data[0] <= '9'; any = true) {
-            *ret_fraction += (s->data[0] - '0') * scale;
-            scale /= 10;
-            *s = weir_slice_skip(*s, 1);
-        }
-    }
-    return any;
-}
-
 /* False: it does not fit. */
 static bool add_times(int64_t *to, int64_t n, int64_t by)
 {
     int64_t product;
     return !__builtin_mul_overflow(n, by, &product) && !__builtin_add_overflow(*to, product, to);
-}
-
-/* HH:MM[:SS[.f]] behind the hours. */
-static bool take_clock(weir_slice *s, int64_t hours, int64_t *ret_us)
-{
-    int64_t part[2] = {0, 0}, fraction = 0;
-    bool negative = false;
-    for (int i = 0; i < 2 && s->len > 0 && s->data[0] == ':'; i++) {
-        *s = weir_slice_skip(*s, 1);
-        if (!take_number(s, &negative, &part[i], &fraction) || negative)
-            return false;
-    }
-    *ret_us = 0;
-    return add_times(ret_us, hours, 3600000000) && add_times(ret_us, part[0], 60000000) &&
-           add_times(ret_us, part[1], 1000000) && add_times(ret_us, fraction, 1);
-}
-
-typedef struct measure {
-    const char *name;
-    int64_t months, days, us;
-} measure;
-
-static const measure *unit_of(weir_slice word)
-{
-    static const measure units[] = {
-        {"year", 12, 0, 0},          {"mon", 1, 0, 0},        {"month", 1, 0, 0},
-        {"week", 0, 7, 0},           {"day", 0, 1, 0},        {"hour", 0, 0, 3600000000},
-        {"minute", 0, 0, 60000000},  {"min", 0, 0, 60000000}, {"second", 0, 0, 1000000},
-        {"sec", 0, 0, 1000000},      {"decade", 120, 0, 0},   {"century", 1200, 0, 0},
-        {"millisecond", 0, 0, 1000}, {"microsecond", 0, 0, 1}};
-    if (word.len > 1 && (word.data[word.len - 1] | 0x20) == 's')
-        word.len--;
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-        if (weir_slice_eq_nocase(word, units[i].name))
-            return &units[i];
-    return NULL;
-}
-
-static bool take_field(weir_slice *s, run_interval *v)
-{
-    int64_t n = 0, fraction = 0;
-    bool negative = false;
-    if (!take_number(s, &negative, &n, &fraction))
-        return false;
-    if (s->len > 0 && s->data[0] == ':') {
-        int64_t us = 0;
-        if (fraction > 0 || !take_clock(s, n, &us))
-            return false;
-        return add_times(&v->us, us, negative ? -1 : 1);
-    }
-    *s = weir_ascii_trim(*s);
-    size_t len = 0;
-    while (len < s->len && ((s->data[len] | 0x20) >= 'a' && (s->data[len] | 0x20) <= 'z'))
-        len++;
-    const measure *u = unit_of(weir_slice_head(*s, len));
-    if (len == 0) /* seconds */
-        u = unit_of(WEIR_SLICE_LIT("second"));
-    if (!u || (fraction > 0 && (u->months || u->days > 1)))
-        return false;
-    *s = weir_slice_skip(*s, len);
-    int sign = negative ? -1 : 1;
-    return add_times(&v->months, sign * n, u->months) && add_times(&v->days, sign * n, u->days) &&
-           add_times(&v->us, sign * n, u->us) &&
-           add_times(&v->us, sign * fraction, u->days == 1 ? 86400 : u->us / 1000000);
-}
-
-/* So that two can be added. */
-static bool is_bounded(const run_interval *v)
-{
-    return v->months <= INT32_MAX && v->months >= -INT32_MAX && v->days <= INT32_MAX &&
-           v->days >= -INT32_MAX && v->us < INTERVAL_US_MAX && v->us > -INTERVAL_US_MAX;
-}
-
-int run_moment_read_interval(const weir_value *value, run_interval *v, weir_error *err)
-{
-    weir_slice s = weir_ascii_trim(run_bytes_of(value)), whole = s;
-    bool ago = false, any = false;
-    *v = (run_interval){0};
-    while ((s = weir_ascii_trim(s)).len > 0) {
-        if (s.len == 3 && weir_slice_eq_nocase(s, "ago")) {
-            ago = any;
-            s.len = any ? 0 : s.len;
-            if (any)
-                break;
-        }
-        if (!take_field(&s, v)) {
-            weir_error_set(err, "22007", "invalid input syntax for type interval: \"%.*s\"",
-                           WEIR_UTF8_QUOTED(whole, 60));
-            return WEIR_COMPAT_REFUSED;
-        }
-        any = true;
-    }
-    if (!is_bounded(v))
-        return run_refuse(err, "22008", "interval out of range");
-    if (ago)
-        *v = (run_interval){-v->months, -v->days, -v->us};
-    return any ? 0 : run_refuse(err, "22007", "invalid input syntax for type interval: \"\"");
 }
 
 /* "1 year 2 mons -3 days 04:05:06.7" */
@@ -421,30 +315,42 @@ static int give_time(int64_t us, weir_buf *out, weir_value *ret)
     return r;
 }
 
+static int malformed_time(weir_slice s, weir_error *err)
+{
+    weir_error_set(err, "22007", "invalid input syntax for type time: \"%.*s\"",
+                   WEIR_UTF8_QUOTED(s, 60));
+    return WEIR_COMPAT_REFUSED;
+}
+
+static int read_time(weir_slice s, int64_t *ret, weir_error *err)
+{
+    moment_text m;
+    weir_slice clock = s;
+    if (s.len > 10 && s.data[4] == '-' && s.data[7] == '-')
+        clock = weir_slice_skip(s, 11);
+    size_t end = 0;
+    while (end < clock.len && clock.data[end] != '\0' && strchr("0123456789:.", clock.data[end]))
+        end++;
+    bool offset = end == clock.len || clock.data[end] == '+' || clock.data[end] == '-';
+    if (offset && (end == clock.len || clock.data != s.data) &&
+        weir_time_parse(weir_slice_head(clock, end), ret))
+        return 0;
+    int r = weir_moment_read_time(s, &m, err);
+    if (r == 0)
+        *ret = m.us;
+    return r;
+}
+
 /* Of a time, or of a moment as it is written: a zone behind it is not looked at. */
 static int call_time(RUN_ARGS)
 {
     int64_t us = 0;
     if (run_any_null(args, count))
         return 0;
-    weir_slice s = weir_ascii_trim(run_bytes_of(&args[0])), whole = s;
-    if (s.len > 10 && s.data[4] == '-' && s.data[7] == '-')
-        s = weir_slice_skip(s, 11);
-    size_t end = 0;
-    while (end < s.len && strchr("0123456789:.", s.data[end]))
-        end++;
-    bool shaped = end == s.len;
-    s = weir_slice_head(s, end);
-    char room[40];
-    if (s.len > 1 && s.len < 32 && s.data[1] == ':') /* 9:30 */
-        s = weir_slice_make(
-            room, (size_t)snprintf(room, sizeof(room), "0%.*s", (int)s.len, (const char *)s.data));
-    if (args[0].type != WEIR_VALUE_TEXT || !weir_time_parse(s, &us))
-        return shaped && s.len > 0 ? run_refuse(err, "22008", "date/time field value out of range")
-                                   : malformed(whole, "time", err);
-    if (us < WEIR_USEC_PER_DAY)
-        return give_time(us, out, ret);
-    int r = weir_buf_append(out, WEIR_SLICE_LIT("24:00:00"));
+    int r = read_time(weir_ascii_trim(run_bytes_of(&args[0])), &us, err);
+    if (r != 0 || us < WEIR_USEC_PER_DAY)
+        return r == 0 ? give_time(us, out, ret) : r;
+    r = weir_buf_append(out, WEIR_SLICE_LIT("24:00:00"));
     run_give_text(ret, weir_buf_slice(out));
     return r;
 }
@@ -457,7 +363,7 @@ static int call_time_add(RUN_ARGS)
     if (run_any_null(args, count))
         return 0;
     if (!weir_time_parse(run_bytes_of(&args[0]), &us))
-        return malformed(run_bytes_of(&args[0]), "time", err);
+        return malformed_time(run_bytes_of(&args[0]), err);
     int r = run_moment_read_interval(&args[1], &v, err);
     int64_t by = v.us % WEIR_USEC_PER_DAY;
     return r == 0 ? give_time(us + (run_integer_of(&args[2]) < 0 ? -by : by), out, ret) : r;

@@ -1,12 +1,23 @@
-/* Private to compat: what run_moments.c, run_parts.c, run_spans.c and run_zones.c share. */
+/* Private to compat: what run_moments.c, interval_read.c, run_parts.c, run_spans.c and
+ * run_zones.c share. */
 #ifndef WEIR_COMPAT_RUN_MOMENTS_H
 #define WEIR_COMPAT_RUN_MOMENTS_H
 
+#include "compat/moment_read.h"
 #include "compat/run.h"
 
 typedef struct run_interval {
     int64_t months, days, us;
 } run_interval;
+
+/* Which of its fields an interval is to have: the first and the last of year, month ('o'), day,
+ * hour, minute, second by their letters ('\0': any), and digits of a second (-1: six). */
+typedef struct run_span_fields {
+    char first, last;
+    int precision;
+} run_span_fields;
+
+#define RUN_SPAN_ALL ((run_span_fields){'\0', '\0', -1})
 
 typedef struct run_fields {
     int year, month, day;
@@ -16,9 +27,14 @@ typedef struct run_fields {
 void run_moment_split(int64_t us, run_fields *f);
 bool run_moment_join(const run_fields *f, int64_t *ret);
 int32_t run_moment_day_of(int64_t us);
+/* A text that has a date. */
+WEIR_MUST_CHECK int run_moment_read_text(weir_slice s, moment_text *ret, weir_error *err);
 WEIR_MUST_CHECK int run_moment_read_moment(const weir_value *v, int64_t *ret, weir_error *err);
 WEIR_MUST_CHECK int run_moment_read_interval(const weir_value *value, run_interval *v,
                                              weir_error *err);
+/* interval_read.c */
+WEIR_MUST_CHECK int run_interval_read(weir_slice text, run_span_fields fields, run_interval *v,
+                                      weir_error *err);
 WEIR_MUST_CHECK int run_moment_give_checked(int64_t us, bool zone, weir_buf *out, weir_value *ret,
                                             weir_error *err);
 WEIR_MUST_CHECK int run_moment_give_date(int32_t days, weir_buf *out, weir_value *ret,

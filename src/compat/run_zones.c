@@ -1,5 +1,6 @@
 /* Moments as the clocks of a time zone show them. A zone is an abbreviation, a name of the tz
  * database or a POSIX string; "=name" is the session's, which no abbreviation hides. */
+#include "base/ascii.h"
 #include "base/utf8.h"
 #include "base/zone.h"
 #include "compat/run_moments.h"
@@ -18,35 +19,13 @@ typedef struct clock {
     int32_t offset;
 } clock;
 
-static bool find_abbreviation(weir_slice name, int32_t *ret_offset)
-{
-    static const struct {
-        const char *name;
-        int16_t minutes;
-    } known[] = {
-        {"utc", 0},    {"gmt", 0},     {"z", 0},       {"zulu", 0},   {"ut", 0},     {"est", -300},
-        {"edt", -240}, {"cst", -360},  {"cdt", -300},  {"mst", -420}, {"mdt", -360}, {"pst", -480},
-        {"pdt", -420}, {"akst", -540}, {"akdt", -480}, {"hst", -600}, {"ast", -240}, {"adt", -180},
-        {"nst", -210}, {"ndt", -150},  {"wet", 0},     {"west", 60},  {"bst", 60},   {"cet", 60},
-        {"cest", 120}, {"met", 60},    {"mest", 120},  {"eet", 120},  {"eest", 180}, {"ist", 120},
-        {"jst", 540},  {"kst", 540},   {"hkt", 480},   {"sgt", 480},  {"awst", 480}, {"acst", 570},
-        {"aest", 600}, {"acdt", 630},  {"aedt", 660},  {"nzst", 720}, {"nzdt", 780}};
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (weir_slice_eq_nocase(name, known[i].name)) {
-            *ret_offset = known[i].minutes * 60;
-            return true;
-        }
-    }
-    return false;
-}
-
 static int find_clock(const weir_face_zones *zones, weir_slice name, clock *ret, weir_error *err)
 {
     bool session = name.len > 0 && name.data[0] == '=';
     *ret = (clock){0};
     if (session)
         name = weir_slice_skip(name, 1);
-    else if (find_abbreviation(name, &ret->offset))
+    else if (weir_zone_abbreviation(name, &ret->offset))
         return 0;
     ret->zone = zones->find(zones->user, name);
     if (ret->zone)
@@ -113,9 +92,25 @@ static int call_in(ZONE_ARGS)
     return r == 0 ? run_moment_give_checked(to_utc(&c, us), true, out, ret, err) : r;
 }
 
-static bool is_letter(uint8_t c)
+/* A text that is none of the plain forms. */
+static int read_named(const weir_value *args, const weir_face_zones *zones, int64_t *ret,
+                      weir_error *err)
 {
-    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+    clock c;
+    moment_text m = {0};
+    weir_slice s = weir_ascii_trim(run_bytes_of(&args[0]));
+    int r = run_moment_read_text(s, &m, err);
+    if (r == 0)
+        r = find_clock(zones, m.zone.len > 0 ? m.zone : run_bytes_of(&args[1]), &c, err);
+    if (r != 0 && m.zone.len > 0 && !memchr(m.zone.data, '/', m.zone.len))
+        weir_error_set(err, "22007",
+                       "invalid input syntax for type timestamp with time zone: \"%.*s\"",
+                       WEIR_UTF8_QUOTED(s, 60));
+    if (r != 0)
+        return r;
+    int64_t us = m.days * WEIR_USEC_PER_DAY + m.us;
+    *ret = m.has_offset ? us - m.offset_us : to_utc(&c, us);
+    return 0;
 }
 
 /* A text that is a timestamptz: without an offset the session's zone counts. */
@@ -125,23 +120,16 @@ static int call_moment(ZONE_ARGS)
     clock c;
     if (run_any_null(args, count))
         return 0;
-    weir_slice s = run_bytes_of(&args[0]), name = run_bytes_of(&args[1]);
-    size_t space = s.len; /* before a zone's name, which begins with a letter */
-    while (space > 10 &&
-           !(space + 1 < s.len && s.data[space] == ' ' && is_letter(s.data[space + 1])))
-        space--;
-    weir_value v = args[0];
-    bool named = space > 10;
-    if (named) { /* … America/New_York */
-        name = weir_slice_skip(s, space + 1);
-        run_give_text(&v, weir_slice_head(s, space));
+    weir_slice s = weir_ascii_trim(run_bytes_of(&args[0]));
+    bool text = args[0].type == WEIR_VALUE_TEXT;
+    if (text && !weir_timestamp_parse(s, &us)) {
+        int r = read_named(args, zones, &us, err);
+        return r == 0 ? run_moment_give_checked(us, true, out, ret, err) : r;
     }
-    int r = find_clock(zones, name, &c, err);
-    if (r == 0)
-        r = run_moment_read_moment(&v, &us, err);
+    int r = take(args, zones, &us, &c, err);
     if (r != 0)
         return r;
-    if (named || (v.type == WEIR_VALUE_TEXT && !run_moment_has_zone(run_bytes_of(&v))))
+    if (text && !run_moment_has_zone(s))
         us = to_utc(&c, us);
     return run_moment_give_checked(us, true, out, ret, err);
 }

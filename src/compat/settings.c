@@ -94,12 +94,38 @@ static int check_encoding(const weir_setting *s, char *value, size_t size, weir_
     return 0;
 }
 
+static int refuse_style(const weir_setting *s, const char *value, const char *hint, weir_error *err)
+{
+    weir_error_set(err, "0A000", "weir: %s \"%.100s\" is not supported on SQLite", s->name, value);
+    weir_error_hint(err, "%s", hint);
+    return WEIR_COMPAT_REFUSED;
+}
+
+/* PostgreSQL keeps the order where only the style is named. */
 static int check_date_style(const weir_setting *s, char *value, size_t size, weir_error *err)
 {
-    if (strncasecmp(value, "iso", 3) != 0)
-        return refuse(s, value, "Dates are written in ISO style only.", err);
-    const char *order = strcasestr(value, "dmy") ? "DMY" : strcasestr(value, "ymd") ? "YMD" : "MDY";
-    (void)snprintf(value, size, "ISO, %s", order);
+    static const char *const known[] = {"iso", "mdy", "us", "noneuro", "noneuropean", "default"};
+    weir_slice rest = weir_slice_cstr(value);
+    while (rest.len > 0) {
+        size_t len = 0;
+        bool ours = false;
+        while (len < rest.len && rest.data[len] != ',' && rest.data[len] != ' ')
+            len++;
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+            ours |= weir_slice_eq_nocase(weir_slice_head(rest, len), known[i]);
+        if (len > 0 && !ours)
+            return refuse_style(s, value, "Dates are read and written as ISO, MDY says.", err);
+        rest = weir_slice_skip(rest, len < rest.len ? len + 1 : len);
+    }
+    (void)snprintf(value, size, "ISO, MDY");
+    return 0;
+}
+
+static int check_interval_style(const weir_setting *s, char *value, size_t size, weir_error *err)
+{
+    if (strcasecmp(value, "postgres") != 0)
+        return refuse_style(s, value, "Intervals are written in the style postgres.", err);
+    (void)snprintf(value, size, "postgres");
     return 0;
 }
 
@@ -143,6 +169,8 @@ int weir_setting_check(const weir_setting *s, char *value, size_t size, weir_err
         return check_encoding(s, value, size, err);
     if (strcmp(s->name, "DateStyle") == 0)
         return check_date_style(s, value, size, err);
+    if (strcmp(s->name, "IntervalStyle") == 0)
+        return check_interval_style(s, value, size, err);
     if (ends_with(s->name, "isolation"))
         return check_isolation(s, value, size, err);
     if (strcmp(s->value, "on") == 0 || strcmp(s->value, "off") == 0) {

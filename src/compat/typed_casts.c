@@ -314,7 +314,7 @@ static int read_literal(typed *t, typed_node *n, typed_type to, const char *form
     const weir_face_function *f =
         run_find_function(weir_slice_make((const uint8_t *)format, strcspn(format, "(")), 1);
     weir_slice s = n->text;
-    if (!f || n->kind != TYPED_STRING || s.len < 2 || s.data[0] != '\'' || n->wrap ||
+    if (!f || !f->call || n->kind != TYPED_STRING || s.len < 2 || s.data[0] != '\'' || n->wrap ||
         memchr(s.data + 1, '\'', s.len - 2))
         return 0;
     weir_value v = {.type = WEIR_VALUE_TEXT}, result = {.type = WEIR_VALUE_NULL};
@@ -326,6 +326,13 @@ static int read_literal(typed *t, typed_node *n, typed_type to, const char *form
         r = fold_literal(t, n, &result, ret_folded);
     weir_buf_fini(&scratch);
     return r;
+}
+
+static bool is_plain_moment(weir_slice literal)
+{
+    int64_t us = 0;
+    return literal.len > 2 &&
+           weir_timestamp_parse(weir_slice_make(literal.data + 1, literal.len - 2), &us);
 }
 
 /* The literal, the parameter, NULL: of the type that is wanted. */
@@ -345,10 +352,11 @@ static int coerce_unknown(typed *t, typed_node *n, typed_type to, char how)
                              : c   ? typed_zoned_cast(t, WEIR_OID_TEXT, to.oid, c->format)
                                    : "%";
         bool folded = false;
-        if (to.oid == WEIR_OID_TIMESTAMPTZ && n->kind == TYPED_STRING &&
-            memchr(n->text.data, '/', n->text.len))
+        const char *now = n->kind == TYPED_STRING ? typed_now_literal(n->text, to.oid) : NULL;
+        if (to.oid == WEIR_OID_TIMESTAMPTZ && n->kind == TYPED_STRING && !is_plain_moment(n->text))
             format = "weir_zone_moment(%, @)"; /* … Europe/Berlin */
-        int r = read_literal(t, n, to, format, &folded);
+        format = now ? now : format;
+        int r = now ? 0 : read_literal(t, n, to, format, &folded);
         if (r != 0)
             return r;
         if (!folded && strcmp(format, "%") != 0)

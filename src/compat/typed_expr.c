@@ -1,6 +1,8 @@
 /* The reader of expressions, with PostgreSQL's precedences: OR, AND, NOT, IS, comparisons, LIKE and
  * its kin, other operators, + -, * / %, ^, AT TIME ZONE, signs, [] and ::. */
+#include "compat/run_moments.h"
 #include "compat/typed.h"
+#include "compat/typed_lists.h"
 
 #define DEPTH_MAX 60u
 
@@ -152,26 +154,62 @@ static int parse_parenthesis(typed *t, typed_node **ret)
     return r == 0 && !typed_accept(t, ")") ? TYPED_PASS : r;
 }
 
+/* INTERVAL '5' MINUTE: PostgreSQL reads the literal as its fields say, so it is written as what
+ * that gave. */
+static int read_span(typed *t, run_span_fields fields, typed_node *string)
+{
+    run_interval v;
+    weir_value ignored;
+    weir_buf text;
+    weir_slice s = string->text;
+    if (s.data[0] != '\'' || memchr(s.data + 1, '\'', s.len - 2))
+        return typed_fail(t, "0A000", "weir: such a literal is not supported on SQLite");
+    int r = run_interval_read(weir_slice_make(s.data + 1, s.len - 2), fields, &v, t->err);
+    if (r != 0)
+        return r;
+    weir_buf_init(&text, 128);
+    r = weir_buf_append_u8(&text, '\'');
+    if (r == 0)
+        r = run_moment_give_interval(&v, &text, &ignored);
+    if (r == 0)
+        r = weir_buf_append_u8(&text, '\'');
+    const char *copy = r == 0 ? weir_arena_strdup(&t->arena, weir_buf_slice(&text)) : NULL;
+    weir_buf_fini(&text);
+    string->text = weir_slice_cstr(copy);
+    return copy ? 0 : -ENOMEM;
+}
+
 /* DATE '2024-01-01': 1: it was one. */
 static int parse_typed_literal(typed *t, weir_token word, typed_node **ret)
 {
     static const char *const names[] = {"date",     "timestamp", "timestamptz",
                                         "interval", "time",      "inet"};
-    weir_token literal = typed_peek(t);
-    bool known = false;
+    bool known = false, span = weir_token_is(word, "interval");
+    run_span_fields fields = RUN_SPAN_ALL;
+    int r = 0;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         known |= weir_token_is(word, names[i]);
-    if (!known || literal.kind != WEIR_TOKEN_STRING)
-        return 0;
+    weir_token literal = typed_peek(t);
+    if (span && weir_token_is(literal, "("))
+        r = typed_parse_span_fields(t, &fields);
+    if (r == 0)
+        literal = typed_peek(t);
+    if (r != 0 || !known || literal.kind != WEIR_TOKEN_STRING)
+        return r != 0 || fields.precision < 0 ? r : TYPED_PASS;
     (void)typed_next(t);
     typed_node *n = typed_make(t, TYPED_CAST, (weir_slice){0});
     typed_node *string = typed_make(t, TYPED_STRING, literal.text);
     if (!n || !string)
         return -ENOMEM;
+    bool precise = fields.precision >= 0;
+    if (span && !precise)
+        r = typed_parse_span_fields(t, &fields);
+    if (r == 0 && (fields.last || fields.precision >= 0))
+        r = read_span(t, fields, string);
     n->args = string;
-    n->to.oid = weir_token_is(word, "interval") ? TYPED_INTERVAL : weir_compat_named_oid(word.text);
+    n->to.oid = span ? TYPED_INTERVAL : weir_compat_named_oid(word.text);
     *ret = n;
-    return 1;
+    return r == 0 ? 1 : r;
 }
 
 static int parse_column(typed *t, weir_token first, typed_node **ret)

@@ -44,8 +44,14 @@ const char *typed_document_set(weir_slice name, typed_column columns[2], size_t 
 /* typed_zones.c: as it is said in the session's zone; `emit`, `format`: in UTC. */
 const char *typed_zoned_call(const typed *t, const char *name, const char *args, const char *emit);
 const char *typed_zoned_cast(const typed *t, uint32_t from, uint32_t to, const char *format);
+/* 'now', 'today' and the like as the type: how SQLite says it; NULL: the literal is none. */
+const char *typed_now_literal(weir_slice literal, uint32_t oid);
 WEIR_MUST_CHECK int typed_put_zone(typed *t);
 void typed_show_zone(typed *t, typed_query *q);
 WEIR_MUST_CHECK int typed_infer_zone(typed *t, typed_node *n);
+
+/* Behind INTERVAL or its literal: YEAR TO MONTH, SECOND (3), (3), or nothing. */
+struct run_span_fields;
+WEIR_MUST_CHECK int typed_parse_span_fields(typed *t, struct run_span_fields *fields);
 
 #endif

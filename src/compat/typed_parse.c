@@ -1,7 +1,9 @@
 /* The reader of statements: SELECT, VALUES, INSERT, UPDATE, DELETE with what they may begin with.
  */
 #include "base/ascii.h"
+#include "compat/run_moments.h"
 #include "compat/typed_enums.h"
+#include "compat/typed_lists.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -235,6 +237,34 @@ static int find_enum(typed *t, weir_token first, uint32_t *ret)
     return folded.data ? 0 : -ENOMEM;
 }
 
+static char span_field(weir_token t)
+{
+    static const char *const names[] = {"year", "month", "day", "hour", "minute", "second"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (weir_token_is(t, names[i]))
+            return "yodhms"[i];
+    return '\0';
+}
+
+int typed_parse_span_fields(typed *t, run_span_fields *fields)
+{
+    fields->first = fields->last = span_field(typed_peek(t));
+    if (fields->first) {
+        (void)typed_next(t);
+        if (typed_accept(t, "to"))
+            fields->last = span_field(typed_next(t));
+        if (!fields->last || !strchr("yodhms", fields->first) ||
+            strchr("yodhms", fields->last) < strchr("yodhms", fields->first) ||
+            (strchr("yo", fields->first) && !strchr("yo", fields->last)))
+            return TYPED_PASS;
+    }
+    if ((fields->last && fields->last != 's') || !typed_accept(t, "("))
+        return 0;
+    fields->precision = number_of(typed_next(t));
+    fields->precision = fields->precision > 6 ? 6 : fields->precision;
+    return fields->precision < 0 || !typed_accept(t, ")") ? TYPED_PASS : 0;
+}
+
 int typed_parse_type(typed *t, typed_type *ret)
 {
     if (typed_accept(t, "pg_catalog") && !typed_accept(t, "."))
@@ -257,6 +287,8 @@ int typed_parse_type(typed *t, typed_type *ret)
         type = (typed_type){weir_compat_array_oid(type.oid), 0};
         r = typed_accept(t, "]") ? r : TYPED_PASS;
     }
+    if (type.oid == TYPED_INTERVAL && span_field(typed_peek(t)))
+        return typed_fail(t, "0A000", "weir: intervals of some fields are literals on SQLite");
     *ret = type;
     bool known = type.oid != 0 && type.oid != WEIR_OID_BPCHAR && type.oid != WEIR_OID_NAME &&
                  type.oid != WEIR_OID_OID;

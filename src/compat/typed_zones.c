@@ -1,5 +1,6 @@
 /* What depends on the session's TimeZone, where that is not UTC: PostgreSQL's functions, operators
  * and casts of moments, said by its clocks. @ is the zone, as a literal. */
+#include "base/ascii.h"
 #include "compat/typed_emit.h"
 #include "compat/typed_lists.h"
 
@@ -43,6 +44,37 @@ const char *typed_zoned_cast(const typed *t, uint32_t from, uint32_t to, const c
     default:
         return format;
     }
+}
+
+/* 'now' and its kin are the transaction's, wherever PostgreSQL reads the literal. */
+const char *typed_now_literal(weir_slice literal, uint32_t oid)
+{
+#define LOCAL_NOW "weir_zone_out(" NOW ", @)"
+#define LOCAL_DAY(n) "weir_date_add(" LOCAL_NOW ", " n ")"
+    static const struct {
+        const char *word;
+        uint32_t oid;
+        const char *format;
+    } words[] = {{"now", WEIR_OID_TIMESTAMPTZ, NOW},
+                 {"now", WEIR_OID_TIMESTAMP, LOCAL_NOW},
+                 {"now", WEIR_OID_DATE, LOCAL_DAY("0")},
+                 {"now", WEIR_OID_TIME, "weir_time(" LOCAL_NOW ")"},
+                 {"today", WEIR_OID_TIMESTAMPTZ, "weir_zone_in(" LOCAL_DAY("0") ", @)"},
+                 {"today", WEIR_OID_TIMESTAMP, "(" LOCAL_DAY("0") " || ' 00:00:00')"},
+                 {"today", WEIR_OID_DATE, LOCAL_DAY("0")},
+                 {"tomorrow", WEIR_OID_TIMESTAMPTZ, "weir_zone_in(" LOCAL_DAY("1") ", @)"},
+                 {"tomorrow", WEIR_OID_TIMESTAMP, "(" LOCAL_DAY("1") " || ' 00:00:00')"},
+                 {"tomorrow", WEIR_OID_DATE, LOCAL_DAY("1")},
+                 {"yesterday", WEIR_OID_TIMESTAMPTZ, "weir_zone_in(" LOCAL_DAY("-1") ", @)"},
+                 {"yesterday", WEIR_OID_TIMESTAMP, "(" LOCAL_DAY("-1") " || ' 00:00:00')"},
+                 {"yesterday", WEIR_OID_DATE, LOCAL_DAY("-1")}};
+    if (literal.len < 5 || literal.data[0] != '\'')
+        return NULL;
+    weir_slice word = weir_ascii_trim(weir_slice_make(literal.data + 1, literal.len - 2));
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (words[i].oid == oid && weir_slice_eq_nocase(word, words[i].word))
+            return words[i].format;
+    return NULL;
 }
 
 int typed_put_zone(typed *t)

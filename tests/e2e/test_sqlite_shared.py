@@ -107,7 +107,60 @@ SELECT pg_get_expr(indexprs, indrelid) FROM pg_index WHERE indexrelid = 'i_expr_
 SELECT nobody_has_this(a) FROM i
 """
 
-SCRIPTS = {"arrays": ARRAYS, "patterns": PATTERNS, "names": NAMES}
+SPANS = """
+5' MINUTE|5' second|5' hour|5' day|5' month|5' year|1 2:03' day to hour|1 2:03' day to minute
+1 2:03:04' day to second|1 2' hour to minute|1-2' year to month|1-2' year|1.234' second(2)
+12:34.5678' minute to second(2)|1 2.345' day to second(2)|1-2'|-1 +02:03'|+1-2 -3 +4:05:06.789'
+-23 hours 45 min 12.34 sec'|1.5 months'|1.5 weeks'|1.5 years'|1 5.5'|P1Y2M3DT4H5M6S'|-1 day 02:03'
+1 year 2 mons 4 days 03:04:05.6 ago'|5.5'|@ 1 minute'|1 day -1:02'|123 11'|123 2:03 -2:04'|foo'|'
+1 day 1 day'|1 second 2 seconds'|1:20:05 5 microseconds'|1 foo'|1:60'
+"""
+
+DAYS = """
+January 8, 1999|1999-Jan-08|08-Jan-1999|1/18/1999|1999/1/8|990108|99-01-08|08-Jan-99|J2451187|epoch
+2001-02-16 20:38:40 UTC|2001-02-16 8:38:40 pm|2001-02-16 13:00 am|2001-02-16T20:38:40Z|99-Jan-08
+2001-02-16T20:38:40.123456+02|8 January 1999 10:00|2001-02-30|1999-08|04:05|2001-02-03 foo
+2001-01-01 23:59:59.9999999|2001-01-01 10:00 +25|2001-01-01 10:00 +0530|2001-01-01 24:00:00
+10:00 2001-02-03|2001-02-03Z|Fri Feb 16 20:38:40.5 2001 PST|20010216T203840|2001-2-3 4:5:6
+"""
+
+CLOCKS = """
+24:00:00|23:59:59.9999999|24:00:01|23:60|0405|12:30 PM|13:30 PM|04:05-08:00|allballs|2001-02-03
+T040506|040506|15:36:39 America/New_York|2003-03-07 15:36:39 America/New_York|9:30|foo
+"""
+
+
+def each(texts, form):
+    return "\n".join(form.replace("@", x) for x in texts.strip().replace("\n", "|").split("|"))
+
+
+MOMENTS = "\n".join([
+    each(SPANS, "SELECT interval '@"), each(DAYS, "SELECT timestamp '@', timestamptz '@'"),
+    each(DAYS, "SELECT date '@', '@'::date"), each(CLOCKS, "SELECT time '@', '@'::time")]) + """
+SELECT interval(2) '1.2345 s', interval '1' minute + interval '2' second AS s
+CREATE TABLE m (d date, t time, ts timestamp, tz timestamptz, i interval)
+INSERT INTO m VALUES ('Jan 8 1999', '4:05 PM', '1/8/1999 4:05', '1999-01-08 04:05 PST', '1-2'),
+    ('08-Jan-1999', '040506', '19990108T040506', 'Fri Feb 16 20:38:40.5 2001 UTC', '-1 +02:03'),
+    ('99.01.08', '12:30 am', 'J2451187 04:05', '2001-07-16 20:38 Europe/Berlin', 'PT5M')
+INSERT INTO m (d) VALUES ('1/8/99'), ('1/8')
+INSERT INTO m (t) VALUES ('15:36:39 America/New_York')
+INSERT INTO m (tz) VALUES ('2001-02-03 04:05 nowhere')
+SELECT * FROM m ORDER BY tz
+SELECT i FROM m WHERE d = 'January 8, 1999' ORDER BY i
+SELECT 'now'::timestamptz = now(), 'today'::date = current_date, 'now'::timestamp = localtimestamp,
+    'tomorrow'::date - current_date, 'yesterday'::timestamp = current_date - 1
+INSERT INTO m VALUES ('now', 'now', 'today', 'tomorrow', '5 minutes')
+SELECT count(*) FROM m WHERE d = current_date AND ts = 'today' AND tz > 'now'
+SELECT extract(hour FROM time '04:05'), date_part('minute', time '04:05')
+SET intervalstyle = 'postgres'
+SET datestyle = 'ISO'
+SET timezone = 'America/New_York'
+SELECT to_json(tz), jsonb_build_object('tz', tz) FROM m ORDER BY tz LIMIT 2
+SELECT timestamptz 'Feb 16 20:38:40 2001', timestamptz '2001-07-16 20:38 PST', timestamptz 'epoch'
+SELECT 'today'::timestamptz = date_trunc('day', now()), 'now'::timestamp = localtimestamp
+"""
+
+SCRIPTS = {"moments": MOMENTS, "arrays": ARRAYS, "patterns": PATTERNS, "names": NAMES}
 
 
 @pytest.mark.parametrize("extended", [False, True], ids=["simple text", "extended binary"])
@@ -142,3 +195,14 @@ def test_what_only_postgresql_knows_is_no_syntax_error(sqlite, sql):
             db.execute("SELEKT 1")
         with pytest.raises(psycopg.errors.UndefinedFunction):
             db.execute("SELECT nobody_has_this(n) FROM t")
+
+
+@pytest.mark.parametrize("sql", ["SELECT date 'infinity'", "SELECT timestamp '1999-01-08 BC'",
+                                 "SELECT timestamptz '10000-01-01'", "SELECT ('n' || 'ow')::date",
+                                 "SELECT '5'::interval minute", "SET intervalstyle = iso_8601",
+                                 "SET datestyle = 'German'", "SET datestyle = 'ISO, DMY'",
+                                 "SELECT timestamp '2001-02-16 20:38:40 America/New_York'"])
+def test_a_moment_that_cannot_be_kept_is_refused(weir, tmp_path, sql):
+    gateway = weir(f"sqlite:{tmp_path / 'refused.db'}")
+    with gateway.connect() as c, pytest.raises(psycopg.errors.FeatureNotSupported):
+        c.execute(sql)
