@@ -166,7 +166,7 @@ static int default_text(RUN_ARGS)
     else if (weir_slice_eq_cstr(s, WEIR_UUID_WORDS))
         run_give_text(ret, WEIR_SLICE_LIT("gen_random_uuid()"));
     weir_slice inside = s;
-    if (!weir_token_accept(&inside, "nextval") || s.data[s.len - 1] != ')')
+    if (s.len == 0 || !weir_token_accept(&inside, "nextval") || s.data[s.len - 1] != ')')
         return 0;
     int r = weir_buf_append(out, weir_slice_head(s, s.len - 1));
     if (r == 0)
@@ -236,7 +236,17 @@ static int quote_literal(RUN_ARGS)
     (void)count, (void)err;
     if (args[0].type != WEIR_VALUE_TEXT)
         return 0;
-    int r = weir_token_put_quoted(out, args[0].u.bytes, '\'');
+    weir_slice s = args[0].u.bytes;
+    bool escapes = memchr(s.data, '\\', s.len) != NULL;
+    int r = weir_buf_append(out, weir_slice_cstr(escapes ? "E'" : "'"));
+    for (size_t i = 0; r == 0 && i < s.len; i++) {
+        if (s.data[i] == '\'' || s.data[i] == '\\')
+            r = weir_buf_append_u8(out, s.data[i]);
+        if (r == 0)
+            r = weir_buf_append_u8(out, s.data[i]);
+    }
+    if (r == 0)
+        r = weir_buf_append_u8(out, '\'');
     run_give_text(ret, weir_buf_slice(out));
     return r;
 }

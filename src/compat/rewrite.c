@@ -104,26 +104,6 @@ static void note_clause(rewriter *w, weir_token t)
 
 /* ---- strings ---- */
 
-/* E'…': the escapes that have one byte; others stand for themselves. */
-static int put_escaped(rewriter *w, weir_slice inside)
-{
-    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
-    int r = weir_buf_append_u8(w->out, '\'');
-    for (size_t i = 0; r == 0 && i < inside.len; i++) {
-        uint8_t c = inside.data[i];
-        if (c == '\\' && i + 1 < inside.len) {
-            c = inside.data[++i];
-            const char *known = c ? strchr(from, c) : NULL;
-            c = known ? (uint8_t)to[known - from] : c;
-            if (c == '\'')
-                r = weir_buf_append_u8(w->out, '\'');
-        }
-        if (r == 0)
-            r = weir_buf_append_u8(w->out, c);
-    }
-    return r == 0 ? weir_buf_append_u8(w->out, '\'') : r;
-}
-
 /* indisprimary = 'f': the catalogue's booleans are numbers. */
 static bool is_flag(weir_slice name)
 {
@@ -164,7 +144,7 @@ static int put_string(rewriter *w, weir_slice s)
                                         weir_slice_head(weir_slice_skip(s, tag), s.len - 2 * tag));
     }
     if ((s.data[0] | 0x20) == 'e' && s.len >= 3)
-        return put_escaped(w, weir_slice_head(weir_slice_skip(s, 2), s.len - 3));
+        return rewriter_escaped(w, weir_slice_head(weir_slice_skip(s, 2), s.len - 3));
     return weir_buf_append(w->out, s);
 }
 

@@ -152,6 +152,9 @@ static int put_cast(rewriter *w, size_t at)
     weir_slice type = take_type(w, &array);
     const reg_type *reg = array ? NULL : reg_type_of(type);
     const char *name = array ? NULL : cast_name(type);
+    int r = rewriter_refuse_type(w, weir_token_peek(type));
+    if (r < 0)
+        return r;
     if (reg)
         return put_reg(w, at, reg, given);
     if (!array && given && weir_compat_named_oid(type) == WEIR_OID_BOOL)
@@ -163,7 +166,7 @@ static int put_cast(rewriter *w, size_t at)
         return wrap(w, at, "date(", ")"); /* without the time of day */
     if (!name)
         return 0;
-    int r = rewriter_insert(w, at, "CAST(");
+    r = rewriter_insert(w, at, "CAST(");
     if (r == 0)
         r = rewriter_put(w, " AS ");
     if (r == 0)

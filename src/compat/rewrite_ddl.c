@@ -88,20 +88,6 @@ static int put_integer(rewriter *w, weir_token t)
                                               : written(rewriter_put(w, "INT4"));
 }
 
-/* Types whose own names would have SQLite round what is stored, or make numbers of it. 1: written.
- */
-static int put_named(rewriter *w, weir_token t)
-{
-    static const struct {
-        const char *name, *stored;
-    } types[] = {
-        {"json", "JSON TEXT"}, {"jsonb", "JSONB TEXT"}, {"real", "FLOAT4"}, {"float4", "FLOAT4"}};
-    for (size_t i = 0; w->depth <= 1 && i < sizeof(types) / sizeof(types[0]); i++)
-        if (weir_token_is(t, types[i].name))
-            return written(rewriter_put(w, types[i].stored));
-    return 0;
-}
-
 static bool is_integer(weir_token t)
 {
     static const char *const names[] = {"integer", "int",  "bigint", "smallint",
@@ -221,7 +207,7 @@ static int put_table_word(rewriter *w, weir_token t)
         return put_counter(w, t);
     if (w->sizes && is_integer(t) && name)
         return put_integer(w, t);
-    if (w->sizes && name && (r = put_named(w, t)) != 0)
+    if ((r = rewriter_column_type(w, t)) != 0)
         return r;
     if (weir_token_is(t, "generated") && take_identity(&after)) {
         rewriter_skip(w, after);

@@ -98,6 +98,9 @@ bool rewriter_item_ends(const rewriter *w, weir_slice rest);
 /* The input is a translation of its own: `text` is written as if it stood there. */
 WEIR_MUST_CHECK int rewriter_nested(rewriter *w, weir_slice text);
 
+/* rewrite_escape.c: the literal that E'inside' is. */
+WEIR_MUST_CHECK int rewriter_escaped(rewriter *w, weir_slice inside);
+
 /* rewrite_cast.c: at `::`, and at AS inside CAST( */
 WEIR_MUST_CHECK int rewriter_cast(rewriter *w);
 WEIR_MUST_CHECK int rewriter_cast_as(rewriter *w);
@@ -116,6 +119,10 @@ WEIR_MUST_CHECK int rewriter_index_word(rewriter *w, weir_token t); /* 1: writte
 WEIR_MUST_CHECK int rewriter_counter(rewriter *w, weir_token type, bool sole_key, bool not_null);
 /* [ALWAYS | BY DEFAULT] AS IDENTITY [(options)]. False: it is none, and nothing is taken. */
 bool rewriter_take_identity(weir_slice *rest, bool *ret_always, weir_slice *ret_options);
+
+/* rewrite_type.c: -ECANCELED, with words, for a type of PostgreSQL's that has no values here; 0. */
+WEIR_MUST_CHECK int rewriter_refuse_type(rewriter *w, weir_token type);
+WEIR_MUST_CHECK int rewriter_column_type(rewriter *w, weir_token t); /* 1: written */
 
 /* rewrite_table.c: what follows CREATE TABLE is written with PostgreSQL's words only. */
 bool rewriter_is_postgres_table(const rewriter *w, weir_slice rest);

@@ -191,6 +191,15 @@ static int call_shift(RUN_ARGS)
 
 /* ---- floats ---- */
 
+/* A number that is not zero in its text. */
+static bool underflows(weir_slice text)
+{
+    for (size_t i = 0; i < text.len && (text.data[i] | 0x20) != 'e'; i++)
+        if (text.data[i] >= '1' && text.data[i] <= '9')
+            return true;
+    return false;
+}
+
 static int call_float8(RUN_ARGS)
 {
     double real = 0;
@@ -203,10 +212,47 @@ static int call_float8(RUN_ARGS)
         return run_invalid(err, "double precision", args[0].u.bytes);
     else if (isinf(real) && memchr("0123456789", args[0].u.bytes.data[args[0].u.bytes.len - 1], 10))
         return out_of_range(err, "double precision");
+    else if (real == 0 && underflows(args[0].u.bytes))
+        return out_of_range(err, "double precision");
     if (isnan(real))
         return run_refuse(err, "0A000", "weir: NaN is not supported on SQLite");
     run_give_real(ret, real);
     return 0;
+}
+
+/* The sum, difference or product: infinite only if an operand is. */
+static int give_float(const weir_value *args, double result, weir_value *ret, weir_error *err)
+{
+    if (isnan(result))
+        return run_refuse(err, "0A000", "weir: NaN is not supported on SQLite");
+    if (isinf(result) && !isinf(run_real_of(&args[0])) && !isinf(run_real_of(&args[1])))
+        return run_refuse(err, "22003", "value out of range: overflow");
+    run_give_real(ret, result);
+    return 0;
+}
+
+static int call_float_sum(RUN_ARGS)
+{
+    (void)out;
+    if (run_any_null(args, count))
+        return 0;
+    return give_float(args, run_real_of(&args[0]) + run_real_of(&args[1]), ret, err);
+}
+
+static int call_float_difference(RUN_ARGS)
+{
+    (void)out;
+    if (run_any_null(args, count))
+        return 0;
+    return give_float(args, run_real_of(&args[0]) - run_real_of(&args[1]), ret, err);
+}
+
+static int call_float_product(RUN_ARGS)
+{
+    (void)out;
+    if (run_any_null(args, count))
+        return 0;
+    return give_float(args, run_real_of(&args[0]) * run_real_of(&args[1]), ret, err);
 }
 
 static int call_finite(RUN_ARGS)
@@ -226,10 +272,7 @@ static int call_float_quotient(RUN_ARGS)
     double a = run_real_of(&args[0]), b = run_real_of(&args[1]);
     if (b == 0)
         return run_by_zero(err);
-    if (isinf(a / b) && !isinf(a))
-        return run_refuse(err, "22003", "value out of range: overflow");
-    run_give_real(ret, a / b);
-    return 0;
+    return give_float(args, a / b, ret, err);
 }
 
 static int call_rint(RUN_ARGS)
@@ -252,18 +295,40 @@ static int call_sqrt(RUN_ARGS)
     return 0;
 }
 
-static int call_ln(RUN_ARGS)
+static int give_logarithm(const weir_value *arg, double (*of)(double), weir_value *ret,
+                          weir_error *err)
 {
-    (void)count, (void)out;
-    if (args[0].type == WEIR_VALUE_NULL)
+    if (arg->type == WEIR_VALUE_NULL)
         return 0;
-    double x = run_real_of(&args[0]);
+    double x = run_real_of(arg);
     if (x <= 0) {
         weir_error_set(err, "2201E", "cannot take logarithm of %s",
                        x < 0 ? "a negative number" : "zero");
         return WEIR_COMPAT_REFUSED;
     }
-    run_give_real(ret, log(x));
+    run_give_real(ret, of(x));
+    return 0;
+}
+
+static int call_ln(RUN_ARGS)
+{
+    (void)count, (void)out;
+    return give_logarithm(&args[0], log, ret, err);
+}
+
+static int call_log10(RUN_ARGS)
+{
+    (void)count, (void)out;
+    return give_logarithm(&args[0], log10, ret, err);
+}
+
+/* weir_defined(asin(x), x): SQLite's functions give NULL where they have no value. */
+static int call_defined(RUN_ARGS)
+{
+    (void)count, (void)out;
+    *ret = args[0];
+    if (args[0].type == WEIR_VALUE_NULL && args[1].type != WEIR_VALUE_NULL)
+        return run_refuse(err, "22003", "input is out of range");
     return 0;
 }
 
@@ -490,6 +555,11 @@ const weir_face_function weir_face_casts[] = {
     {.name = "weir_rint", .args = 1, .pure = true, .call = call_rint},
     {.name = "weir_sqrt", .args = 1, .pure = true, .call = call_sqrt},
     {.name = "weir_ln", .args = 1, .pure = true, .call = call_ln},
+    {.name = "weir_log10", .args = 1, .pure = true, .call = call_log10},
+    {.name = "weir_defined", .args = 2, .pure = true, .call = call_defined},
+    {.name = "weir_float_sum", .args = 2, .pure = true, .call = call_float_sum},
+    {.name = "weir_float_difference", .args = 2, .pure = true, .call = call_float_difference},
+    {.name = "weir_float_product", .args = 2, .pure = true, .call = call_float_product},
     {.name = "weir_float_text", .args = 1, .pure = true, .call = call_float_text},
     {.name = "weir_bool_text", .args = 1, .pure = true, .call = call_bool_text},
     {.name = "weir_bool", .args = 1, .pure = true, .call = call_bool},

@@ -150,13 +150,49 @@ static int read_document(typed *t, typed_from *f, typed_column columns[3], size_
     return typed_coerce(t, document, (typed_type){binary ? WEIR_OID_JSONB : WEIR_OID_JSON, 0}, 'i');
 }
 
+/* The type of a series from `a` to `b` by an interval; 0: they are no moments. Of two dates it is
+ * timestamptz, the preferred type of the category (PostgreSQL's documentation, 10.3). */
+static uint32_t series_of_moments(uint32_t a, uint32_t b)
+{
+    static const uint32_t moments[] = {WEIR_OID_TIMESTAMPTZ, WEIR_OID_TIMESTAMP, WEIR_OID_DATE};
+    for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++)
+        if (a == moments[i] || b == moments[i])
+            return moments[i] == WEIR_OID_DATE ? WEIR_OID_TIMESTAMPTZ : moments[i];
+    return 0;
+}
+
+static int read_moments(typed *t, typed_from *f, typed_type type)
+{
+    static const typed_type interval = {WEIR_OID_INTERVAL, 0};
+    typed_node *from = f->call->args, *to = from->next, *step = to->next;
+    if (!step || step->next)
+        return typed_no_function(t, f->call);
+    if (type.oid == WEIR_OID_TIMESTAMPTZ && t->zone.len > 0)
+        return typed_fail(t, "0A000",
+                          "weir: generate_series of timestamptz in a TimeZone other than UTC is "
+                          "not supported on SQLite");
+    f->table = "weir_series";
+    int r = typed_coerce(t, from, type, 'i');
+    if (r == 0)
+        r = typed_coerce(t, to, type, 'i');
+    return r == 0 ? typed_coerce(t, step, interval, 'i') : r;
+}
+
 static int read_series(typed *t, typed_from *f, typed_column *column)
 {
     typed_node *first = f->call->args;
     if (weir_slice_eq_cstr(f->name, "generate_series")) {
+        column->type = (typed_type){0};
+        if (first->next)
+            column->type.oid = series_of_moments(first->type.oid, first->next->type.oid);
+        if (column->type.oid)
+            return read_moments(t, f, column->type);
         int r = typed_common_type(t, first, "generate_series", &column->type);
         bool whole = column->type.oid == WEIR_OID_INT4 || column->type.oid == WEIR_OID_INT8;
-        return r == 0 && !whole ? TYPED_PASS : r;
+        return r == 0 && !whole
+                   ? typed_fail(t, "0A000",
+                                "weir: generate_series of these types is not supported on SQLite")
+                   : r;
     }
     if (!weir_slice_eq_cstr(f->name, "unnest") || first->next)
         return TYPED_PASS;

@@ -33,8 +33,7 @@ void local_name_dialect(weir_slice source, weir_error *err)
         weir_compat_name_fold(function, name, sizeof(name));
         if (function.len == 0 || !weir_compat_is_postgres_function(weir_slice_cstr(name)))
             return;
-        weir_error_set(&own, "0A000", "weir: function %.*s is not supported on SQLite",
-                       (int)function.len, (const char *)function.data);
+        weir_error_set(&own, "0A000", "weir: function %s is not supported on SQLite", name);
     }
     weir_error_hint(&own, "docs/sqlite.md lists what is translated.");
     *err = own;

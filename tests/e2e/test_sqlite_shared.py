@@ -160,7 +160,44 @@ SELECT timestamptz 'Feb 16 20:38:40 2001', timestamptz '2001-07-16 20:38 PST', t
 SELECT 'today'::timestamptz = date_trunc('day', now()), 'now'::timestamp = localtimestamp
 """
 
-SCRIPTS = {"moments": MOMENTS, "arrays": ARRAYS, "patterns": PATTERNS, "names": NAMES}
+NUMBERS = """
+SELECT 'Infinity'::float8 + 100.0, 'Infinity'::float4 - 100.0, '-Infinity'::float8 * 2.0
+SELECT 1e308::float8 * 10::float8
+SELECT '10e-400'::float8
+SELECT '0.0e-400'::float8, '-0e1'::float8 = 0
+SELECT log(100::float8), log(10::float8) = log10(10::float8)
+SELECT log(0::float8)
+SELECT log(-1::float8)
+SELECT acos(2::float8)
+SELECT asin(1::float8) > 1.57, acosh(1::float8)
+SELECT * FROM generate_series(1, 2, 0)
+SELECT g FROM generate_series(5, 1, -2) g
+SELECT generate_series('2026-01-30'::timestamp, '2026-04-30', '1 month')
+SELECT d::date FROM generate_series('2026-01-01'::date, '2026-01-03'::date, '1 day'::interval) d
+SELECT d FROM generate_series('2026-01-02'::timestamptz, '2026-01-01', interval '-6 hours') AS g(d)
+SELECT d, n FROM generate_series('2026-01-01'::timestamp, '2026-01-02', '12:00') WITH ORDINALITY
+    AS g(d, n)
+SELECT * FROM generate_series('2026-01-01'::timestamp, '2026-01-02', '0 days')
+SELECT count(*) FROM generate_series('2026-01-02'::timestamp, '2026-01-01', '1 day')
+"""
+
+TEXTS = r"""
+SELECT E'd\u0061t\U00000061' AS data, E'\x41\102\'\x27', E'a\tb\q', E'\ud83d\ude00', E'\u00e4'
+SELECT E'wrong: \u061'
+SELECT E'wrong: \udb99'
+SELECT E'wrong: \udb99xy'
+SELECT E'wrong: \udb99\u0061'
+SELECT E'wrong: \U002FFFFF'
+SELECT quote_literal(E'a\\b'), quote_literal('a''b'), quote_literal('')
+CREATE TABLE s (a name, b timestamp(3) with time zone, c time(0) without time zone, d text)
+INSERT INTO s VALUES ('Name', '2026-01-01 10:00:00.5', '10:00', 'x') RETURNING b, c, d
+SELECT a || 'x', length(a), a = 'Name' FROM s
+SELECT column_name::text, data_type::text FROM information_schema.columns WHERE table_name = 's'
+    AND column_name <> 'a' ORDER BY ordinal_position
+"""
+
+SCRIPTS = {"moments": MOMENTS, "arrays": ARRAYS, "patterns": PATTERNS, "names": NAMES,
+           "numbers": NUMBERS, "texts": TEXTS}
 
 
 @pytest.mark.parametrize("extended", [False, True], ids=["simple text", "extended binary"])
@@ -180,10 +217,26 @@ def test_what_arrays_do_not_do_here_is_said(sqlite, sql):
 
 
 @pytest.mark.parametrize("sql", [
+    "CREATE TABLE r (a inet)", "CREATE TABLE r (a int, b numeric(3), c money NOT NULL)",
+    "CREATE TABLE r (a bit(3))", "CREATE TABLE r (a time with time zone)",
+    "CREATE TABLE r (a int, \"b c\" tsvector)", "ALTER TABLE t ADD COLUMN a point",
+    "ALTER TABLE t ADD COLUMN IF NOT EXISTS a int4range", "SELECT '10.0.0.1'::inet",
+    "SELECT CAST(n AS money) FROM t", "SELECT n FROM t WHERE '<a/>'::xml IS NOT NULL"])
+def test_a_type_that_has_no_values_here_is_refused_wherever_it_is_named(sqlite, sql):
+    with sqlite.weir.connect() as db:
+        db.execute("CREATE TABLE t (n int, money text, point text)")
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="the type") as told:
+            db.execute(sql)
+        assert "docs/sqlite-types.md" in told.value.diag.message_hint
+        assert db.execute("SELECT money, point FROM t WHERE money = point").fetchall() == []
+
+
+@pytest.mark.parametrize("sql", [
     "MERGE INTO t USING (VALUES (1)) v(n) ON t.n = v.n WHEN NOT MATCHED THEN INSERT VALUES (1)",
     "EXPLAIN (ANALYZE, FORMAT JSON) SELECT 1",
     "SELECT count(*) FROM t TABLESAMPLE SYSTEM (10)",
-    "SELECT ts_rank(to_tsvector('a'), to_tsquery('a'))",
+    "SELECT ts_rank(to_tsvector('a'), to_tsquery('a'))", "SELECT Ts_Rank('a', 'b')",
+    "SELECT log(10::numeric)", "SELECT generate_series(1.5, 3)",
     "SELECT n FROM t WHERE pg_walfile_name('0/0') <> ''"])
 def test_what_only_postgresql_knows_is_no_syntax_error(sqlite, sql):
     with sqlite.weir.connect() as db:
