@@ -10,15 +10,15 @@
 int rewriter_refuse_type(rewriter *w, weir_token type)
 {
     static const char *const names[] = {
-        "inet",         "cidr",           "macaddr",        "macaddr8",
-        "money",        "point",          "line",           "lseg",
-        "box",          "path",           "polygon",        "circle",
-        "bit",          "varbit",         "tsvector",       "tsquery",
-        "xml",          "jsonpath",       "int4range",      "int8range",
-        "numrange",     "tsrange",        "tstzrange",      "daterange",
-        "timetz",       "pg_lsn",         "hstore",         "citext",
-        "ltree",        "int4multirange", "int8multirange", "nummultirange",
-        "tsmultirange", "tstzmultirange", "datemultirange"};
+        "cidr",           "macaddr",        "macaddr8",      "money",
+        "point",          "line",           "lseg",          "box",
+        "path",           "polygon",        "circle",        "bit",
+        "varbit",         "tsvector",       "tsquery",       "xml",
+        "jsonpath",       "int4range",      "int8range",     "numrange",
+        "tsrange",        "tstzrange",      "daterange",     "timetz",
+        "pg_lsn",         "hstore",         "citext",        "ltree",
+        "int4multirange", "int8multirange", "nummultirange", "tsmultirange",
+        "tstzmultirange", "datemultirange"};
     char what[48];
     if (!weir_token_is_one_of(type, names))
         return 0;

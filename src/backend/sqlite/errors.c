@@ -76,7 +76,7 @@ static const text_state texts[] = {
     {"SQL statements in progress", "55006"},
     {"because it is a view", "42809"},
     {"may not be", "42501"},
-    {"^unsafe use of", "42501"},
+    {"^unsafe use of", "0A000"},
     {"^object name reserved", "42939"},
     {"^foreign key mismatch", "42830"},
     {"^ON CONFLICT clause does not match", "42P10"},
