@@ -58,24 +58,30 @@ bool rewriter_take_array(weir_token first, weir_slice *rest, weir_slice *ret_ele
     return array;
 }
 
+/* The next of texts that end with a zero byte each. */
+static weir_slice take_text(weir_slice *texts)
+{
+    size_t len = strnlen((const char *)texts->data, texts->len);
+    weir_slice text = weir_slice_head(*texts, len);
+    *texts = weir_slice_skip(*texts, len < texts->len ? len + 1 : len);
+    return text;
+}
+
 weir_slice rewriter_enum(const rewriter *w, weir_token t, weir_slice *rest)
 {
-    weir_slice after = *rest;
-    const uint8_t *at = w->context->enums.data, *end = at + w->context->enums.len;
+    weir_slice after = *rest, enums = w->context->enums;
     char name[256];
-    if (at == end || (t.kind != WEIR_TOKEN_WORD && t.kind != WEIR_TOKEN_QUOTED))
+    if (enums.len == 0 || (t.kind != WEIR_TOKEN_WORD && t.kind != WEIR_TOKEN_QUOTED))
         return (weir_slice){0};
     if (weir_token_is(t, "public") && weir_token_accept(&after, "."))
         t = weir_token_next(&after);
     weir_compat_name_fold(t.text, name, sizeof(name));
-    while (at < end) {
-        weir_slice each = weir_slice_cstr((const char *)at);
-        weir_slice oid = weir_slice_cstr((const char *)at + each.len + 1);
+    while (enums.len > 0) {
+        weir_slice each = take_text(&enums), oid = take_text(&enums);
         if (weir_slice_eq_cstr(each, name)) {
             *rest = after;
             return oid;
         }
-        at = oid.data + oid.len + 1;
     }
     return (weir_slice){0};
 }
