@@ -390,6 +390,19 @@ static int call_get(RUN_ARGS)
     return any ? run_give(out, ret, weir_buf_append(out, found)) : 0;
 }
 
+/* json -> n: of arrays only (jsonb takes a scalar for an array of one). */
+static int call_item(RUN_ARGS)
+{
+    char room[WEIR_NUMBER_TEXT_MAX];
+    weir_slice s, found;
+    if (run_any_null(args, count))
+        return 0;
+    int r = run_json_read(&args[0], room, &s, err);
+    if (r != 0 || !run_json_is_array(s) || !element_at(s, args[1].u.integer, &found))
+        return r;
+    return run_give(out, ret, weir_buf_append(out, found));
+}
+
 static int call_path(RUN_ARGS)
 {
     char room[WEIR_NUMBER_TEXT_MAX];
@@ -621,6 +634,7 @@ const weir_face_function weir_face_json[] = {
     {.name = "weir_json", .args = 1, .pure = true, .call = call_json},
     {.name = "weir_jsonb", .args = 1, .pure = true, .call = call_jsonb},
     {.name = "weir_json_get", .args = 2, .pure = true, .call = call_get},
+    {.name = "weir_json_item", .args = 2, .pure = true, .call = call_item},
     {.name = "weir_json_path", .args = 2, .pure = true, .call = call_path},
     {.name = "weir_json_text", .args = 1, .pure = true, .call = call_text},
     {.name = "weir_jsonb_concat", .args = 2, .pure = true, .call = call_concat},

@@ -45,12 +45,17 @@ WEIR_MUST_CHECK int run_moment_scale(const run_interval *v, double by, run_inter
                                      weir_error *err);
 /* Months first, to the month's last day at most; then days, then the rest. */
 bool run_moment_add_interval(int64_t us, const run_interval *v, int sign, int64_t *ret);
+/* run_parts.c */
+int run_moment_day_of_year(int64_t us); /* from 1 */
+/* ISO 8601: the week of the year's first Thursday is 1. */
+int run_moment_iso_week(int64_t us, int *ret_year);
 /* run_parts.c: that field of it, as a numeric. */
 WEIR_MUST_CHECK int run_moment_extract(weir_slice field, int64_t us, weir_buf *out,
                                        weir_error *err);
 
-extern const weir_face_function weir_face_parts[]; /* run_parts.c */
-extern const weir_face_function weir_face_spans[]; /* run_spans.c */
-extern const weir_face_function weir_face_zoned[]; /* run_zones.c */
+extern const weir_face_function weir_face_parts[];   /* run_parts.c */
+extern const weir_face_function weir_face_formats[]; /* run_formats.c */
+extern const weir_face_function weir_face_spans[];   /* run_spans.c */
+extern const weir_face_function weir_face_zoned[];   /* run_zones.c */
 
 #endif

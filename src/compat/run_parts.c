@@ -1,4 +1,4 @@
-/* Parts of moments and intervals: date_trunc, extract, to_char, to_date. */
+/* Parts of moments and intervals: date_trunc, extract. */
 #include "base/utf8.h"
 #include "compat/run_moments.h"
 #include <stdio.h>
@@ -51,8 +51,14 @@ static int32_t year_start(int year)
     return run_moment_join(&f, &us) ? run_moment_day_of(us) : 0;
 }
 
-/* ISO 8601: the week of the year's first Thursday is 1. */
-static int iso_week(int64_t us, int *ret_year)
+int run_moment_day_of_year(int64_t us)
+{
+    run_fields f;
+    run_moment_split(us, &f);
+    return run_moment_day_of(us) - year_start(f.year) + 1;
+}
+
+int run_moment_iso_week(int64_t us, int *ret_year)
 {
     int32_t day = run_moment_day_of(us), monday = day - ((day + 5) % 7 + 7) % 7;
     run_fields f;
@@ -106,7 +112,7 @@ static int extract_interval(weir_slice field, const weir_value *x, weir_buf *out
 static int extract_moment(weir_slice field, int64_t us, bool date, weir_buf *out, weir_error *err)
 {
     run_fields f;
-    int iso_year = 0, week = iso_week(us, &iso_year);
+    int iso_year = 0, week = run_moment_iso_week(us, &iso_year);
     int32_t day = run_moment_day_of(us);
     run_moment_split(us, &f);
     const struct {
@@ -120,7 +126,7 @@ static int extract_moment(weir_slice field, int64_t us, bool date, weir_buf *out
                  {"minute", f.us / 60000000 % 60, true},
                  {"dow", ((day + 6) % 7 + 7) % 7, false},
                  {"isodow", ((day + 5) % 7 + 7) % 7 + 1, false},
-                 {"doy", day - year_start(f.year) + 1, false},
+                 {"doy", run_moment_day_of_year(us), false},
                  {"quarter", (f.month - 1) / 3 + 1, false},
                  {"week", week, false},
                  {"isoyear", iso_year, false},
@@ -243,115 +249,10 @@ static int call_extract(RUN_ARGS)
     return r;
 }
 
-/* ---- to_char, to_date ---- */
-
-static bool take_word(weir_slice *s, const char *word)
-{
-    size_t len = strlen(word);
-    if (s->len < len || memcmp(s->data, word, len) != 0)
-        return false;
-    *s = weir_slice_skip(*s, len);
-    return true;
-}
-
-static int put_field(weir_slice *format, const run_fields *f, weir_buf *out, bool *ret_known)
-{
-    int hour = (int)(f->us / 3600000000);
-    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const struct {
-        const char *word, *print;
-        int value;
-    } words[] = {{"YYYY", "%04d", f->year},
-                 {"YY", "%02d", f->year % 100},
-                 {"MM", "%02d", f->month},
-                 {"DD", "%02d", f->day},
-                 {"HH24", "%02d", hour},
-                 {"HH12", "%02d", hour % 12 == 0 ? 12 : hour % 12},
-                 {"HH", "%02d", hour % 12 == 0 ? 12 : hour % 12},
-                 {"MI", "%02d", (int)(f->us / 60000000 % 60)},
-                 {"SS", "%02d", (int)(f->us / 1000000 % 60)},
-                 {"MS", "%03d", (int)(f->us / 1000 % 1000)},
-                 {"US", "%06d", (int)(f->us % 1000000)}};
-    *ret_known = true;
-    if (take_word(format, "Mon"))
-        return weir_buf_printf(out, "%s", months[f->month - 1]);
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (take_word(format, words[i].word))
-            return strlen(words[i].print) == 4 && words[i].print[2] == '4'
-                       ? weir_buf_printf(out, "%04d", words[i].value)
-                   : words[i].print[2] == '2' ? weir_buf_printf(out, "%02d", words[i].value)
-                   : words[i].print[2] == '3' ? weir_buf_printf(out, "%03d", words[i].value)
-                                              : weir_buf_printf(out, "%06d", words[i].value);
-    *ret_known = false;
-    return 0;
-}
-
-static int call_to_char(RUN_ARGS)
-{
-    int64_t us = 0;
-    run_fields f;
-    if (run_any_null(args, count))
-        return 0;
-    weir_slice format = run_bytes_of(&args[1]);
-    int r = run_moment_read_moment(&args[0], &us, err);
-    run_moment_split(us, &f);
-    while (r == 0 && format.len > 0) {
-        bool known = false;
-        uint8_t c = format.data[0];
-        r = put_field(&format, &f, out, &known);
-        if (known || r != 0)
-            continue;
-        if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
-            return run_refuse(err, "0A000",
-                              "weir: this pattern of to_char is not supported on SQLite");
-        if (c != '"')
-            r = weir_buf_append_u8(out, c);
-        format = weir_slice_skip(format, 1);
-    }
-    run_give_text(ret, weir_buf_slice(out));
-    return r;
-}
-
-static int call_to_date(RUN_ARGS)
-{
-    run_fields f = {1, 1, 1, 0};
-    int64_t us = 0;
-    if (run_any_null(args, count))
-        return 0;
-    weir_slice s = run_bytes_of(&args[0]), format = run_bytes_of(&args[1]);
-    while (format.len > 0) {
-        int *to = take_word(&format, "YYYY") ? &f.year
-                  : take_word(&format, "MM") ? &f.month
-                  : take_word(&format, "DD") ? &f.day
-                                             : NULL;
-        if (!to) {
-            uint8_t c = format.data[0];
-            if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
-                return run_refuse(err, "0A000",
-                                  "weir: this pattern of to_date is not supported on SQLite");
-            format = weir_slice_skip(format, 1);
-            s = s.len > 0 ? weir_slice_skip(s, 1) : s;
-            continue;
-        }
-        size_t width = to == &f.year ? 4 : 2;
-        *to = 0;
-        for (size_t i = 0; i < width && s.len > 0 && s.data[0] >= '0' && s.data[0] <= '9'; i++) {
-            *to = *to * 10 + (s.data[0] - '0');
-            s = weir_slice_skip(s, 1);
-        }
-    }
-    if (f.month < 1 || f.month > 12 || !run_moment_join(&f, &us))
-        return run_refuse(err, "22008", "date/time field value out of range");
-    return run_moment_give_date(run_moment_day_of(us), out, ret, err);
-}
-
 const weir_face_function weir_face_parts[] = {
     {.name = "weir_date_trunc", .args = 2, .pure = true, .call = call_date_trunc},
     {.name = "weir_interval_trunc", .args = 2, .pure = true, .call = call_interval_trunc},
     {.name = "weir_time_part", .args = 2, .pure = true, .call = call_time_part},
     {.name = "weir_extract", .args = 2, .pure = true, .call = call_extract},
-    {.name = "weir_to_char", .args = 2, .pure = true, .call = call_to_char},
-    {.name = "weir_to_date", .args = 2, .pure = true, .call = call_to_date},
     {.name = NULL},
 };

@@ -21,8 +21,8 @@ const typed_function typed_documents[] = {
     {"json_extract_path_text", "j+", 't', "weir_json_text(weir_json_path(%1, weir_array_of(%+)))"},
     {"jsonb_exists", "Jt", 'b', "weir_jsonb_has(%1, %2)"},
     {"jsonb_contains", "JJ", 'b', "weir_jsonb_contains(%1, %2)"},
-    {"weir_subscript", "Jt", 'J', "weir_json_get(%1, %2)"},
-    {"weir_subscript", "J4", 'J', "weir_json_get(%1, %2)"},
+    {"weir_subscript", "Jt", 'J', "weir_json_path(%1, weir_array(%2))"},
+    {"weir_subscript", "J4", 'J', "weir_json_path(%1, weir_array(%2))"},
     {"jsonb_set_lax", "+", '!', NULL},
     {"json_object", "+", '!', NULL},
     {"jsonb_object", "+", '!', NULL},
@@ -175,6 +175,15 @@ static int as_json(typed *t, typed_node *a)
 
 /* ---- builders ---- */
 
+/* An object's key: a boolean is true or false there, not t or f. */
+static int as_key(typed *t, typed_node *a)
+{
+    if (a->type.oid != WEIR_OID_BOOL)
+        return typed_as_text(t, a);
+    typed_wrap(t, a, "weir_bool_text(%)");
+    return 0;
+}
+
 static int build(typed *t, typed_node *n, bool object, bool binary)
 {
     static const char *const names[] = {"weir_json_name(%) || ' : '",
@@ -183,7 +192,7 @@ static int build(typed *t, typed_node *n, bool object, bool binary)
     int r = 0;
     for (typed_node *a = n->args; r == 0 && a; a = a->next, i++) {
         bool name = object && i % 2 == 0;
-        r = name ? typed_as_text(t, a) : as_json(t, a);
+        r = name ? as_key(t, a) : as_json(t, a);
         if (name)
             typed_wrap(t, a, names[i > 0]);
         else
@@ -234,7 +243,7 @@ static int gather(typed *t, typed_node *n, bool object, bool binary)
                                 (int)n->text.len, (const char *)n->text.data)
                    : typed_no_function(t, n);
     bool row = n->args->type.oid == TYPED_RECORD;
-    int r = object ? typed_as_text(t, n->args) : as_json(t, n->args);
+    int r = object ? as_key(t, n->args) : as_json(t, n->args);
     if (r == 0 && object)
         r = as_json(t, value);
     if (r != 0)

@@ -214,6 +214,7 @@ static const char *const typed[] = {
     "weir_json",
     "weir_json_bool",
     "weir_json_get",
+    "weir_json_item",
     "weir_json_length",
     "weir_json_members",
     "weir_json_name",

@@ -181,6 +181,16 @@ SELECT * FROM generate_series('2026-01-01'::timestamp, '2026-01-02', '0 days')
 SELECT count(*) FROM generate_series('2026-01-02'::timestamp, '2026-01-01', '1 day')
 """
 
+DOCUMENTS = """
+SELECT '123'::jsonb -> 0, '[1]'::jsonb -> 'a', '{"0":5}'::jsonb -> 0, '123'::json -> 0
+SELECT '[1,2]'::json -> 1, '[1,2]'::json ->> -1, '{"1":2}'::json -> 1, '{"1":2}'::json -> '1'
+SELECT ('123'::jsonb)[0], ('[1, "2", null]'::jsonb)['1'], ('[1, "2", null]'::jsonb)[1][0]
+SELECT ('{"a":{"b":1}}'::jsonb)['a']['b'], ('[1,2]'::jsonb)[-1], ('[1,2]'::jsonb)['x'],
+    ('[1]'::jsonb)[NULL]
+SELECT json_object_agg(k, 1) FROM (VALUES (true)) v(k)
+SELECT json_build_object(1, 2, true, 'x', 1.5, null), jsonb_build_object(false, 1)
+"""
+
 TEXTS = r"""
 SELECT E'd\u0061t\U00000061' AS data, E'\x41\102\'\x27', E'a\tb\q', E'\ud83d\ude00', E'\u00e4'
 SELECT E'wrong: \u061'
@@ -196,8 +206,28 @@ SELECT column_name::text, data_type::text FROM information_schema.columns WHERE 
     AND column_name <> 'a' ORDER BY ordinal_position
 """
 
-SCRIPTS = {"moments": MOMENTS, "arrays": ARRAYS, "patterns": PATTERNS, "names": NAMES,
-           "numbers": NUMBERS, "texts": TEXTS}
+PATTERNS_OF_MOMENTS = """
+YYYY-MM-DD HH24:MI:SS.US|YYY YY Y|IYYY IYY IY I-IW-ID|HH12:MI AM|HH:MI p.m.|hh24:mi:ss|SSSS SSSSS
+Month|FMMonth|MONTH DD|month|Mon mon MON|Day, DD|FMDay, FMDD FMMonth|dy DY Dy DAY day|DDD DDDth D
+DDth FMDDTH MMth|Q WW W J CC|"at" HH24"h"MI|YYYYMMDDHH24MISS|\\"x\\"|T Z|FMHH24:FMMI|x-e/k,f?
+yyyy"T"mm|MS US
+"""
+
+FORMATS = "\n".join(
+    each(PATTERNS_OF_MOMENTS, f"SELECT to_char(timestamp '{at}', '@')")
+    for at in ("2026-01-01 00:00:00", "2011-12-23 12:34:56.789012", "1999-05-02 13:00:05.5")) + """
+SELECT to_char(date '2026-03-01', 'Dy DD'), to_char(timestamptz '2026-03-01 01:00', 'HH24')
+SELECT to_date('2011 12  18', 'YYYY MM DD'), to_date('2011   12 18', 'YYYY MM DD')
+SELECT to_date('2011 12 18', 'YYYY   MM  DD'), to_date('20111218', 'YYYYMMDD')
+SELECT to_date('2011/12/18', 'YYYY-MM-DD'), to_date('2011-12', 'YYYY-MM-DD')
+SELECT to_date('18.12.2011', 'DD.MM.YYYY'), to_date('2011-1-8', 'yyyy-mm-dd')
+SELECT to_date('2011-13-18', 'YYYY-MM-DD')
+SELECT to_date('2011-xx-18', 'YYYY-MM-DD')
+SELECT to_date('2011-12-18 and more', 'YYYY-MM-DD')
+"""
+
+SCRIPTS = {"moments": MOMENTS, "formats": FORMATS, "arrays": ARRAYS, "patterns": PATTERNS,
+           "names": NAMES, "numbers": NUMBERS, "texts": TEXTS, "documents": DOCUMENTS}
 
 
 @pytest.mark.parametrize("extended", [False, True], ids=["simple text", "extended binary"])
@@ -259,3 +289,15 @@ def test_a_moment_that_cannot_be_kept_is_refused(weir, tmp_path, sql):
     gateway = weir(f"sqlite:{tmp_path / 'refused.db'}")
     with gateway.connect() as c, pytest.raises(psycopg.errors.FeatureNotSupported):
         c.execute(sql)
+
+
+def test_a_mistake_right_after_a_change_of_the_schema_is_told_as_ever(weir, tmp_path):
+    gateway = weir(f"sqlite:{tmp_path / 'fresh.db'}")
+    with gateway.connect() as db, gateway.connect() as other:
+        for n in range(4):
+            db.execute(f"CREATE TABLE t{n} (a int)")
+            for connection in other, db:
+                with pytest.raises(psycopg.errors.FeatureNotSupported):
+                    connection.execute("SELECT bool 't' AS x")
+                with pytest.raises(psycopg.errors.SyntaxError):
+                    connection.execute("SELEKT 1")

@@ -112,6 +112,14 @@ static const char *state_of_text(const char *message)
     return "42000";
 }
 
+/* A text that cannot be compiled and a schema that is no longer the file's have one code: SQLite
+ * (sqlite3LockAndPrepare) says the second where both are so, with the words of the first. */
+static bool is_of_text(int primary, const char *message)
+{
+    return primary == SQLITE_ERROR ||
+           (primary == SQLITE_SCHEMA && strcmp(message, sqlite3_errstr(SQLITE_SCHEMA)) != 0);
+}
+
 static const char *state_of_code(int code)
 {
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
@@ -222,7 +230,7 @@ void weir_sqlite_error_from(int code, const char *message, int system_errno, wei
     int primary = code & 0xff;
     if (face_error(primary, message, err))
         return;
-    const char *state = primary == SQLITE_ERROR ? state_of_text(message) : state_of_code(code);
+    const char *state = is_of_text(primary, message) ? state_of_text(message) : state_of_code(code);
     if (primary == SQLITE_CONSTRAINT) {
         constraint_error(code, message, state, err);
     } else if (primary == SQLITE_IOERR && is_out_of_space(system_errno)) {
