@@ -34,8 +34,8 @@ LIBRARIES = {
     "proto/pg": re.compile(r"EVP_\w+|HMAC|PKCS5_PBKDF2_HMAC|CRYPTO_memcmp|OPENSSL_cleanse"),
     "sql": re.compile(r"pg_query_\w+"),
     "cache": re.compile(r"ZSTD_\w+"),
-    "compat": re.compile(r"reg(comp|exec|free|error)|EVP_\w+|rint|sqrt|log|sscanf|__isoc99_sscanf"
-                         r"|inet_(pton|ntop)"),
+    "compat": re.compile(r"reg(comp|exec|free|error)|EVP_\w+|rint|sqrt|log(10)?|inet_(pton|ntop)"
+                         r"|sscanf|__isoc99_sscanf"),
     "config": re.compile(r"yaml_\w+|reg(comp|exec|free)|inet_pton"),
 }
 

@@ -41,7 +41,7 @@ static int fail(rewriter *w, const char *state, const char *what)
 
 static int put_code(rewriter *w, uint32_t code)
 {
-    uint8_t bytes[4];
+    uint8_t bytes[4] = {0};
     size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
     static const uint8_t marks[] = {0, 0, 0xC0, 0xE0, 0xF0};
     for (size_t i = n; i-- > 0; code >>= 6)

@@ -53,6 +53,7 @@ int weir_inet_put(weir_buf *out, const weir_inet *inet)
 static int read_inet(const weir_value *v, weir_inet *ret, weir_error *err)
 {
     weir_slice s = run_bytes_of(v);
+    *ret = (weir_inet){0};
     return v->type == WEIR_VALUE_TEXT && weir_inet_parse(s, ret) ? 0 : run_invalid(err, "inet", s);
 }
 
