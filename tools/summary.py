@@ -6,11 +6,13 @@ failed or nothing ran.
 
 What failed in NAME.xml and passed in NAME-again.xml, where it had the machine to itself, has
 passed, and is told as unsteady with what it said the first time: somebody has to find out why.
+A sanitizer's report or a failed assertion is a failure, whatever happens the next time.
 
 usage: summary.py DIRECTORY"""
 
 import json
 import pathlib
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
@@ -18,6 +20,8 @@ LINES_SHOWN = 15
 NAME_SHOWN = 110
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 UNSTEADY = "unsteady"
+BROKEN = "broken"  # a failure that no second run undoes
+REPORT = re.compile(r"(Address|Leak|Thread)Sanitizer|runtime error:|Assertion .* failed")
 AGAIN = "-again"
 
 
@@ -48,8 +52,10 @@ def pytest_results(path):
         if wrong is None:
             wrong = case.find("error")
         if wrong is not None:
-            lines = (wrong.text or "").splitlines()[-LINES_SHOWN:]
-            yield FAILED, name, "\n".join(["", *("    " + line for line in lines)])
+            text = wrong.text or ""
+            lines = text.splitlines()[-LINES_SHOWN:]
+            said = "\n".join(["", *("    " + line for line in lines)])
+            yield BROKEN if REPORT.search(text) else FAILED, name, said
         elif case.find("skipped") is not None:
             yield SKIPPED, name, case.find("skipped").get("message", "no reason given")
         else:
@@ -72,6 +78,8 @@ def collected(directory):
         for outcome, name, said in results(path):
             if outcome == FAILED and name in again:
                 outcome = UNSTEADY
+            elif outcome == BROKEN:
+                outcome = FAILED
             found[outcome].append((f"{path.stem}: {name}", said))
     return found
 

@@ -9,7 +9,7 @@
 # work, so $WEIR_TEST_PROCESSES files of them run at a time. Each starts and stops its own servers,
 # on ports that are free. A few that failed run once more when all else is done: one that passes
 # then is counted as passed and named as unsteady. (Their clocks are real, and machines are shared.
-# Nothing else has a second try: a checker's violation, or a failing property, is one.)
+# Nothing else has a second try: a checker's violation, a failing property, a sanitizer's report.)
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD

@@ -63,6 +63,15 @@ def test_what_passed_again_is_told_as_unsteady(tmp_path):
     assert lines[:2] == ["unsteady: e2e: t::one: ", "    late"]
 
 
+def test_a_sanitizer_s_report_is_a_failure_whatever_happens_the_next_time(tmp_path):
+    for said in "ERROR: AddressSanitizer: heap-use-after-free", "x.c:1: f: Assertion `a' failed.":
+        pytest_log(tmp_path, f'<testcase classname="t" name="one"><error>{said}\nend</error>'
+                   '</testcase>')
+        pytest_log(tmp_path, '<testcase classname="t" name="one"/>', name="e2e-again")
+        code, lines = summary(tmp_path)
+        assert code == 1 and lines[-2:] == ["failed: e2e: t::one", "0 passed, 1 failed, 0 skipped"]
+
+
 def test_nothing_that_ran_is_a_failure(tmp_path):
     assert summary(tmp_path) == (1, ["0 passed, 0 failed, 0 skipped"])
 

@@ -121,7 +121,7 @@ typedef struct weir_stream_handler {
      * it was closed here; -errno: why it failed. */
     void (*on_close)(weir_stream *stream, int error);
     /* weir_loop_free found it open, and on_close will not come: for a handler whose `user` nobody
-     * else knows, to free that and nothing more. May be NULL. */
+     * else knows, to disarm its timers and free it, and nothing more. May be NULL. */
     void (*on_drop)(weir_stream *stream);
 } weir_stream_handler;
 

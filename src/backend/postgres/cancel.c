@@ -60,7 +60,9 @@ static void on_close(weir_stream *stream, int error)
 
 static void on_drop(weir_stream *stream)
 {
-    free(weir_stream_user(stream));
+    pg_cancel_flight *f = weir_stream_user(stream);
+    weir_timer_disarm(weir_stream_loop(stream), &f->timer);
+    free(f);
 }
 
 static void on_timeout(weir_timer *timer, weir_loop *loop)
