@@ -5,15 +5,6 @@
 #include <stdio.h>
 #include <strings.h>
 
-static bool accept2(weir_slice *rest, const char *first, const char *second)
-{
-    weir_slice after = *rest;
-    if (!weir_token_accept(&after, first) || !weir_token_accept(&after, second))
-        return false;
-    *rest = after;
-    return true;
-}
-
 /* ---- ADD COLUMN ---- */
 
 typedef struct addition {
@@ -150,7 +141,7 @@ int alter_add_column(const alter *a, weir_slice rest)
     char name[128];
     (void)weir_token_accept(&rest, "column");
     bool present_ok = false;
-    if (accept2(&rest, "if", "not"))
+    if (weir_token_accept2(&rest, "if", "not"))
         present_ok = weir_token_accept(&rest, "exists");
     weir_slice written = weir_token_peek(rest).text;
     if (!alter_find_column(a, written, &old))
@@ -211,7 +202,7 @@ int alter_drop_column(const alter *a, weir_slice rest)
     char name[256];
     bool any = false;
     (void)weir_token_accept(&rest, "column");
-    bool missing_ok = accept2(&rest, "if", "exists");
+    bool missing_ok = weir_token_accept2(&rest, "if", "exists");
     weir_slice column = weir_token_next(&rest).text;
     if (!alter_find_column(a, column, &item))
         return missing_ok ? 0 : alter_missing_column(a, column);
@@ -420,17 +411,17 @@ int alter_change_column(const alter *a, weir_slice rest)
     weir_slice name = weir_token_next(&rest).text;
     if (!alter_find_column(a, name, &item))
         return alter_missing_column(a, name);
-    if (accept2(&rest, "set", "data"))
+    if (weir_token_accept2(&rest, "set", "data"))
         (void)0;
     if (weir_token_accept(&rest, "type"))
         return change_type(a, &item, rest);
-    if (accept2(&rest, "set", "default"))
+    if (weir_token_accept2(&rest, "set", "default"))
         return change_default(a, &item, rest);
-    if (accept2(&rest, "drop", "default"))
+    if (weir_token_accept2(&rest, "drop", "default"))
         return change_default(a, &item, (weir_slice){0});
-    if (accept2(&rest, "set", "not"))
+    if (weir_token_accept2(&rest, "set", "not"))
         return change_null(a, &item, true);
-    if (accept2(&rest, "drop", "not"))
+    if (weir_token_accept2(&rest, "drop", "not"))
         return change_null(a, &item, false);
     return alter_refuse(a, "this form of ALTER COLUMN",
                         "TYPE, SET and DROP of DEFAULT and NOT NULL are.");

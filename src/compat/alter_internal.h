@@ -14,6 +14,14 @@ typedef struct alter {
 
 /* 0A000; `hint` NULL: where it is written what works. WEIR_COMPAT_REFUSED. */
 WEIR_MUST_CHECK int alter_refuse(const alter *a, const char *what, const char *hint);
+/* 42601 */
+static inline int alter_syntax(const alter *a, const char *where)
+{
+    weir_error_set(a->err, "42601", "weir: syntax error in %s", where);
+    return WEIR_COMPAT_REFUSED;
+}
+/* [schema.]name, folded; false: it is no name. */
+bool alter_take_name(weir_slice *rest, char *ret, size_t size);
 WEIR_MUST_CHECK int alter_missing_column(const alter *a, weir_slice column);
 
 /* alter_text.c: writing. In a format %t is the table's name, %n a name as written (folded and

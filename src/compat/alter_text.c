@@ -123,6 +123,15 @@ int alter_refuse(const alter *a, const char *what, const char *hint)
     return WEIR_COMPAT_REFUSED;
 }
 
+bool alter_take_name(weir_slice *rest, char *ret, size_t size)
+{
+    weir_token t = weir_token_next(rest);
+    while (weir_token_accept(rest, "."))
+        t = weir_token_next(rest);
+    weir_compat_name_fold(t.text, ret, size);
+    return t.kind == WEIR_TOKEN_WORD || t.kind == WEIR_TOKEN_QUOTED;
+}
+
 int alter_missing_column(const alter *a, weir_slice column)
 {
     char name[128];

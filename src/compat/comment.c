@@ -25,12 +25,6 @@ typedef struct comment {
     weir_slice words; /* a literal; empty: NULL */
 } comment;
 
-static int syntax(const alter *a)
-{
-    weir_error_set(a->err, "42601", "weir: syntax error in COMMENT");
-    return WEIR_COMPAT_REFUSED;
-}
-
 /* [schema.]a[.b]: the last name to `ret`, and the one before to `before`, if there is one. */
 static bool take_names(weir_slice *rest, char *before, char *ret, size_t size)
 {
@@ -61,7 +55,7 @@ static bool take_object(weir_slice *rest, comment *c)
 static int read_comment(const alter *a, weir_slice rest, comment *c)
 {
     if (!weir_token_accept(&rest, "comment") || !weir_token_accept(&rest, "on"))
-        return syntax(a);
+        return alter_syntax(a, "COMMENT");
     weir_token what = weir_token_next(&rest);
     for (size_t i = 0; i < sizeof(nouns) / sizeof(nouns[0]); i++)
         if (weir_token_is(what, nouns[i].word))
@@ -71,14 +65,14 @@ static int read_comment(const alter *a, weir_slice rest, comment *c)
                             "Tables, columns, views, indexes, sequences, constraints, triggers, "
                             "types and schemas have comments.");
     if (!take_object(&rest, c) || !weir_token_accept(&rest, "is"))
-        return syntax(a);
+        return alter_syntax(a, "COMMENT");
     weir_token words = weir_token_next(&rest);
     if (words.kind == WEIR_TOKEN_STRING)
         c->words = words.text;
     else if (!weir_token_is(words, "null"))
-        return syntax(a);
+        return alter_syntax(a, "COMMENT");
     (void)weir_token_accept(&rest, ";");
-    return weir_token_peek(rest).kind == WEIR_TOKEN_END ? 0 : syntax(a);
+    return weir_token_peek(rest).kind == WEIR_TOKEN_END ? 0 : alter_syntax(a, "COMMENT");
 }
 
 /* Fails unless the query behind has a row. */

@@ -4,31 +4,6 @@
 #include "compat/alter_internal.h"
 #include <stdio.h>
 
-static bool accept2(weir_slice *rest, const char *first, const char *second)
-{
-    weir_slice after = *rest;
-    if (!weir_token_accept(&after, first) || !weir_token_accept(&after, second))
-        return false;
-    *rest = after;
-    return true;
-}
-
-/* [schema.]name, folded. */
-static bool take_name(weir_slice *rest, char *ret, size_t size)
-{
-    weir_token t = weir_token_next(rest);
-    while (weir_token_accept(rest, "."))
-        t = weir_token_next(rest);
-    weir_compat_name_fold(t.text, ret, size);
-    return t.kind == WEIR_TOKEN_WORD || t.kind == WEIR_TOKEN_QUOTED;
-}
-
-static int syntax(const alter *a, const char *where)
-{
-    weir_error_set(a->err, "42601", "weir: syntax error in %s", where);
-    return WEIR_COMPAT_REFUSED;
-}
-
 int alter_sequences(const alter *a, weir_slice definitions, const char *guard)
 {
     int r = 0;
@@ -44,9 +19,9 @@ int alter_sequences(const alter *a, weir_slice definitions, const char *guard)
 static int create(const alter *a, weir_slice text, weir_slice table, weir_slice definitions)
 {
     char name[256], guard[320] = "";
-    bool quietly = accept2(&table, "if", "not") && weir_token_accept(&table, "exists");
-    if (!take_name(&table, name, sizeof(name)))
-        return syntax(a, "CREATE TABLE");
+    bool quietly = weir_token_accept2(&table, "if", "not") && weir_token_accept(&table, "exists");
+    if (!alter_take_name(&table, name, sizeof(name)))
+        return alter_syntax(a, "CREATE TABLE");
     if (quietly && strpbrk(name, "\n*"))
         return alter_refuse(a, "such a name with IF NOT EXISTS", NULL);
     if (quietly)
@@ -57,19 +32,20 @@ static int create(const alter *a, weir_slice text, weir_slice table, weir_slice 
 
 static int drop(const alter *a, weir_slice rest)
 {
-    bool quietly = accept2(&rest, "if", "exists");
+    bool quietly = weir_token_accept2(&rest, "if", "exists");
     int r = 0;
     do {
         char folded[256];
-        if (!take_name(&rest, folded, sizeof(folded)))
-            return syntax(a, "DROP TABLE");
+        if (!alter_take_name(&rest, folded, sizeof(folded)))
+            return alter_syntax(a, "DROP TABLE");
         const weir_slice name = weir_slice_cstr(folded);
         r = alter_drop_owned(a, name, (weir_slice){0});
         if (r == 0)
             r = alter_put(a, quietly ? "DROP TABLE IF EXISTS main.%n;\n" : "DROP TABLE main.%n;\n",
                           &name);
     } while (r == 0 && weir_token_accept(&rest, ","));
-    return r == 0 && weir_token_peek(rest).kind != WEIR_TOKEN_END ? syntax(a, "DROP TABLE") : r;
+    return r == 0 && weir_token_peek(rest).kind != WEIR_TOKEN_END ? alter_syntax(a, "DROP TABLE")
+                                                                  : r;
 }
 
 int weir_define_plan(const weir_command *c, weir_buf *out, weir_error *err)

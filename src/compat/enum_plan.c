@@ -5,25 +5,10 @@
 
 #define WHERE_TYPE "type = 'view' AND instr(sql, '" ENUM_MARK "') > 0 AND name = %l"
 
-static int syntax(const alter *a, const char *where)
-{
-    weir_error_set(a->err, "42601", "weir: syntax error in %s", where);
-    return WEIR_COMPAT_REFUSED;
-}
-
-static bool take_name(weir_slice *rest, char *ret, size_t size)
-{
-    weir_token t = weir_token_next(rest);
-    while (weir_token_accept(rest, "."))
-        t = weir_token_next(rest);
-    weir_compat_name_fold(t.text, ret, size);
-    return t.kind == WEIR_TOKEN_WORD || t.kind == WEIR_TOKEN_QUOTED;
-}
-
 static int check_label(const alter *a, weir_token t)
 {
     if (t.kind != WEIR_TOKEN_STRING || t.text.data[0] != '\'' || t.text.len < 2)
-        return syntax(a, "a type's labels");
+        return alter_syntax(a, "a type's labels");
     if (memchr(t.text.data, ENUM_SEPARATOR, t.text.len))
         return alter_refuse(a, "such a byte in a label", NULL);
     if (t.text.len - 2 <= ENUM_LABEL_MAX)
@@ -49,7 +34,7 @@ static int put_labels(const alter *a, weir_slice list)
     for (bool first = true; r == 0; first = false) {
         weir_token t = weir_token_next(&rest);
         if (t.kind == WEIR_TOKEN_END)
-            return first ? alter_put(a, "SELECT NULL WHERE 0") : syntax(a, "a type's labels");
+            return first ? alter_put(a, "SELECT NULL WHERE 0") : alter_syntax(a, "a type's labels");
         r = check_label(a, t);
         if (r == 0 && is_listed(weir_slice_head(list, (size_t)(t.text.data - list.data)), t.text)) {
             weir_error_set(a->err, "23505", "weir: a label is there more than once");
@@ -58,7 +43,9 @@ static int put_labels(const alter *a, weir_slice list)
         if (r == 0)
             r = alter_put(a, first ? "VALUES (%x)" : ", (%x)", &t.text);
         if (r == 0 && !weir_token_accept(&rest, ","))
-            return weir_token_peek(rest).kind == WEIR_TOKEN_END ? 0 : syntax(a, "a type's labels");
+            return weir_token_peek(rest).kind == WEIR_TOKEN_END
+                       ? 0
+                       : alter_syntax(a, "a type's labels");
     }
     return r;
 }
@@ -67,8 +54,8 @@ static int create(const alter *a, weir_slice rest)
 {
     char folded[256];
     weir_slice list;
-    if (!take_name(&rest, folded, sizeof(folded)))
-        return syntax(a, "CREATE TYPE");
+    if (!alter_take_name(&rest, folded, sizeof(folded)))
+        return alter_syntax(a, "CREATE TYPE");
     bool is_enum = weir_token_accept(&rest, "as") && weir_token_accept(&rest, "enum");
     if (!is_enum || !weir_token_accept(&rest, "(") || !weir_token_take_parentheses(&rest, &list))
         return alter_refuse(a, "a type that is no enum", "CREATE TYPE … AS ENUM is.");
@@ -124,8 +111,8 @@ static int drop(const alter *a, weir_slice rest)
     int r = 0;
     do {
         char folded[256];
-        if (!take_name(&rest, folded, sizeof(folded)))
-            return syntax(a, "DROP TYPE");
+        if (!alter_take_name(&rest, folded, sizeof(folded)))
+            return alter_syntax(a, "DROP TYPE");
         const weir_slice name = weir_slice_cstr(folded);
         r = quietly ? 0 : put_missing(a, &name);
         if (r == 0)
@@ -201,8 +188,8 @@ static int rename_value(const alter *a, const weir_slice *name, weir_slice rest,
 static int change(const alter *a, weir_slice rest, const weir_define_fact *columns, size_t count)
 {
     char folded[256];
-    if (!take_name(&rest, folded, sizeof(folded)))
-        return syntax(a, "ALTER TYPE");
+    if (!alter_take_name(&rest, folded, sizeof(folded)))
+        return alter_syntax(a, "ALTER TYPE");
     const weir_slice name = weir_slice_cstr(folded);
     int r = put_missing(a, &name);
     if (r != 0)
@@ -231,7 +218,7 @@ int weir_define_query(const weir_command *c, weir_buf *out)
     if (c->kind == WEIR_COMMAND_DEFINE && c->local)
         return alter_put(&a, "SELECT name, CAST(oid AS TEXT) FROM weir_enum");
     if (c->kind != WEIR_COMMAND_TYPE || c->tag[0] != 'A' ||
-        !take_name(&rest, folded, sizeof(folded)) || !weir_token_accept(&rest, "rename"))
+        !alter_take_name(&rest, folded, sizeof(folded)) || !weir_token_accept(&rest, "rename"))
         return 0;
     const weir_slice name = weir_slice_cstr(folded);
     return alter_put(&a, "SELECT c.tbl, c.name FROM " USED, &name);

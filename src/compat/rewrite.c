@@ -187,11 +187,6 @@ static bool is_comma(rewriter *w, weir_token t)
            (weir_token_is(t, "from") || weir_token_is(t, "for") || weir_token_is(t, "in"));
 }
 
-static int written(int r)
-{
-    return r < 0 ? r : 1;
-}
-
 /* array_agg(x ORDER BY y DESC) is array_agg(x, y, 1) here (aggregate.c). */
 static int put_order(rewriter *w, weir_token t)
 {
@@ -204,18 +199,18 @@ static int put_order(rewriter *w, weir_token t)
         if (nulls || (closed && weir_token_peek(keys).kind != WEIR_TOKEN_END)) {
             /* Where it is not translated by types (typed_emit.c): fails when it runs. */
             rewriter_skip(w, weir_slice_make(look.data - 1, look.len + 1));
-            return written(rewriter_put(
+            return rewriter_written(rewriter_put(
                 w, ", weir_fail('0A000', 'several keys or NULLS inside this aggregate are "
                    "not supported on SQLite')"));
         }
         rewriter_skip(w, after);
-        return written(rewriter_put(w, ","));
+        return rewriter_written(rewriter_put(w, ","));
     }
     if (weir_token_is(t, "distinct") || weir_token_is(t, "nulls"))
         return rewriter_refuse(w, "DISTINCT or NULLS inside this aggregate",
                                "Aggregate over a subquery.");
     if (weir_token_is(t, "desc"))
-        return written(rewriter_put(w, ", 1"));
+        return rewriter_written(rewriter_put(w, ", 1"));
     return weir_token_is(t, "asc") ? 1 : 0;
 }
 
@@ -260,17 +255,17 @@ static int put_special(rewriter *w, weir_token t)
 {
     weir_slice after = w->rest;
     if (is_comma(w, t))
-        return written(rewriter_put(w, ","));
+        return rewriter_written(rewriter_put(w, ","));
     if (weir_token_is(t, "for") && put_lock(w) > 0)
         return 1;
     if (weir_token_is(w->last, "as") && rewriter_top(w)->clause == REWRITER_LIST)
-        return written(put_label(w, t));
+        return rewriter_written(put_label(w, t));
     if (weir_token_is(t, "collate"))
-        return written(put_collate(w, t));
+        return rewriter_written(put_collate(w, t));
     if (weir_token_is(t, "as") && rewriter_top(w)->opening == REWRITER_CAST)
-        return written(rewriter_cast_as(w));
+        return rewriter_written(rewriter_cast_as(w));
     if (weir_token_is(t, "ilike"))
-        return written(rewriter_put(w, "REGEXP '(?L)' ||"));
+        return rewriter_written(rewriter_put(w, "REGEXP '(?L)' ||"));
     if (rewriter_top(w)->opening == REWRITER_AGGREGATE) {
         int r = put_order(w, t);
         if (r != 0)
@@ -282,7 +277,7 @@ static int put_special(rewriter *w, weir_token t)
         return 1;
     if (weir_token_is(t, "limit") && weir_token_accept(&after, "all")) {
         rewriter_skip(w, after);
-        return written(rewriter_put(w, "LIMIT -1"));
+        return rewriter_written(rewriter_put(w, "LIMIT -1"));
     }
     return 0;
 }
@@ -418,7 +413,7 @@ static int put_op(rewriter *w, weir_token t)
         return put_close(w, t);
     if (weir_token_is(t, "[") || weir_token_is(t, "]"))
         return rewriter_bracket(w, t);
-    int r = match ? written(rewriter_put(w, match)) : rewriter_any(w, t);
+    int r = match ? rewriter_written(rewriter_put(w, match)) : rewriter_any(w, t);
     if (r != 0) {
         w->operand = SIZE_MAX;
         return r < 0 ? r : 0;

@@ -18,11 +18,6 @@ static bool take_call(weir_slice *rest, weir_slice *ret)
     return true;
 }
 
-static int written(int r)
-{
-    return r < 0 ? r : 1;
-}
-
 /* Behind the parenthesis of "(…).x": which field; NULL: no field follows. */
 static const char *take_field(weir_slice *rest)
 {
@@ -42,7 +37,7 @@ static int put_call_field(rewriter *w, weir_slice call, const char *field, weir_
         r = weir_buf_printf(w->out, "weir_set.%s", field);
     if (r == 0 && rewriter_at_item(w) && rewriter_item_ends(w, w->rest))
         r = weir_buf_printf(w->out, " AS %s", field);
-    return written(r);
+    return rewriter_written(r);
 }
 
 int rewriter_composite(rewriter *w)
@@ -63,8 +58,8 @@ int rewriter_composite(rewriter *w)
         return 0;
     w->operand = w->out->len;
     rewriter_skip(w, after);
-    return written(weir_buf_printf(w->out, "weir_field(%.*s, '%s')", (int)(end - begin),
-                                   (const char *)begin, field));
+    return rewriter_written(weir_buf_printf(w->out, "weir_field(%.*s, '%s')", (int)(end - begin),
+                                            (const char *)begin, field));
 }
 
 int rewriter_expand_array(rewriter *w, weir_token t)
@@ -81,5 +76,5 @@ int rewriter_expand_array(rewriter *w, weir_token t)
         r = rewriter_put(w, "('(' || weir_set.x || ',' || weir_set.n || ')')");
     if (r == 0 && rewriter_item_ends(w, w->rest))
         r = rewriter_put(w, " AS _pg_expandarray");
-    return written(r);
+    return rewriter_written(r);
 }

@@ -3,27 +3,13 @@
 #include "compat/rewriter.h"
 #include <stdio.h>
 
-static int written(int r)
-{
-    return r < 0 ? r : 1;
-}
-
-static bool accept2(weir_slice *rest, const char *first, const char *second)
-{
-    weir_slice after = *rest;
-    if (!weir_token_accept(&after, first) || !weir_token_accept(&after, second))
-        return false;
-    *rest = after;
-    return true;
-}
-
 /* ---- columns that count by themselves ---- */
 
 /* In what is left of a column's definition. */
 static bool column_says(weir_slice rest, const char *first, const char *second)
 {
     for (;;) {
-        if (accept2(&rest, first, second))
+        if (weir_token_accept2(&rest, first, second))
             return true;
         weir_token t = weir_token_next(&rest);
         if (t.kind == WEIR_TOKEN_END || weir_token_is(t, ",") || weir_token_is(t, ")"))
@@ -47,7 +33,7 @@ static bool is_sole_key(weir_slice rest, weir_slice column)
     if (column_says(rest, "primary", "key"))
         return true;
     while (weir_token_peek(rest).kind != WEIR_TOKEN_END) {
-        if (!accept2(&rest, "primary", "key")) {
+        if (!weir_token_accept2(&rest, "primary", "key")) {
             (void)weir_token_next(&rest);
             continue;
         }
@@ -61,7 +47,7 @@ static bool is_sole_key(weir_slice rest, weir_slice column)
  * column is an int4 to PostgreSQL's clients (backend/sqlite/typing.c reads it). */
 static int put_key(rewriter *w, bool wide)
 {
-    return written(rewriter_put(w, wide ? "INTEGER" : "INTEGER /* int4 */"));
+    return rewriter_written(rewriter_put(w, wide ? "INTEGER" : "INTEGER /* int4 */"));
 }
 
 static bool is_wide(weir_token type)
@@ -83,9 +69,9 @@ static int put_integer(rewriter *w, weir_token t)
     bool four = weir_token_is(t, "integer") || weir_token_is(t, "int") || weir_token_is(t, "int4");
     bool two = weir_token_is(t, "smallint") || weir_token_is(t, "int2");
     if (!four)
-        return two ? written(rewriter_put(w, "INT2")) : 0;
+        return two ? rewriter_written(rewriter_put(w, "INT2")) : 0;
     return is_sole_key(w->rest, w->last.text) ? put_key(w, false)
-                                              : written(rewriter_put(w, "INT4"));
+                                              : rewriter_written(rewriter_put(w, "INT4"));
 }
 
 static bool is_integer(weir_token t)
@@ -155,12 +141,12 @@ static int put_default(rewriter *w)
         count == 1 || (count == 2 && (weir_token_is(first, "-") || weir_token_is(first, "+")));
     int r = rewriter_put(w, "DEFAULT ");
     if (r < 0 || literal || wrapped)
-        return written(r); /* CURRENT_TIMESTAMP is a literal, too */
+        return rewriter_written(r); /* CURRENT_TIMESTAMP is a literal, too */
     r = rewriter_put(w, "(");
     if (r == 0)
         r = rewriter_nested(w, weir_slice_make(first.text.data, (size_t)(end - first.text.data)));
     rewriter_skip(w, rest);
-    return r == 0 ? written(rewriter_put(w, ")")) : r;
+    return r == 0 ? rewriter_written(rewriter_put(w, ")")) : r;
 }
 
 /* ---- others ---- */
@@ -173,7 +159,7 @@ static int put_array(rewriter *w, weir_token t)
         !ends_part(weir_token_peek(after)))
         return 0;
     rewriter_skip(w, after);
-    return written(
+    return rewriter_written(
         weir_buf_printf(w->out, " \"%.*s[]\"", (int)element.len, (const char *)element.data));
 }
 
@@ -189,7 +175,8 @@ static int put_enum(rewriter *w, weir_token t)
         weir_token_is(weir_token_peek(after), "array"))
         return rewriter_refuse(w, "an array of an enum", "Use text[].");
     rewriter_skip(w, after);
-    return written(weir_buf_printf(w->out, "TEXT(%.*s)", (int)oid.len, (const char *)oid.data));
+    return rewriter_written(
+        weir_buf_printf(w->out, "TEXT(%.*s)", (int)oid.len, (const char *)oid.data));
 }
 
 static int put_table_word(rewriter *w, weir_token t)
@@ -264,10 +251,10 @@ static int put_truncate(rewriter *w, weir_slice rest)
 {
     (void)weir_token_accept(&rest, "table");
     (void)weir_token_accept(&rest, "only");
-    (void)accept2(&rest, "public", ".");
+    (void)weir_token_accept2(&rest, "public", ".");
     weir_token name = weir_token_next(&rest);
-    if (!accept2(&rest, "restart", "identity"))
-        (void)accept2(&rest, "continue", "identity");
+    if (!weir_token_accept2(&rest, "restart", "identity"))
+        (void)weir_token_accept2(&rest, "continue", "identity");
     if (!weir_token_accept(&rest, "cascade"))
         (void)weir_token_accept(&rest, "restrict");
     if (weir_token_is(weir_token_peek(rest), ","))
@@ -296,14 +283,14 @@ int rewriter_begin(rewriter *w)
     if (r < 0)
         return r;
     (void)weir_token_accept(&rest, "unlogged");
-    bool index = weir_token_accept(&rest, "index") || accept2(&rest, "unique", "index");
+    bool index = weir_token_accept(&rest, "index") || weir_token_accept2(&rest, "unique", "index");
     bool table = !index && weir_token_accept(&rest, "table");
     w->ddl = drop              ? REWRITER_DROP
              : create && index ? REWRITER_INDEX
              : table           ? REWRITER_TABLE
                                : REWRITER_NO_DDL;
     weir_slice named = rest;
-    if (accept2(&named, "if", "not") || accept2(&named, "if", "exists"))
+    if (weir_token_accept2(&named, "if", "not") || weir_token_accept2(&named, "if", "exists"))
         (void)weir_token_accept(&named, "exists");
     (void)weir_token_accept(&named, "only");
     do

@@ -14,22 +14,13 @@ typedef struct counter {
     bool not_null;      /* it says so itself */
 } counter;
 
-static bool accept2(weir_slice *rest, const char *first, const char *second)
-{
-    weir_slice after = *rest;
-    if (!weir_token_accept(&after, first) || !weir_token_accept(&after, second))
-        return false;
-    *rest = after;
-    return true;
-}
-
 bool rewriter_take_identity(weir_slice *rest, bool *ret_always, weir_slice *ret_options)
 {
     weir_slice after = *rest, inside = {0};
     *ret_always = weir_token_accept(&after, "always");
-    if (!*ret_always && !accept2(&after, "by", "default"))
+    if (!*ret_always && !weir_token_accept2(&after, "by", "default"))
         return false;
-    if (!accept2(&after, "as", "identity"))
+    if (!weir_token_accept2(&after, "as", "identity"))
         return false;
     if (weir_token_accept(&after, "("))
         (void)weir_token_take_parentheses(&after, &inside);

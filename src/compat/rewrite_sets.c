@@ -9,11 +9,6 @@ static bool is_set_function(weir_token t)
            weir_token_is(t, "generate_subscripts") || weir_token_is(t, "pg_partition_ancestors");
 }
 
-static int written(int r)
-{
-    return r < 0 ? r : 1;
-}
-
 /* ---- aliases with column lists ---- */
 
 static bool is_name(weir_token t)
@@ -205,7 +200,7 @@ static int put_column(rewriter *w, const rewriter_alias *a, size_t column, weir_
         if (r == 0)
             r = weir_buf_append(w->out, t.text);
     }
-    return written(r);
+    return rewriter_written(r);
 }
 
 int rewriter_alias_word(rewriter *w, weir_token t)
@@ -266,7 +261,7 @@ int rewriter_listed(rewriter *w)
                                             .opening = REWRITER_SET,
                                             .closer = " SELECT * FROM weir_v)"};
     w->operand = SIZE_MAX;
-    return written(r);
+    return rewriter_written(r);
 }
 
 /* ---- in a select list: SELECT unnest(a) FROM t is SELECT u.value FROM unnest(a) AS u, t ---- */
@@ -311,7 +306,7 @@ static int put_set_item(rewriter *w, weir_token t)
         if (r == 0)
             r = weir_buf_append(w->out, t.text);
     }
-    return written(r);
+    return rewriter_written(r);
 }
 
 int rewriter_set_word(rewriter *w, weir_token t)
@@ -332,7 +327,7 @@ int rewriter_set_word(rewriter *w, weir_token t)
         *rewriter_top(w) = (rewriter_level){
             .operand = w->out->len, .inside = w->out->len, .opening = REWRITER_SET};
     w->operand = SIZE_MAX;
-    return written(r);
+    return rewriter_written(r);
 }
 
 /* What is between a call's parentheses. */
@@ -408,7 +403,7 @@ int rewriter_any(rewriter *w, weir_token op)
     if (w->depth <= REWRITER_DEPTH_MAX)
         *rewriter_top(w) = (rewriter_level){
             .operand = w->out->len, .inside = w->out->len, .closer = query ? NULL : ")"};
-    return written(r);
+    return rewriter_written(r);
 }
 
 /* ---- arrays ---- */
@@ -431,7 +426,7 @@ int rewriter_array_word(rewriter *w)
                              .opening = list ? REWRITER_ARRAY : REWRITER_PLAIN,
                              .closer = query ? " SELECT array_agg(v) FROM weir_a))" : NULL};
     w->operand = SIZE_MAX;
-    return written(r);
+    return rewriter_written(r);
 }
 
 static int put_subscript(rewriter *w)

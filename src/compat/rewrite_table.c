@@ -3,14 +3,6 @@
  * (docs/decisions/0013-whose-table-it-is.md). SQLite's own tables are asked as they always were. */
 #include "compat/rewriter.h"
 
-static bool is_one_of(weir_token t, const char *const *words)
-{
-    for (; *words; words++)
-        if (weir_token_is(t, *words))
-            return true;
-    return false;
-}
-
 static bool is_type(weir_token t)
 {
     static const char *const names[] = {
@@ -19,15 +11,14 @@ static bool is_type(weir_token t)
         "double",   "float8",    "float",       "numeric",   "decimal",     "text",   "varchar",
         "char",     "character", "bpchar",      "boolean",   "bool",        "date",   "time",
         "timetz",   "timestamp", "timestamptz", "interval",  "uuid",        "inet",   "json",
-        "jsonb",    "bytea",     "oid",         "name",      NULL};
-    return t.kind == WEIR_TOKEN_WORD && is_one_of(t, names);
+        "jsonb",    "bytea",     "oid",         "name"};
+    return t.kind == WEIR_TOKEN_WORD && weir_token_is_one_of(t, names);
 }
 
 static bool goes_on(weir_token t)
 {
-    static const char *const words[] = {"precision", "varying", "with", "without",
-                                        "time",      "zone",    NULL};
-    return is_one_of(t, words);
+    static const char *const words[] = {"precision", "varying", "with", "without", "time", "zone"};
+    return weir_token_is_one_of(t, words);
 }
 
 bool rewriter_take_array(weir_token first, weir_slice *rest, weir_slice *ret_element)
@@ -93,19 +84,19 @@ static bool is_unknown(weir_token t)
         "blob",  "clob",    "string",     "datetime",  "tinyint",  "mediumint",  "nvarchar",
         "nchar", "number",  "any",        "native",    "unsigned", "primary",    "not",
         "null",  "unique",  "check",      "default",   "collate",  "references", "generated",
-        "as",    "varying", "constraint", "oidvector", "regclass", NULL};
+        "as",    "varying", "constraint", "oidvector", "regclass"};
     bool name = t.kind == WEIR_TOKEN_WORD || t.kind == WEIR_TOKEN_QUOTED;
-    return name && !is_type(t) && !is_one_of(t, others);
+    return name && !is_type(t) && !weir_token_is_one_of(t, others);
 }
 
 bool rewriter_names_types(weir_slice items)
 {
     static const char *const constraints[] = {"constraint", "primary", "unique", "check",
-                                              "foreign",    "exclude", "like",   NULL};
+                                              "foreign",    "exclude", "like"};
     while (items.len > 0) {
         weir_slice item = weir_token_take_item(&items);
         weir_token first = weir_token_next(&item);
-        if (!is_one_of(first, constraints) && is_unknown(weir_token_peek(item)))
+        if (!weir_token_is_one_of(first, constraints) && is_unknown(weir_token_peek(item)))
             return true;
     }
     return false;
@@ -114,12 +105,12 @@ bool rewriter_names_types(weir_slice items)
 /* A constraint of the table, or a column with a type and nothing of SQLite's own. */
 static bool is_item(const rewriter *w, weir_slice item)
 {
-    static const char *const constraints[] = {"constraint", "primary", "unique",
-                                              "check",      "foreign", NULL};
-    static const char *const own[] = {"autoincrement", "nocase",  "rtrim", "binary",
-                                      "conflict",      "virtual", NULL};
+    static const char *const constraints[] = {"constraint", "primary", "unique", "check",
+                                              "foreign"};
+    static const char *const own[] = {"autoincrement", "nocase",   "rtrim",
+                                      "binary",        "conflict", "virtual"};
     weir_token first = weir_token_next(&item), last = weir_token_peek(item);
-    if (!is_one_of(first, constraints)) {
+    if (!weir_token_is_one_of(first, constraints)) {
         weir_slice after = item, element;
         weir_slice behind = item;
         if (!is_type(last) && rewriter_enum(w, weir_token_next(&behind), &behind).len > 0)
@@ -133,7 +124,7 @@ static bool is_item(const rewriter *w, weir_slice item)
         bool made = weir_token_is(t, "as") && !weir_token_is(last, "always") &&
                     !weir_token_is(last, "default");
         bool quotes = weir_token_is(t, "[") && !weir_token_is(last, "array");
-        if (is_one_of(t, own) || made || quotes)
+        if (weir_token_is_one_of(t, own) || made || quotes)
             return false;
         if (weir_token_is(t, "("))
             (void)weir_token_take_parentheses(&item, NULL);

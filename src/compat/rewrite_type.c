@@ -54,7 +54,7 @@ static int put_moment(rewriter *w, weir_token t)
     int r = weir_buf_printf(w->out, "%.*s%s(%.*s)", (int)t.text.len, (const char *)t.text.data,
                             with ? "tz" : "", (int)digits.len, (const char *)digits.data);
     rewriter_skip(w, rest);
-    return r == 0 ? 1 : r;
+    return rewriter_written(r);
 }
 
 /* Types whose own names would have SQLite round what is stored, or make numbers of it. */
@@ -68,10 +68,8 @@ static int put_stored(rewriter *w, weir_token t)
                  {"real", "FLOAT4"},
                  {"float4", "FLOAT4"}};
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-        if (weir_token_is(t, types[i].name)) {
-            int r = rewriter_put(w, types[i].stored);
-            return r == 0 ? 1 : r;
-        }
+        if (weir_token_is(t, types[i].name))
+            return rewriter_written(rewriter_put(w, types[i].stored));
     return 0;
 }
 

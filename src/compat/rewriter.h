@@ -78,6 +78,12 @@ typedef struct rewriter {
     weir_error *err;
 } rewriter;
 
+/* For a function that tells by 1 that it wrote the token: of what writing it gave. */
+static inline int rewriter_written(int r)
+{
+    return r < 0 ? r : 1;
+}
+
 /* rewrite.c */
 WEIR_MUST_CHECK int rewriter_put(rewriter *w, const char *text);
 WEIR_MUST_CHECK int rewriter_put_literal(rewriter *w, weir_slice text);

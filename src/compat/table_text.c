@@ -3,15 +3,6 @@
 #include "compat/table_text.h"
 #include <strings.h>
 
-static bool accept2(weir_slice *rest, const char *first, const char *second)
-{
-    weir_slice after = *rest;
-    if (!weir_token_accept(&after, first) || !weir_token_accept(&after, second))
-        return false;
-    *rest = after;
-    return true;
-}
-
 static weir_slice between(const uint8_t *begin, const uint8_t *end)
 {
     return weir_slice_make(begin, (size_t)(end - begin));
@@ -43,15 +34,15 @@ bool table_text_lists(weir_slice columns, weir_slice name)
 
 static void skip_conflict(weir_slice *rest)
 {
-    if (accept2(rest, "on", "conflict"))
+    if (weir_token_accept2(rest, "on", "conflict"))
         (void)weir_token_next(rest);
 }
 
 static void skip_action(weir_slice *rest)
 {
     (void)weir_token_next(rest); /* DELETE, UPDATE */
-    if (accept2(rest, "set", "null") || accept2(rest, "set", "default") ||
-        accept2(rest, "no", "action"))
+    if (weir_token_accept2(rest, "set", "null") || weir_token_accept2(rest, "set", "default") ||
+        weir_token_accept2(rest, "no", "action"))
         return;
     (void)weir_token_next(rest);
 }
@@ -69,7 +60,8 @@ static bool take_reference(weir_slice *rest, table_part *ret)
             skip_action(rest);
         else if (weir_token_accept(rest, "match") || weir_token_accept(rest, "initially"))
             (void)weir_token_next(rest);
-        else if (!accept2(rest, "not", "deferrable") && !weir_token_accept(rest, "deferrable"))
+        else if (!weir_token_accept2(rest, "not", "deferrable") &&
+                 !weir_token_accept(rest, "deferrable"))
             return true;
     }
 }
@@ -133,9 +125,9 @@ static bool take_foreign(weir_slice *rest, table_part *ret)
 
 static bool take_kind(weir_slice *rest, table_part *ret)
 {
-    if (accept2(rest, "primary", "key"))
+    if (weir_token_accept2(rest, "primary", "key"))
         return take_primary(rest, ret);
-    if (accept2(rest, "not", "null")) {
+    if (weir_token_accept2(rest, "not", "null")) {
         ret->kind = TABLE_PART_NOT_NULL;
         skip_conflict(rest);
         return true;
@@ -153,7 +145,7 @@ static bool take_kind(weir_slice *rest, table_part *ret)
     if (weir_token_accept(rest, "foreign"))
         return take_foreign(rest, ret);
     if (weir_token_accept(rest, "generated"))
-        return accept2(rest, "always", "as") && take_generated(rest, ret);
+        return weir_token_accept2(rest, "always", "as") && take_generated(rest, ret);
     if (weir_token_accept(rest, "as"))
         return take_generated(rest, ret);
     if (weir_token_accept(rest, "collate"))

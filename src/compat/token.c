@@ -217,6 +217,15 @@ bool weir_token_accept(weir_slice *rest, const char *lower)
     return true;
 }
 
+bool weir_token_accept2(weir_slice *rest, const char *first, const char *second)
+{
+    weir_slice after = *rest;
+    if (!weir_token_accept(&after, first) || !weir_token_accept(&after, second))
+        return false;
+    *rest = after;
+    return true;
+}
+
 bool weir_token_take_parentheses(weir_slice *rest, weir_slice *ret_inside)
 {
     const uint8_t *begin = rest->data;

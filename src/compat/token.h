@@ -43,6 +43,8 @@ static inline bool weir_token_is(weir_token t, const char *lower)
 bool weir_token_is_listed(weir_token t, const char *const *words, size_t count);
 /* If the next token is `lower`, moves behind it. */
 bool weir_token_accept(weir_slice *rest, const char *lower);
+/* Both, or it does not move. */
+bool weir_token_accept2(weir_slice *rest, const char *first, const char *second);
 /* Behind an opening parenthesis: moves behind its partner, or to the end; false: there is none.
  * `*ret_inside` (may be NULL): what stands between them. */
 bool weir_token_take_parentheses(weir_slice *rest, weir_slice *ret_inside);
