@@ -390,10 +390,8 @@ const weir_face_table weir_face_sets[] = {
      "value TEXT, ordinality pg_int(20), weir_start HIDDEN, weir_stop HIDDEN, weir_step HIDDEN",
      "WITH RECURSIVE step(up) AS (SELECT weir_moment_add(?1, ?3, 1) > ?1), s(v, n) AS (SELECT CASE "
      "WHEN weir_moment_add(?1, ?3, 1) = ?1 THEN weir_fail('22023', 'step size cannot equal zero') "
-     "ELSE ?1 END, 1 FROM step WHERE iif(up, ?1 <= ?2, ?1 >= ?2) OR weir_moment_add(?1, ?3, 1) = "
-     "?1 UNION ALL SELECT weir_moment_add(v, ?3, 1), n + 1 FROM s, step WHERE "
-     "iif(up, weir_moment_add(v, ?3, 1) <= ?2, weir_moment_add(v, ?3, 1) >= ?2)) SELECT v, n FROM "
-     "s"},
+     "ELSE ?1 END, 1 UNION ALL SELECT weir_moment_add(v, ?3, 1), n + 1 FROM s, step WHERE "
+     "iif(up, v <= ?2, v >= ?2)) SELECT v, n FROM s, step WHERE iif(up, v <= ?2, v >= ?2)"},
     {"_pg_expandarray", "x pg_int(23), n pg_int(23), weir_array TEXT HIDDEN",
      "SELECT value, key + 1 FROM json_each(weir_array_json(?1))"},
     {"pg_partition_ancestors", "value pg_int(2205), ordinality pg_int(20), weir_relation HIDDEN",

@@ -42,6 +42,15 @@ static inline int run_give(weir_buf *out, weir_value *ret, int r)
     return r;
 }
 
+/* The end of an aggregate whose result is what it gathered; NULL: nothing. */
+static inline int run_gathered(RUN_ARGS)
+{
+    (void)args, (void)count, (void)err;
+    if (out->len > 0)
+        run_give_text(ret, weir_buf_slice(out));
+    return 0;
+}
+
 static inline int run_refuse(weir_error *err, const char *sqlstate, const char *words)
 {
     weir_error_set(err, sqlstate, "%s", words);

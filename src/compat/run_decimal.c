@@ -673,14 +673,6 @@ static int max_step(const weir_value *args, size_t count, weir_buf *gathered)
     return keep(args, 1, gathered);
 }
 
-static int keep_end(RUN_ARGS)
-{
-    (void)args, (void)count, (void)err;
-    if (out->len > 0)
-        run_give_text(ret, weir_buf_slice(out));
-    return 0;
-}
-
 static int sum_end(RUN_ARGS)
 {
     (void)args, (void)count;
@@ -711,8 +703,8 @@ const weir_face_function weir_face_decimals[] = {
     {.name = "weir_trimmed", .args = 1, .pure = true, .call = call_trimmed},
     {.name = "weir_number", .args = 1, .pure = true, .call = call_number},
     {.name = "weir_sum", .args = 1, .step = step, .call = sum_end},
-    {.name = "weir_numeric_min", .args = 1, .step = min_step, .call = keep_end},
-    {.name = "weir_numeric_max", .args = 1, .step = max_step, .call = keep_end},
+    {.name = "weir_numeric_min", .args = 1, .step = min_step, .call = run_gathered},
+    {.name = "weir_numeric_max", .args = 1, .step = max_step, .call = run_gathered},
     {.name = "weir_avg", .args = 1, .step = step, .call = average_end},
     {.name = NULL},
 };

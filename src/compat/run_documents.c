@@ -388,7 +388,8 @@ static int put_line(weir_buf *out, unsigned depth)
     return weir_buf_printf(out, "\n%*s", (int)depth * 4, "");
 }
 
-static int put_pretty(weir_slice s, weir_buf *out, unsigned depth)
+/* Either with a line for each member, or without space and without the members that are null. */
+static int put_form(weir_slice s, weir_buf *out, unsigned depth, bool pretty)
 {
     bool object = run_json_is_object(s), any = false;
     weir_slice key, value, rest = weir_slice_skip(s, 1);
@@ -398,20 +399,27 @@ static int put_pretty(weir_slice s, weir_buf *out, unsigned depth)
         return -EMSGSIZE;
     int r = weir_buf_append_u8(out, object ? '{' : '[');
     while (r == 0 && run_json_next(&rest, object, &key, &value)) {
+        if (!pretty && object && weir_slice_eq_cstr(value, "null"))
+            continue;
         r = any ? weir_buf_append_u8(out, ',') : 0;
-        if (r == 0)
+        if (r == 0 && pretty)
             r = put_line(out, depth + 1);
         if (r == 0 && object)
             r = weir_buf_append(out, key);
         if (r == 0 && object)
-            r = weir_buf_append(out, WEIR_SLICE_LIT(": "));
+            r = weir_buf_append(out, weir_slice_cstr(pretty ? ": " : ":"));
         if (r == 0)
-            r = put_pretty(value, out, depth + 1);
+            r = put_form(value, out, depth + 1, pretty);
         any = true;
     }
-    if (r == 0)
+    if (r == 0 && pretty)
         r = put_line(out, depth);
     return r == 0 ? weir_buf_append_u8(out, object ? '}' : ']') : r;
+}
+
+static int put_pretty(weir_slice s, weir_buf *out, unsigned depth)
+{
+    return put_form(s, out, depth, true);
 }
 
 static int call_pretty(RUN_ARGS)
@@ -419,29 +427,9 @@ static int call_pretty(RUN_ARGS)
     return run_json_rewrite(args, count, out, ret, err, put_pretty);
 }
 
-/* Without the members that are null, and without space. */
 static int put_stripped(weir_slice s, weir_buf *out, unsigned depth)
 {
-    bool object = run_json_is_object(s), any = false;
-    weir_slice key, value, rest = weir_slice_skip(s, 1);
-    if (is_scalar(s))
-        return weir_buf_append(out, s);
-    if (depth > RUN_JSON_DEPTH_MAX)
-        return -EMSGSIZE;
-    int r = weir_buf_append_u8(out, object ? '{' : '[');
-    while (r == 0 && run_json_next(&rest, object, &key, &value)) {
-        if (object && weir_slice_eq_cstr(value, "null"))
-            continue;
-        r = any ? weir_buf_append_u8(out, ',') : 0;
-        if (r == 0 && object)
-            r = weir_buf_append(out, key);
-        if (r == 0 && object)
-            r = weir_buf_append_u8(out, ':');
-        if (r == 0)
-            r = put_stripped(value, out, depth + 1);
-        any = true;
-    }
-    return r == 0 ? weir_buf_append_u8(out, object ? '}' : ']') : r;
+    return put_form(s, out, depth, false);
 }
 
 static int call_strip_nulls(RUN_ARGS)

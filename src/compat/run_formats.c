@@ -20,6 +20,39 @@ static const char *const months[] = {"January",   "February", "March",    "April
 static const char *const days[] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
                                    "Friday", "Saturday", "Sunday"};
 
+/* What templates are of. */
+typedef enum moment_part {
+    YEAR,
+    ISO_YEAR,
+    ISO_WEEK,
+    MONTH,
+    DAY,
+    WEEKDAY, /* 0: Monday */
+    DAY_OF_YEAR,
+    HOUR,
+    SECOND, /* of the day */
+    MICROSECOND,
+    JULIAN_DAY,
+    MOMENT_PARTS
+} moment_part;
+
+static void read_parts(int64_t us, const run_fields *f, int64_t ret[MOMENT_PARTS])
+{
+    int iso_year = 0, week = run_moment_iso_week(us, &iso_year);
+    int32_t day = run_moment_day_of(us);
+    ret[YEAR] = f->year;
+    ret[ISO_YEAR] = iso_year;
+    ret[ISO_WEEK] = week;
+    ret[MONTH] = f->month;
+    ret[DAY] = f->day;
+    ret[WEEKDAY] = ((day + 5) % 7 + 7) % 7;
+    ret[DAY_OF_YEAR] = run_moment_day_of_year(us);
+    ret[HOUR] = f->us / 3600000000;
+    ret[SECOND] = f->us / 1000000;
+    ret[MICROSECOND] = f->us % 1000000;
+    ret[JULIAN_DAY] = day + 2451545;
+}
+
 /* Names, in the case that the template's first two letters say. `width`: with blanks to that. */
 typedef struct name_template {
     const char *word;
@@ -42,7 +75,7 @@ static int put_cased(weir_buf *out, const char *name, const char *word, bool bri
 }
 
 /* 1: written; 0: it is no name. */
-static int put_name(weir_slice *format, const run_fields *f, int weekday, bool fill, weir_buf *out)
+static int put_name(weir_slice *format, const int64_t *parts, bool fill, weir_buf *out)
 {
     static const name_template names[] = {
         {"MONTH", false, false}, {"Month", false, false}, {"month", false, false},
@@ -52,7 +85,7 @@ static int put_name(weir_slice *format, const run_fields *f, int weekday, bool f
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (!take_word(format, names[i].word))
             continue;
-        const char *name = names[i].day ? days[weekday] : months[f->month - 1];
+        const char *name = names[i].day ? days[parts[WEEKDAY]] : months[parts[MONTH] - 1];
         int r = put_cased(out, name, names[i].word, names[i].brief, !fill);
         return r == 0 ? 1 : r;
     }
@@ -88,51 +121,53 @@ static int put_number(weir_slice *format, int64_t value, int width, bool fill, w
     return r == 0 ? 1 : r;
 }
 
+/* (part + before) / by % modulus + behind; modulus 0: none. */
+typedef struct number_template {
+    const char *upper, *lower;
+    moment_part part;
+    int before, by, modulus, behind;
+    int width;
+} number_template;
+
 /* Either all capitals or all small letters; longer ones before what they begin with. */
-static int put_value(weir_slice *format, int64_t us, const run_fields *f, bool fill, weir_buf *out)
+static int put_value(weir_slice *format, const int64_t *parts, bool fill, weir_buf *out)
 {
-    int iso_year = 0, week = run_moment_iso_week(us, &iso_year);
-    int32_t day = run_moment_day_of(us);
-    int doy = run_moment_day_of_year(us), weekday = ((day + 5) % 7 + 7) % 7;
-    int64_t hour = f->us / 3600000000, twelve = hour % 12 == 0 ? 12 : hour % 12;
-    int64_t second = f->us / 1000000;
-    const struct {
-        const char *upper, *lower;
-        int64_t value;
-        int width;
-    } words[] = {{"YYYY", "yyyy", f->year, 4},
-                 {"YYY", "yyy", f->year % 1000, 3},
-                 {"YY", "yy", f->year % 100, 2},
-                 {"Y", "y", f->year % 10, 1},
-                 {"IYYY", "iyyy", iso_year, 4},
-                 {"IYY", "iyy", iso_year % 1000, 3},
-                 {"IY", "iy", iso_year % 100, 2},
-                 {"IW", "iw", week, 2},
-                 {"IDDD", "iddd", 0, 0},
-                 {"ID", "id", weekday + 1, 1},
-                 {"I", "i", iso_year % 10, 1},
-                 {"MM", "mm", f->month, 2},
-                 {"MI", "mi", second / 60 % 60, 2},
-                 {"MS", "ms", f->us / 1000 % 1000, 3},
-                 {"DDD", "ddd", doy, 3},
-                 {"DD", "dd", f->day, 2},
-                 {"D", "d", (weekday + 1) % 7 + 1, 1},
-                 {"HH24", "hh24", hour, 2},
-                 {"HH12", "hh12", twelve, 2},
-                 {"HH", "hh", twelve, 2},
-                 {"SSSSS", "sssss", second, 1},
-                 {"SSSS", "ssss", second, 1},
-                 {"SS", "ss", second % 60, 2},
-                 {"US", "us", f->us % 1000000, 6},
-                 {"WW", "ww", (doy - 1) / 7 + 1, 2},
-                 {"W", "w", (f->day - 1) / 7 + 1, 1},
-                 {"Q", "q", (f->month - 1) / 3 + 1, 1},
-                 {"J", "j", day + 2451545, 1},
-                 {"CC", "cc", (f->year + 99) / 100, 2}};
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (words[i].width > 0 &&
-            (take_word(format, words[i].upper) || take_word(format, words[i].lower)))
-            return put_number(format, words[i].value, words[i].width, fill, out);
+    static const number_template numbers[] = {{"YYYY", "yyyy", YEAR, 0, 1, 0, 0, 4},
+                                              {"YYY", "yyy", YEAR, 0, 1, 1000, 0, 3},
+                                              {"YY", "yy", YEAR, 0, 1, 100, 0, 2},
+                                              {"Y", "y", YEAR, 0, 1, 10, 0, 1},
+                                              {"IYYY", "iyyy", ISO_YEAR, 0, 1, 0, 0, 4},
+                                              {"IYY", "iyy", ISO_YEAR, 0, 1, 1000, 0, 3},
+                                              {"IY", "iy", ISO_YEAR, 0, 1, 100, 0, 2},
+                                              {"IW", "iw", ISO_WEEK, 0, 1, 0, 0, 2},
+                                              {"ID", "id", WEEKDAY, 0, 1, 0, 1, 1},
+                                              {"I", "i", ISO_YEAR, 0, 1, 10, 0, 1},
+                                              {"MM", "mm", MONTH, 0, 1, 0, 0, 2},
+                                              {"MI", "mi", SECOND, 0, 60, 60, 0, 2},
+                                              {"MS", "ms", MICROSECOND, 0, 1000, 0, 0, 3},
+                                              {"DDD", "ddd", DAY_OF_YEAR, 0, 1, 0, 0, 3},
+                                              {"DD", "dd", DAY, 0, 1, 0, 0, 2},
+                                              {"D", "d", WEEKDAY, 1, 1, 7, 1, 1},
+                                              {"HH24", "hh24", HOUR, 0, 1, 0, 0, 2},
+                                              {"HH12", "hh12", HOUR, 11, 1, 12, 1, 2},
+                                              {"HH", "hh", HOUR, 11, 1, 12, 1, 2},
+                                              {"SSSSS", "sssss", SECOND, 0, 1, 0, 0, 1},
+                                              {"SSSS", "ssss", SECOND, 0, 1, 0, 0, 1},
+                                              {"SS", "ss", SECOND, 0, 1, 60, 0, 2},
+                                              {"US", "us", MICROSECOND, 0, 1, 0, 0, 6},
+                                              {"WW", "ww", DAY_OF_YEAR, -1, 7, 0, 1, 2},
+                                              {"W", "w", DAY, -1, 7, 0, 1, 1},
+                                              {"Q", "q", MONTH, -1, 3, 0, 1, 1},
+                                              {"J", "j", JULIAN_DAY, 0, 1, 0, 0, 1},
+                                              {"CC", "cc", YEAR, 99, 100, 0, 0, 2}};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        const number_template *n = &numbers[i];
+        if (!take_word(format, n->upper) && !take_word(format, n->lower))
+            continue;
+        int64_t value = (parts[n->part] + n->before) / n->by;
+        value = (n->modulus ? value % n->modulus : value) + n->behind;
+        return put_number(format, value, n->width, fill, out);
+    }
     return 0;
 }
 
@@ -176,24 +211,24 @@ static int put_plain(weir_slice *format, weir_buf *out)
 
 static int call_to_char(RUN_ARGS)
 {
-    int64_t us = 0;
+    int64_t us = 0, parts[MOMENT_PARTS];
     run_fields f;
     if (run_any_null(args, count))
         return 0;
     weir_slice format = run_bytes_of(&args[1]);
     int r = run_moment_read_moment(&args[0], &us, err);
     run_moment_split(us, &f);
-    int weekday = ((run_moment_day_of(us) + 5) % 7 + 7) % 7;
+    read_parts(us, &f, parts);
     while (r == 0 && format.len > 0) {
         bool fill = take_word(&format, "FM") || take_word(&format, "fm");
         if (is_refused(format))
             return run_refuse(err, "0A000",
                               "weir: this pattern of to_char is not supported on SQLite");
-        r = put_name(&format, &f, weekday, fill, out);
+        r = put_name(&format, parts, fill, out);
         if (r == 0)
-            r = put_half(&format, f.us < 43200000000, out);
+            r = put_half(&format, parts[HOUR] < 12, out);
         if (r == 0)
-            r = put_value(&format, us, &f, fill, out);
+            r = put_value(&format, parts, fill, out);
         if (r == 0 && format.len > 0)
             r = put_plain(&format, out);
         r = r > 0 ? 0 : r;

@@ -57,19 +57,13 @@ static int read_inet(const weir_value *v, weir_inet *ret, weir_error *err)
     return v->type == WEIR_VALUE_TEXT && weir_inet_parse(s, ret) ? 0 : run_invalid(err, "inet", s);
 }
 
-static int give(weir_buf *out, int r, weir_value *ret)
-{
-    run_give_text(ret, weir_buf_slice(out));
-    return r;
-}
-
 static int call_inet(RUN_ARGS)
 {
     weir_inet inet;
     if (run_any_null(args, count))
         return 0;
     int r = read_inet(&args[0], &inet, err);
-    return r == 0 ? give(out, weir_inet_put(out, &inet), ret) : r;
+    return r == 0 ? run_give(out, ret, weir_inet_put(out, &inet)) : r;
 }
 
 /* inet::text: the mask always. */
@@ -79,7 +73,7 @@ static int call_inet_text(RUN_ARGS)
     if (run_any_null(args, count))
         return 0;
     int r = read_inet(&args[0], &inet, err);
-    return r == 0 ? give(out, put_address(out, &inet, true), ret) : r;
+    return r == 0 ? run_give(out, ret, put_address(out, &inet, true)) : r;
 }
 
 static int call_inet_host(RUN_ARGS)
@@ -88,7 +82,7 @@ static int call_inet_host(RUN_ARGS)
     if (run_any_null(args, count))
         return 0;
     int r = read_inet(&args[0], &inet, err);
-    return r == 0 ? give(out, put_address(out, &inet, false), ret) : r;
+    return r == 0 ? run_give(out, ret, put_address(out, &inet, false)) : r;
 }
 
 static int call_inet_bits(RUN_ARGS)

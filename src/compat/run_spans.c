@@ -91,18 +91,10 @@ static int max_step(const weir_value *args, size_t count, weir_buf *gathered)
     return keep(args, 1, gathered);
 }
 
-static int keep_end(RUN_ARGS)
-{
-    (void)args, (void)count, (void)err;
-    if (out->len > 0)
-        run_give_text(ret, weir_buf_slice(out));
-    return 0;
-}
-
 const weir_face_function weir_face_spans[] = {
     {.name = "weir_interval_sum", .args = 1, .step = sum_step, .call = sum_end},
     {.name = "weir_interval_avg", .args = 1, .step = sum_step, .call = avg_end},
-    {.name = "weir_interval_min", .args = 1, .step = min_step, .call = keep_end},
-    {.name = "weir_interval_max", .args = 1, .step = max_step, .call = keep_end},
+    {.name = "weir_interval_min", .args = 1, .step = min_step, .call = run_gathered},
+    {.name = "weir_interval_max", .args = 1, .step = max_step, .call = run_gathered},
     {.name = NULL},
 };
